@@ -1,0 +1,44 @@
+"""The records that travel from a data source through a task to the encoder."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """A sentence cut into words, each with a tag (a token-level example).
+
+    ``words`` and ``tags`` have the same length; ``id`` names the sentence in its corpus.
+    """
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.words) != len(self.tags):
+            raise ValueError(
+                f"sentence {self.id!r} has {len(self.words)} words and {len(self.tags)} tags"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledText:
+    """A text with one label (a sentence-level example)."""
+
+    text: str
+    label: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ParallelText:
+    """A sentence and its translation, with word links where they are known.
+
+    ``links`` are (word position in ``source``, word position in ``target``), counted on
+    whitespace-separated words.
+    """
+
+    source: str
+    target: str
+    id: str = ""
+    links: tuple[tuple[int, int], ...] = ()

@@ -1,0 +1,63 @@
+"""An alignment objective: the loss that is to pull languages together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from xbench.api.batch import PairBatch
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of a loss as (sum, count).
+
+    The engine divides by the count over the whole effective batch, so that a batch processed in
+    chunks gives the same gradient as one processed at once.
+    """
+
+    sum: Tensor
+    count: float | Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The value of the term on its own."""
+        return self.sum / self.count
+
+
+class Objective(nn.Module):
+    """One class, one file: a loss with its own parameters and buffers; it never holds the encoder.
+
+    Subclasses give ``Config`` (a frozen dataclass, every field with a default) and ``terms``.
+    ``needs`` names the data the objective asks for, ``phases`` when it acts (``before``: phase I,
+    ``during``: joint with the task), ``coupled`` the terms whose items depend on the whole batch
+    (in-batch negatives).
+    Bump ``version`` when the numbers change.
+    """
+
+    version: ClassVar[int] = 1
+    needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
+    phases: ClassVar[frozenset[str]] = frozenset({"before"})
+    coupled: ClassVar[frozenset[str]] = frozenset()
+    variants: ClassVar[Mapping[str, Any]] = {}
+
+    @dataclass(frozen=True)
+    class Config:
+        """No settings."""
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__()
+        self.config = config if config is not None else self.Config()
+
+    def setup(self, encoder: nn.Module) -> None:
+        """Called once before training: create heads, teachers, queues. Default: nothing."""
+
+    def terms(self, batch: PairBatch) -> dict[str, Term]:
+        """The loss as named, weighted terms; terms of weight zero are left out."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def after_step(self, encoder: nn.Module, step: int) -> None:
+        """Called after each optimiser step (momentum copies, running statistics)."""

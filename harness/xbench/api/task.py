@@ -1,0 +1,33 @@
+"""A downstream task: data, labels and metrics. Heads and training belong to the harness."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal
+
+from xbench.api.language import Language
+from xbench.api.source import Source
+
+Level = Literal["token", "sentence", "pair", "span", "retrieval"]
+
+
+class Task:
+    """What is to be predicted, from which examples, and how it is scored.
+
+    ``level`` decides the head that the harness puts on the encoder: ``token`` classifies the first
+    subword of every word, ``sentence`` the pooled text.
+    ``labels`` fixes the order of the classes; ``metrics`` are names of metric plugins, the first
+    of which is the one that tables show.
+    """
+
+    version: ClassVar[int] = 1
+    level: ClassVar[Level] = "sentence"
+    labels: ClassVar[tuple[str, ...]] = ()
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+
+    def examples(self, source: Source, language: Language, split: str) -> Iterator[Any]:
+        """Records of :mod:`xbench.api.examples` that fit ``level``; override to filter or convert."""
+        return source.read([language], split)
+
+    @staticmethod
+    def gold(example: Any) -> Sequence[str]:
+        """The labels of one example: one per word at token level, else a single one."""
+        return tuple(example.tags) if hasattr(example, "tags") else (example.label,)

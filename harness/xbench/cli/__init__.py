@@ -1,0 +1,82 @@
+"""The command line. Commands are imported when they are called: help and lists load no torch."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from xbench import __version__
+from xbench.errors import XbenchError
+
+COMMANDS = {
+    "run": "Compute the cells of a matrix and show the table.",
+    "plan": "Show what a run would compute, and what is cached.",
+    "status": "Show how far the runs of a store are.",
+    "results": "Print the tidy table of a run: a row per measured value.",
+    "report": "Render the tables of a run in Markdown and LaTeX.",
+    "list": "List plugins, suites or models.",
+    "show": "Show one plugin: what it does, its settings, where it comes from.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose help needs no command's module."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a day's work, not of the alphabet."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module and take the command from it."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"xbench.cli.{cmd_name}_command").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest a name for a mistyped command."""
+        from xbench.errors import UnknownName
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise UnknownName("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from their one-line descriptions."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xbench")
+def group() -> None:
+    """Does this alignment objective make cross-lingual transfer better?
+
+    \b
+    xbench run --objective hictl --task pos      on the embedded suite, in two minutes
+    xbench list objectives                       what there is
+    xbench report --format latex --out paper     the table for the paper
+    """
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one message and exit code 2, never a traceback."""
+    try:
+        code = group.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except click.Abort:
+        code = 130
+    except KeyboardInterrupt:
+        click.echo("Interrupted. The same command goes on where this one stopped.", err=True)
+        code = 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        code = 0
+    except XbenchError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,67 @@
+"""Options that several commands share, and how they become a spec."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from xbench.spec import RunSpec, make_spec, parse_options, read_spec
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+SPEC_OPTIONS = [
+    click.argument(
+        "spec_file", metavar="[SPEC.yaml]", required=False, type=click.Path(path_type=Path)
+    ),
+    click.option("--suite", help="Bundle of encoder, data and settings: mini (default) or paper."),
+    click.option("--model", help="Encoder: a registry name, a folder, or a hub id."),
+    click.option("--data", metavar="DIR", help="Folder with the suite's data (or XBENCH_DATA)."),
+    click.option("--objective", help="NAME[:VARIANT,...], comma-separated."),
+    click.option("--task", help="Tasks, comma-separated."),
+    click.option("--pair", help="Pairs to align, as de-en; 'all' for all of the suite."),
+    click.option("--arm", help="Of: none, aligned, shuffled, mlm."),
+    click.option("--mode", help="Of: full, linear."),
+    click.option("--seed", help="Fine-tuning seeds."),
+    click.option("--align-seed", help="Alignment seeds."),
+    click.option("--align-step", help="Checkpoints of the alignment to go on from."),
+    click.option("--language", help="Languages to evaluate in."),
+    click.option("--max-train", type=int, help="At most so many training items (a fixed sample)."),
+    click.option("--max-test", type=int, help="At most so many test items a language (the first)."),
+    click.option("--epochs", type=int, help="Passes over the training data in phase II."),
+    click.option(
+        "-O", "option", multiple=True, metavar="NAME=VALUE", help="A setting, as align.steps=150."
+    ),
+    click.option("--device", help="auto (default), cpu, cuda or cuda:N."),
+]
+STORE = click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    default=Path("xbench-store"),
+    show_default=True,
+    envvar="XBENCH_STORE",
+    help="Folder of all results.",
+)
+
+
+def spec_options(command: Command) -> Command:
+    """Add all options that make a spec."""
+    for option in reversed(SPEC_OPTIONS):
+        command = option(command)
+    return command
+
+
+def spec_from(values: dict[str, Any]) -> RunSpec:
+    """The spec that a command line asks for: the file, if given, changed by the options."""
+    path = values.pop("spec_file", None)
+    options = parse_options(values.pop("option", ()))
+    shorthand = {
+        "finetune.max_train": values.pop("max_train", None),
+        "evaluate.max_items": values.pop("max_test", None),
+        "finetune.epochs": values.pop("epochs", None),
+    }
+    options |= {name: value for name, value in shorthand.items() if value is not None}
+    given = {name: value for name, value in values.items() if value is not None}
+    base = read_spec(path).model_dump(exclude_unset=True) if path else {}
+    base["options"] = {**base.get("options", {}), **options}
+    return make_spec({**base, **given}, str(path) if path else "the command line")

@@ -1,0 +1,36 @@
+"""``xbench report``: tables for a paper, from the store alone."""
+
+from pathlib import Path
+
+import click
+
+from xbench.cli.options import STORE
+from xbench.store import Store
+
+
+@click.command("report")
+@STORE
+@click.option("--run", "run", help="A run's id, or its beginning (default: the last one).")
+@click.option(
+    "--format",
+    "forms",
+    multiple=True,
+    type=click.Choice(["markdown", "latex"]),
+    help="Default: both.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder (default: the run's own).")
+@click.option("--allow-partial", is_flag=True, help="Average over gaps, and mark where.")
+def command(
+    store: Path, run: str | None, forms: tuple[str, ...], out: Path | None, allow_partial: bool
+) -> int:
+    """Render Table 1 and the tables behind it in Markdown and LaTeX. Computes nothing."""
+    from xbench.cli.tables import write_tables
+    from xbench.results import find_run
+
+    place = Store(store)
+    place.check_format()
+    folder = find_run(place, run)
+    formats = forms or ("markdown", "latex")
+    for path in write_tables(place, folder, out or folder / "report", formats, allow_partial):
+        click.echo(str(path))
+    return 0

@@ -1,0 +1,43 @@
+"""``xbench status``: how far the runs of a store are."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from xbench.cli.options import STORE
+from xbench.store import Store
+
+
+@click.command("status")
+@STORE
+@click.option("--run", "run", help="A run's id, or its beginning (default: the last one).")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def command(store: Path, run: str | None, form: str) -> int:
+    """Show how far a run is: cells done, failed, blocked, missing, without data."""
+    from xbench.results import failures, find_run, read_run, results
+
+    place = Store(store)
+    place.check_format()
+    folder = find_run(place, run)
+    content = read_run(folder)
+    frame = results(place, content)
+    first = {task: names[0] for task, names in content["metrics"].items()}
+    cells = frame[
+        [m == first.get(t, m) for m, t in zip(frame["metric"], frame["task"], strict=True)]
+    ]
+    counts = Counter(cells["status"])
+    failed = failures(place, content)
+    if form == "json":
+        click.echo(
+            json.dumps({"run": folder.name, "cells": dict(counts), "failures": failed}, indent=1)
+        )
+        return 0
+    click.echo(f"run {folder.name} in {place.root}")
+    for state in ("done", "failed", "blocked", "missing", "unavailable"):
+        if counts[state]:
+            click.echo(f"  {counts[state]:>6} cells {state}")
+    for line in failed:
+        click.echo(f"  {line}")
+    return 0

@@ -1,0 +1,134 @@
+"""Compute the stages of one job, record what fails, and go on with what does not depend on it."""
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from xbench.engine.work import ENCODER, HEAD
+from xbench.lease import Busy, Lease
+from xbench.plan import Stage
+from xbench.stages import align, evaluate, finetune, score
+from xbench.stages.bench import Bench
+from xbench.store import Entry
+
+Report = Callable[[str, Stage, Mapping[str, Any]], None]
+WAIT = 1.0  # seconds between looks at a stage that somebody else is computing
+
+
+class JobRunner:
+    """Runs the stages of a job in order. ``report(event, stage, details)`` hears of each.
+
+    ``stages`` maps keys to all stages of the job and their parents; ``keep`` says whether the
+    weights of a full fine-tuning stay after its last evaluation.
+    """
+
+    def __init__(
+        self, stages: Mapping[str, Stage], bench: Bench, report: Report, keep: bool
+    ) -> None:
+        self._stages = stages
+        self._bench = bench
+        self._report = report
+        self._keep = keep
+        self._tuned: dict[str, finetune.Tuned] = {}
+
+    def run(self, keys: list[str]) -> None:
+        """Compute the stages; one that fails blocks those that need it, and no others."""
+        lost: set[str] = set()
+        finetunings = [self._finetuning(key) for key in keys]
+        for index, key in enumerate(keys):
+            stage = self._stages[key]
+            if any(parent in lost for parent in stage.parents):
+                lost.add(key)
+                self._report("blocked", stage, {})
+            elif not self._attempt(stage):
+                lost.add(key)
+            # the last stage that needs this model: let go of it
+            own = finetunings[index]
+            if own is not None and own not in finetunings[index + 1 :]:
+                self._release(own, lost)
+        self._bench.forget()
+
+    def _finetuning(self, key: str) -> str | None:
+        stage = self._stages[key]
+        if stage.kind == "finetune":
+            return key
+        if stage.kind == "evaluate":
+            return stage.parents[0]
+        if stage.kind == "score":
+            return self._stages[stage.parents[0]].parents[0]
+        return None
+
+    def _release(self, key: str, lost: set[str]) -> None:
+        self._tuned.pop(key, None)
+        failed_below = any(key in self._stages[other].parents for other in lost)
+        if not self._keep and not failed_below and self._stages[key].spec["mode"] == "full":
+            self._bench.store.free("finetune", key, ENCODER)
+
+    def _attempt(self, stage: Stage) -> bool:
+        self._report("started", stage, {})
+        began = time.monotonic()
+        try:
+            self._compute(stage)
+        except Exception as error:
+            failure = {
+                "error": f"{type(error).__name__}: {error}",
+                "traceback": traceback.format_exc(),
+                "cause": cause_of(error),
+            }
+            self._bench.store.write_failure(stage.kind, stage.key, stage.spec, failure)
+            self._report("failed", stage, failure)
+            return False
+        self._report("done", stage, {"seconds": time.monotonic() - began})
+        return True
+
+    def _compute(self, stage: Stage) -> None:
+        store = self._bench.store
+        while True:
+            try:
+                with Lease(store.root / "leases" / f"{stage.key}.json"):
+                    if not self._is_there(stage):  # another run may have been quicker
+                        with store.write(stage.kind, stage.key, stage.spec) as entry:
+                            self._bench.describe(entry, stage)
+                            self._dispatch(stage, entry)
+                    return
+            except Busy:
+                time.sleep(WAIT)
+
+    def _is_there(self, stage: Stage) -> bool:
+        store = self._bench.store
+        if stage.kind == "align":
+            names = [f"step-{step}/model.safetensors" for step in stage.recipe["checkpoints"]]
+        elif stage.kind == "finetune":
+            names = [HEAD, ENCODER] if stage.spec["mode"] == "full" else [HEAD]
+        else:
+            names = ["result.json"]
+        return all(store.has_file(stage.kind, stage.key, name) for name in names)
+
+    def _dispatch(self, stage: Stage, entry: Entry) -> None:
+        if stage.kind == "align":
+            align.run(stage, self._bench, entry)
+        elif stage.kind == "finetune":
+            self._tuned[stage.key] = finetune.run(stage, self._bench, entry)
+        elif stage.kind == "evaluate":
+            parent = self._stages[stage.parents[0]]
+            evaluate.run(stage, self._bench, entry, self._model(parent), parent)
+        else:
+            score.run(stage, self._bench, entry)
+
+    def _model(self, stage: Stage) -> finetune.Tuned:
+        if stage.key not in self._tuned:
+            self._tuned[stage.key] = finetune.load(stage, self._bench)
+        return self._tuned[stage.key]
+
+
+def cause_of(error: BaseException) -> str:
+    """A word for what went wrong: ``memory``, ``disk``, ``diverged`` or ``error``."""
+    name = type(error).__name__
+    if name == "OutOfMemoryError" or isinstance(error, MemoryError):
+        return "memory"
+    if isinstance(error, OSError) and error.errno in (28, 122):  # no space left, quota exceeded
+        return "disk"
+    if isinstance(error, FloatingPointError):
+        return "diverged"
+    return "error"

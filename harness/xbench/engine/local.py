@@ -1,0 +1,238 @@
+"""The local launcher: worker processes on this machine, fed with jobs as their parents finish."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from xbench.engine.work import Job, Work
+from xbench.plan import Plan, Stage
+from xbench.store import Store
+
+TERMINATE_AFTER = 5.0  # seconds that a worker gets to end by itself
+
+
+class Observer(Protocol):
+    """Hears of every event of a run: ``started progress done failed blocked``."""
+
+    def event(self, event: str, stage: Stage, details: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How workers compute. ``threads`` is part of what makes CPU results repeatable."""
+
+    jobs: int = 1
+    threads: int = 1
+    state_interval: float = 60.0
+    deterministic: bool = False
+    keep: bool = False
+
+
+def default_settings(device: str, jobs: int | None) -> WorkerSettings:
+    """One worker per core with one thread each on a CPU; one worker on a GPU.
+
+    The number of threads does not depend on the machine, so neither do results on the CPU.
+    """
+    if device == "cpu":
+        return WorkerSettings(jobs=jobs or len(os.sched_getaffinity(0)), threads=1)
+    return WorkerSettings(
+        jobs=jobs or 1, threads=max(1, len(os.sched_getaffinity(0)) // (jobs or 1))
+    )
+
+
+class LocalLauncher:
+    """Runs the jobs of a plan in worker processes; a worker that dies costs its stage, no more."""
+
+    def __init__(
+        self, plan: Plan, store: Store, settings: WorkerSettings, observer: Observer
+    ) -> None:
+        self._plan = plan
+        self._store = store
+        self._settings = settings
+        self._observer = observer
+        self._events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
+        self._lost: set[str] = set()
+        self._pending: set[str] = set()
+
+    def run(self, work: Work, log: Path) -> set[str]:
+        """Compute all jobs; returns the keys that failed or were blocked. Ctrl-C stops at once."""
+        waiting = list(work.jobs)
+        self._pending = {key for job in waiting for key in job.stages}
+        workers: list[_Worker] = []
+        try:
+            for number in range(min(self._settings.jobs, len(waiting))):
+                workers.append(self._start(log.with_name(f"worker-{number}.log")))
+            while self._pending:
+                worker, event = self._events.get()
+                if event is None:
+                    workers.remove(worker)
+                    self._bury(worker)
+                    if self._pending:
+                        workers.append(self._start(worker.log))
+                elif event["event"] == "idle":
+                    worker.idle, worker.current, worker.job = True, None, None
+                else:
+                    self._hear(worker, event)
+                self._feed(workers, waiting)
+        finally:
+            for worker in workers:
+                worker.stop()
+        return self._lost
+
+    def _start(self, log: Path) -> "_Worker":
+        settings = {
+            "store": str(self._store.root.resolve()),
+            "threads": self._settings.threads,
+            "state_interval": self._settings.state_interval,
+            "deterministic": self._settings.deterministic,
+            "keep": self._settings.keep,
+        }
+        return _Worker(settings, log, self._events)
+
+    def _feed(self, workers: "list[_Worker]", waiting: list[Job]) -> None:
+        for worker in workers:
+            if not worker.idle:
+                continue
+            job = self._next(waiting)
+            if job is None:
+                return
+            worker.give(job, self._plan)
+
+    def _next(self, waiting: list[Job]) -> Job | None:
+        for job in list(waiting):
+            if job.after & self._lost:
+                waiting.remove(job)
+                self._block(job.stages)
+            elif not job.after & self._pending:
+                waiting.remove(job)
+                return job
+        return None
+
+    def _block(self, keys: list[str]) -> None:
+        for key in keys:
+            if key in self._pending:
+                self._settle(key, "blocked", {})
+
+    def _hear(self, worker: "_Worker", event: dict[str, Any]) -> None:
+        name, key = event.pop("event"), event.pop("key")
+        if name == "started":
+            worker.current = key
+        if name in ("done", "failed", "blocked"):
+            self._settle(key, name, event)
+        else:
+            self._observer.event(name, self._plan.stages[key], event)
+
+    def _settle(self, key: str, event: str, details: Mapping[str, Any]) -> None:
+        self._pending.discard(key)
+        if event != "done":
+            self._lost.add(key)
+        self._observer.event(event, self._plan.stages[key], details)
+
+    def _bury(self, worker: "_Worker") -> None:
+        """A worker died: its stage failed, and what it had left to do is blocked or done by others."""
+        code = worker.process.wait()
+        cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        error = f"The worker process died ({cause})."
+        if code == -signal.SIGKILL:
+            error += " Something killed it: the system does so when memory runs out."
+        tail = worker.last_words()
+        if worker.job is None:
+            raise RuntimeError(f"{error} It could not start; see {worker.log}:\n{tail}")
+        for key in [worker.current] if worker.current in self._pending else []:
+            stage = self._plan.stages[key]
+            failure = {"error": error, "traceback": tail, "cause": "killed"}
+            self._store.write_failure(stage.kind, key, stage.spec, failure)
+            self._settle(key, "failed", failure)
+        self._block(worker.job.stages)
+
+
+class _Worker:
+    """One worker process and the thread that listens to it."""
+
+    def __init__(
+        self, settings: Mapping[str, Any], log: Path, events: "queue.Queue[tuple[_Worker, Any]]"
+    ) -> None:
+        self.log = log
+        self.idle = False
+        self.job: Job | None = None
+        self.current: str | None = None
+        threads = str(settings["threads"])
+        environment = os.environ | {
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            # Idle threads that spin starve the neighbours on a shared machine.
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+        with log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "xbench.engine.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=sink,
+                env=environment,
+                text=True,
+                start_new_session=True,  # Ctrl-C is the driver's to handle
+            )
+        self._send(settings)
+        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
+
+    def give(self, job: Job, plan: Plan) -> None:
+        """Hand over a job with all stages that it touches or reads."""
+        self.idle, self.job, self.current = False, job, None
+        stages = {}
+        for key in job.stages:
+            for related in _with_parents(key, plan):
+                stage = plan.stages[related]
+                stages[related] = {
+                    "kind": stage.kind,
+                    "spec": stage.spec,
+                    "recipe": stage.recipe,
+                    "parents": list(stage.parents),
+                }
+        self._send({"keys": job.stages, "stages": stages})
+
+    def stop(self) -> None:
+        """End the process; what it was computing stays unwritten."""
+        self.process.terminate()
+        try:
+            self.process.wait(TERMINATE_AFTER)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def last_words(self) -> str:
+        """The end of what the process wrote to stderr."""
+        try:
+            return self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        except OSError:
+            return ""
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died; the listener says so
+
+    def _listen(self, events: "queue.Queue[tuple[_Worker, Any]]") -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            events.put((self, json.loads(line)))
+        events.put((self, None))
+
+
+def _with_parents(key: str, plan: Plan) -> list[str]:
+    found = [key]
+    for parent in plan.stages[key].parents:
+        found += _with_parents(parent, plan)
+    return found

@@ -1,0 +1,123 @@
+"""What a plan still needs: which stages to compute, and how they are bundled into jobs.
+
+Demand runs backwards from the scores: a model is trained only where a prediction is missing, and
+an alignment only where a checkpoint is missing that somebody is about to start from.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from xbench.keys import canonical
+from xbench.plan import KINDS, Plan, Stage
+from xbench.store import Store
+
+ENCODER = "encoder/model.safetensors"
+HEAD = "head.safetensors"
+
+
+@dataclass
+class Job:
+    """Stages that one worker computes one after the other; ``after`` are keys it must wait for."""
+
+    stages: list[str]
+    after: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Work:
+    """The keys of all stages to compute, and the jobs that compute them."""
+
+    todo: set[str]
+    jobs: list[Job]
+
+    def counts(self, plan: Plan) -> dict[str, dict[str, int]]:
+        """For each kind of stage how many there are, are cached, and are to do."""
+        result = {}
+        for kind in KINDS:
+            keys = plan.of_kind(kind)
+            todo = sum(key in self.todo for key in keys)
+            result[kind] = {"total": len(keys), "cached": len(keys) - todo, "todo": todo}
+        return result
+
+
+def find_work(plan: Plan, store: Store) -> Work:
+    """Compare a plan with a store. Reads only; a damaged status file is set aside."""
+    demand = _Demand(plan, store)
+    todo = demand.todo()
+    return Work(todo, _jobs(plan, todo))
+
+
+class _Demand:
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan = plan
+        self.store = store
+        self.children: dict[str, list[str]] = defaultdict(list)
+        for key, stage in plan.stages.items():
+            for parent in stage.parents:
+                self.children[parent].append(key)
+
+    def todo(self) -> set[str]:
+        todo: set[str] = set()
+        for kind in reversed(KINDS):
+            for key in self.plan.of_kind(kind):
+                if self._needed(kind, key, todo):
+                    todo.add(key)
+        return todo
+
+    def _needed(self, kind: str, key: str, todo: set[str]) -> bool:
+        if kind == "score":
+            return self.store.state(kind, key) != "done"
+        if kind == "evaluate":
+            return self.store.state(kind, key) != "done" and any(
+                c in todo for c in self.children[key]
+            )
+        wanting = [child for child in self.children[key] if child in todo]
+        if kind == "finetune":
+            return bool(wanting) and not self._has_model(key)
+        # A linear probe needs its encoder even where its head is trained already.
+        wanting = [c for c in self.children[key] if c in todo or self._predicts(c, todo)]
+        steps = {self.plan.stages[child].spec["encoder"]["step"] for child in wanting}
+        files = {f"step-{step}/model.safetensors" for step in steps}
+        return any(not self.store.has_file("align", key, name) for name in files)
+
+    def _predicts(self, finetune: str, todo: set[str]) -> bool:
+        linear = self.plan.stages[finetune].spec["mode"] == "linear"
+        return linear and any(child in todo for child in self.children[finetune])
+
+    def _has_model(self, key: str) -> bool:
+        linear = self.plan.stages[key].spec["mode"] == "linear"
+        files = [HEAD] if linear else [HEAD, ENCODER]
+        return all(self.store.has_file("finetune", key, name) for name in files)
+
+
+def _jobs(plan: Plan, todo: set[str]) -> list[Job]:
+    below: dict[str, list[str]] = defaultdict(list)  # finetune -> its evaluations and scores
+    for key, stage in plan.stages.items():
+        if key in todo and stage.kind in ("evaluate", "score"):
+            evaluate = stage if stage.kind == "evaluate" else plan.stages[stage.parents[0]]
+            below[evaluate.parents[0]].append(key)
+    jobs = [Job([key]) for key in plan.of_kind("align") if key in todo]
+    bundles: dict[str, Job] = {}
+    for key in plan.of_kind("finetune"):
+        own = ([key] if key in todo else []) + below[key]
+        if not own:
+            continue
+        bundle = bundles.setdefault(_bundle(key, plan.stages[key]), Job([]))
+        bundle.stages += own
+        bundle.after |= {parent for parent in plan.stages[key].parents if parent in todo}
+    return jobs + list(bundles.values())
+
+
+def _bundle(key: str, stage: Stage) -> str:
+    """Linear probes of one encoder and task go together: they share its features."""
+    if stage.spec["mode"] != "linear":
+        return key
+    shared: Mapping[str, Any] = {
+        "encoder": stage.spec["encoder"],
+        "task": stage.spec["task"],
+        "data": stage.spec["data"],
+        "settings": stage.spec["settings"],
+    }
+    return canonical(shared)

@@ -1,0 +1,88 @@
+"""A worker process: jobs come in as JSON lines, events go out as JSON lines.
+
+Started by :mod:`xbench.engine.local` as ``python -m xbench.engine.worker``. When its driver goes
+away, by whatever death, its standard input closes and it ends at once.
+"""
+
+import json
+import os
+import queue
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+
+def main() -> None:
+    """Serve jobs until standard input closes."""
+    channel = _private_stdout()
+    jobs: queue.Queue[dict[str, Any]] = queue.Queue()
+    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
+    settings = jobs.get()
+
+    import torch
+
+    torch.set_num_threads(settings["threads"])
+    # Denormals cost a hundredfold on some processors and mean nothing here.
+    torch.set_flush_denormal(True)
+    if settings["deterministic"]:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+
+    serve(settings, jobs, channel)
+
+
+def serve(
+    settings: Mapping[str, Any], jobs: "queue.Queue[dict[str, Any]]", channel: TextIO
+) -> None:
+    """Run one job after the other, telling the driver of every step."""
+    from xbench.discovery import discovery
+    from xbench.engine.job import JobRunner
+    from xbench.plan import Stage
+    from xbench.registry import load_registry
+    from xbench.resolve import Context
+    from xbench.stages.bench import Bench
+    from xbench.store import Store
+
+    current: list[Stage] = []
+
+    def send(event: str, **details: Any) -> None:
+        channel.write(json.dumps({"event": event, **details}) + "\n")
+        channel.flush()
+
+    def report(event: str, stage: Stage, details: Mapping[str, Any]) -> None:
+        current[:] = [stage]
+        send(event, key=stage.key, **details)
+
+    def progress(step: int, steps: int, values: Mapping[str, float]) -> None:
+        send("progress", key=current[0].key, step=step, steps=steps, values=dict(values))
+
+    bench = Bench(
+        Store(Path(settings["store"])),
+        Context(load_registry(), discovery),
+        progress,
+        settings["state_interval"],
+    )
+    while True:
+        send("idle")
+        job = jobs.get()
+        stages = {key: Stage(**fields) for key, fields in job["stages"].items()}
+        JobRunner(stages, bench, report, settings["keep"]).run(job["keys"])
+
+
+def _private_stdout() -> TextIO:
+    """Keep the real stdout for events; what plugins print goes to stderr instead."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return channel
+
+
+def _listen(jobs: "queue.Queue[dict[str, Any]]") -> None:
+    for line in sys.stdin:
+        jobs.put(json.loads(line))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

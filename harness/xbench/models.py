@@ -1,0 +1,110 @@
+"""Model name -> a folder in the Hugging Face format, and the identity of what lies in it."""
+
+import hashlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xbench.errors import UnknownName, XbenchError
+from xbench.registry import ModelEntry, Registry
+
+WEIGHTS = "*.safetensors"
+DESCRIPTION = ("config.json",)
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "sentencepiece.bpe.model",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """An encoder on disk. ``identity`` holds content digests only, never paths."""
+
+    name: str
+    folder: Path
+    identity: Mapping[str, Any]
+
+
+def find_model(name: str, registry: Registry, offline: bool = False) -> Model:
+    """Resolve a registry name, a local folder or a hub id; raises with advice where none fits."""
+    entry = registry.models.get(name)
+    if entry is not None and entry.package is not None:
+        folder = _packaged(entry)
+    elif Path(name).expanduser().is_dir():
+        folder = Path(name).expanduser().resolve()
+    elif entry is not None or (name.count("/") == 1 and not name.startswith((".", "~", "/"))):
+        entry = entry or ModelEntry(hub_id=name)
+        folder = _from_hub(entry, name, offline)
+    elif "/" in name:
+        raise XbenchError(f"The model folder {name} does not exist.")
+    else:
+        hint = "A local folder or a hub id (owner/name) will do as well."
+        raise UnknownName("model", name, registry.models, hint)
+    return Model(name if name in registry.models else folder.name, folder, identity(folder))
+
+
+def identity(folder: Path) -> dict[str, Any]:
+    """sha256 of configuration, weights and tokenizer files. Raises where one of them is missing."""
+    weights = sorted(folder.glob(WEIGHTS))
+    tokenizer = [folder / name for name in TOKENIZER if (folder / name).is_file()]
+    _require(folder, "config.json", [p for p in [folder / "config.json"] if p.is_file()])
+    _require(folder, "weights (model.safetensors)", weights)
+    _require(folder, "tokenizer (tokenizer.json)", [t for t in tokenizer if "config" not in t.name])
+    return {
+        "config": file_digest(folder / "config.json"),
+        "weights": {path.name: file_digest(path) for path in weights},
+        "tokenizer": {path.name: file_digest(path) for path in tokenizer},
+    }
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require(folder: Path, what: str, found: list[Path]) -> None:
+    if found:
+        return
+    advice = "A model folder holds config.json, model.safetensors and tokenizer.json."
+    if "weights" in what and list(folder.glob("*.bin")):
+        advice = (
+            "It has PyTorch .bin weights, which are pickles and are never read; convert them with "
+            "transformers: AutoModelForMaskedLM.from_pretrained(...).save_pretrained(...)."
+        )
+    raise XbenchError(f"The model folder {folder} has no {what}. {advice}")
+
+
+def _packaged(entry: ModelEntry) -> Path:
+    assert entry.package is not None
+    spec = importlib.util.find_spec(entry.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise XbenchError(f"The package {entry.package} that holds the model is not installed.")
+    return Path(next(iter(spec.submodule_search_locations))) / (entry.folder or "")
+
+
+def _from_hub(entry: ModelEntry, name: str, offline: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    wanted = [*DESCRIPTION, *TOKENIZER, WEIGHTS, "model.safetensors.index.json"]
+    try:
+        where = snapshot_download(
+            entry.hub_id or name,
+            revision=entry.revision,
+            allow_patterns=wanted,
+            local_files_only=offline,
+        )
+    except Exception as cause:
+        raise XbenchError(
+            f"The model {entry.hub_id or name} is not here and could not be fetched from the hub "
+            f"({type(cause).__name__}). Two ways out: run once where the network reaches the hub "
+            f"(the files stay in its cache), or pass a local folder: --model DIR."
+        ) from cause
+    return Path(where)

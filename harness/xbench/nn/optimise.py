@@ -1,0 +1,135 @@
+"""One optimiser for all training: AdamW, a schedule, clipping, mixed precision, saved and restored."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters with a learning rate. ``matrix_dims``: from how many axes on weight decay applies.
+
+    Biases and normalisation weights are never decayed (the convention of BERT's code); with a
+    leading replica axis they have two axes, matrices three.
+    """
+
+    parameters: tuple[nn.Parameter, ...]
+    learning_rate: float
+    matrix_dims: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning-rate factor by step: a linear rise over ``warmup`` of the steps, then the shape."""
+
+    steps: int
+    shape: str = "linear"
+    warmup: float = 0.0
+
+    def factor(self, step: int) -> float:
+        """For the 0-based ``step``; linear decay reaches 0 after the last step."""
+        rising = round(self.warmup * self.steps)
+        if step < rising:
+            return (step + 1) / rising
+        if self.shape == "constant":
+            return 1.0
+        return (self.steps - step) / max(1, self.steps - rising)
+
+
+class Optimiser:
+    """AdamW (Loshchilov & Hutter 2019) over groups of parameters.
+
+    Parameters that received no gradient in a step are neither updated nor decayed.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[Group],
+        schedule: Schedule,
+        weight_decay: float = 0.0,
+        clip: float = 0.0,
+        precision: str = "fp32",
+    ) -> None:
+        self._schedule = schedule
+        self._clip = clip
+        self._precision = precision
+        self._parameters: list[nn.Parameter] = []
+        param_groups = []
+        for group in groups:
+            for decays in (True, False):
+                chosen = [p for p in group.parameters if (p.dim() >= group.matrix_dims) == decays]
+                if chosen:
+                    param_groups.append(
+                        {
+                            "params": chosen,
+                            "weight_decay": weight_decay if decays else 0.0,
+                            "lr": group.learning_rate,
+                            "peak": group.learning_rate,
+                        }
+                    )
+                    self._parameters += chosen
+        self._adam = torch.optim.AdamW(param_groups, betas=BETAS, eps=EPSILON, fused=True)
+        self._device = self._parameters[0].device.type
+        self._scaler = torch.amp.GradScaler(self._device, enabled=precision == "fp16")
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision's context for the forward pass."""
+        return autocast(self._precision, self._device)
+
+    def backward(self, loss: Tensor) -> None:
+        """Differentiate, scaled where the precision needs it."""
+        torch.autograd.backward(self._scaler.scale(loss))
+
+    def step(self, step: int) -> None:
+        """Update with the gradients at hand, then drop them. ``step`` is 0-based."""
+        factor = self._schedule.factor(step)
+        for group in self._adam.param_groups:
+            group["lr"] = group["peak"] * factor
+        if self._clip:
+            self._scaler.unscale_(self._adam)
+            nn.utils.clip_grad_norm_(self._parameters, self._clip)
+        self._scaler.step(self._adam)
+        self._scaler.update()
+        self._adam.zero_grad(set_to_none=True)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The moments, by position of their parameter, for a saved training state."""
+        saved = {}
+        for index, parameter in enumerate(self._parameters):
+            for name, value in self._adam.state.get(parameter, {}).items():
+                saved[f"{index}.{name}"] = value
+        if self._scaler.is_enabled():
+            state = self._scaler.state_dict()
+            saved["scaler.scale"] = torch.tensor(state["scale"], dtype=torch.float64)
+            saved["scaler.growth_tracker"] = torch.tensor(state["_growth_tracker"])
+        return saved
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what :meth:`tensors` gave."""
+        for name, value in tensors.items():
+            index, _, field = name.partition(".")
+            if index == "scaler":
+                continue
+            parameter = self._parameters[int(index)]
+            # AdamW keeps its step counter where its fused kernel wants it: beside the parameter.
+            self._adam.state[parameter][field] = value.to(parameter.device)
+        if "scaler.scale" in tensors:
+            state = self._scaler.state_dict()
+            state["scale"] = float(tensors["scaler.scale"])
+            state["_growth_tracker"] = int(tensors["scaler.growth_tracker"])
+            self._scaler.load_state_dict(state)
+
+
+def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
+    """Mixed precision for ``bf16`` and ``fp16``; nothing for ``fp32``."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.split(":")[0], _DTYPES[precision])

@@ -1,0 +1,140 @@
+"""Gradients of a batch that is processed in chunks, exact for every term, in-batch negatives included.
+
+Three passes (gradient caching; Gao et al. 2021, arXiv 2101.06983): the chunks are encoded without
+a graph and what the objective asks for is joined over the whole batch; the loss of the whole batch
+gives the gradient of each of those answers; each chunk is encoded again, this time with a graph,
+and passes its share of that gradient on. Dropout draws from streams named by chunk and layer, so
+both encodings are the same.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from xbench.api.batch import Vocabulary
+from xbench.nn.views import PairViews
+
+Ask = Callable[[PairViews], Tensor]
+
+
+class ReplayedBatch:
+    """Looks like one batch (:class:`xbench.api.PairBatch`); its answers are leaves of the graph.
+
+    ``chunk(i)`` builds the i-th chunk afresh. After the loss of this batch was differentiated,
+    call :meth:`replay` to carry the gradients through the encoder.
+    """
+
+    def __init__(self, chunk: Callable[[int], PairViews], count: int) -> None:
+        self._chunk = chunk
+        self._first = [chunk(i) for i in range(count)]
+        self._asked: list[tuple[Ask, Tensor, list[tuple[int, ...]]]] = []
+        self.source = _JoinedView(self, lambda b: b.source)
+        self.target = _JoinedView(self, lambda b: b.target)
+        self.joint = _JoinedView(self, lambda b: b.joint)
+        self.generator = self._first[0].generator
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """As in every chunk."""
+        return self._first[0].vocabulary
+
+    def embeddings(self, ids: Tensor | None = None) -> Tensor:
+        """Straight from the encoder: differentiated without a replay."""
+        return self._first[0].embeddings(ids)
+
+    def data(self, ask: Ask, padding: float | int = 0) -> Tensor:
+        """Join what needs no gradient (ids, masks, labels) over the chunks."""
+        return _join([ask(b) for b in self._first], padding)
+
+    def ask(self, ask: Ask) -> Tensor:
+        """Join an encoded answer over the chunks, as a leaf that collects its gradient."""
+        with torch.no_grad():
+            parts = [ask(b) for b in self._first]
+        leaf = _join(parts, 0).requires_grad_(True)
+        self._asked.append((ask, leaf, [tuple(part.shape) for part in parts]))
+        return leaf
+
+    def replay(self) -> None:
+        """Encode each chunk with a graph and pass on the gradients that the loss left."""
+        asked = [
+            (ask, leaf.grad, shapes) for ask, leaf, shapes in self._asked if leaf.grad is not None
+        ]
+        for index in range(len(self._first)):
+            chunk = self._chunk(index)
+            outputs, gradients = [], []
+            for ask, gradient, shapes in asked:
+                before = sum(shape[0] for shape in shapes[:index])
+                part = gradient[before : before + shapes[index][0]]
+                if len(shapes[index]) > 2:  # states: cut the padding that joining added
+                    part = part[:, : shapes[index][1]]
+                outputs.append(ask(chunk))
+                gradients.append(part)
+            torch.autograd.backward(outputs, gradients)
+
+
+def _join(parts: Sequence[Tensor], padding: float | int) -> Tensor:
+    """Concatenate along the first axis, padding the second ([b, T] or [b, T, D]) to the longest."""
+    if parts[0].dim() == 1 or len({part.shape[1:] for part in parts}) == 1:
+        return torch.cat(list(parts))
+    longest = max(part.shape[1] for part in parts)
+    padded = []
+    for part in parts:
+        width = [0, 0] * (part.dim() - 2) + [0, longest - part.shape[1]]
+        padded.append(F.pad(part, width, value=padding))
+    return torch.cat(padded)
+
+
+class _JoinedView:
+    """A view over all chunks (:class:`xbench.api.View` and ``MaskedView``)."""
+
+    def __init__(self, batch: ReplayedBatch, of: Callable[[PairViews], Any]) -> None:
+        self._batch = batch
+        self._of = of
+        self._known: dict[tuple[Any, ...], Tensor] = {}
+
+    def _once(self, name: tuple[Any, ...], ask: Ask) -> Tensor:
+        if name not in self._known:
+            self._known[name] = self._batch.ask(ask)
+        return self._known[name]
+
+    @cached_property
+    def ids(self) -> Tensor:
+        """[B, T] token ids."""
+        pad_id = self._batch.vocabulary.pad_id
+        return self._batch.data(lambda b: self._of(b).ids, pad_id)
+
+    @cached_property
+    def attention_mask(self) -> Tensor:
+        """[B, T] bool."""
+        return self._batch.data(lambda b: self._of(b).attention_mask, False)
+
+    @cached_property
+    def content_mask(self) -> Tensor:
+        """[B, T] bool."""
+        return self._batch.data(lambda b: self._of(b).content_mask, False)
+
+    def states(self, depth: float = 1.0) -> Tensor:
+        """[B, T, D]."""
+        return self._once(("states", depth), lambda b: self._of(b).states(depth))
+
+    def pooled(self, depth: float = 1.0, how: str = "mean") -> Tensor:
+        """[B, D]."""
+        return self._once(("pooled", depth, how), lambda b: self._of(b).pooled(depth, how))
+
+    @cached_property
+    def masked(self) -> "_JoinedView":
+        """The masked view over all chunks."""
+        return _JoinedView(self._batch, lambda b: self._of(b).masked)
+
+    def logits(self) -> Tensor:
+        """[M, V] at the masked positions of all chunks."""
+        return self._once(("logits",), lambda b: self._of(b).logits())
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """[M]."""
+        return self._batch.data(lambda b: self._of(b).labels)

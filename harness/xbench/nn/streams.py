@@ -1,0 +1,33 @@
+"""Random streams that depend on names, not on history.
+
+Every draw comes from a generator seeded by (seed, purpose, step, ...). Nothing is consumed across
+steps, so a resumed run needs no saved random state, and a cell's numbers do not depend on its
+neighbours.
+"""
+
+import hashlib
+
+import torch
+
+Part = str | int
+
+
+def stream_seed(*parts: Part) -> int:
+    """A 63-bit seed from the parts, the same on every platform and Python version."""
+    text = "\0".join(f"{type(part).__name__}:{part}" for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def generator(*parts: Part) -> torch.Generator:
+    """A CPU generator of its own for the stream that the parts name."""
+    return torch.Generator().manual_seed(stream_seed(*parts))
+
+
+def permutation(size: int, *parts: Part) -> torch.Tensor:
+    """[size] int64, a random order drawn from the stream."""
+    return torch.randperm(size, generator=generator(*parts))
+
+
+def seed_dropout(*parts: Part) -> None:
+    """Point torch's global generators, from which dropout draws, at the stream."""
+    torch.manual_seed(stream_seed(*parts))

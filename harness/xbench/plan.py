@@ -1,0 +1,293 @@
+"""A resolved spec -> a graph of keyed stages, and the cells of the matrix that they fill.
+
+Planning reads digests of data and model, never trains, and never writes.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from xbench.api.source import MissingData, Source
+from xbench.device import resolve_device, resolve_precision
+from xbench.errors import XbenchError
+from xbench.identity import component
+from xbench.keys import key_of
+from xbench.models import Model, find_model
+from xbench.registry import Binding
+from xbench.resolve import Context
+from xbench.spec import RunSpec
+
+KINDS = ("align", "finetune", "evaluate", "score")
+# Bumped when the engine's own numbers change for that kind of stage.
+SCHEMA = {"align": 1, "finetune": 1, "evaluate": 1, "score": 1}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One pure computation. ``spec`` is keyed; ``recipe`` says where things lie and is not."""
+
+    kind: str
+    spec: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    parents: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """sha256 over kind, schema and everything that determines the result."""
+        return key_of({"kind": self.kind, "schema": SCHEMA[self.kind], **self.spec})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the matrix: its coordinates, and the stage whose scores fill it."""
+
+    coordinates: Mapping[str, Any]
+    score: str | None = None
+    evaluate: str | None = None
+    finetune: str | None = None
+    align: str | None = None
+    unavailable: str = ""
+
+
+@dataclass
+class Plan:
+    """The stages by key (parents before children), the cells, and what has no data."""
+
+    spec: RunSpec
+    stages: dict[str, Stage] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    gaps: dict[str, str] = field(default_factory=dict)
+
+    def add(self, stage: Stage) -> str:
+        """Add a stage once; returns its key."""
+        key = stage.key
+        self.stages.setdefault(key, stage)
+        return key
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Keys of one kind of stage, in planning order."""
+        return [key for key, stage in self.stages.items() if stage.kind == kind]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An encoder to be evaluated: untouched (no ``align``), or a checkpoint of an alignment."""
+
+    coordinates: Mapping[str, Any]
+    encoder: Mapping[str, Any]
+    align: str | None = None
+
+
+def build_plan(spec: RunSpec, context: Context, offline: bool = False) -> Plan:
+    """The graph of a resolved spec. Raises :class:`XbenchError` on missing model, pair or training data."""
+    return _Planner(spec, context, offline).build()
+
+
+class _Planner:
+    def __init__(self, spec: RunSpec, context: Context, offline: bool) -> None:
+        self.spec = spec
+        self.context = context
+        self.suite = context.registry.suite(spec.suite)
+        assert spec.model is not None
+        self.model: Model = find_model(spec.model, context.registry, offline)
+        data = spec.data or os.environ.get("XBENCH_DATA")
+        self.place = Path(data).expanduser().resolve() if data else None
+        if self.place is not None and not self.place.is_dir():
+            raise XbenchError(f"The data folder {data} does not exist.")
+        self.plan = Plan(spec)
+        self.device = resolve_device(spec.device)
+        # The same few files and plugins stand behind thousands of stages.
+        self.component = lru_cache(maxsize=None)(self._component)
+        self.data = lru_cache(maxsize=None)(self._data)
+
+    def build(self) -> Plan:
+        for arm in self._arms():
+            for task in self.spec.task or ():
+                self._task_cells(arm, task)
+        return self.plan
+
+    def _arms(self) -> Iterator[Arm]:
+        spec = self.spec
+        wanted = spec.arm or ()
+        if "none" in wanted:
+            yield Arm({"arm": "none"}, {"base": self.model.identity})
+        assert isinstance(spec.objective, dict)
+        for pair in spec.pair or ():
+            for align_seed in spec.align_seed or ():
+                for name, variants in spec.objective.items():
+                    if "aligned" in wanted:
+                        for variant in variants:
+                            yield from self._aligned("aligned", name, variant, pair, align_seed)
+                    if "shuffled" in wanted:
+                        limit = 1 if spec.shuffled_variants == "first" else None
+                        for variant in list(variants)[:limit]:
+                            yield from self._aligned("shuffled", name, variant, pair, align_seed)
+
+    def _aligned(self, arm: str, name: str, variant: str, pair: str, seed: int) -> Iterator[Arm]:
+        assert isinstance(self.spec.objective, dict)
+        settings = self._keyed({k: v for k, v in self.spec.align.items() if k != "checkpoints"})
+        stage_spec = {
+            "model": self.model.identity,
+            "objective": {
+                **self.component("objectives", name),
+                "config": self.spec.objective[name][variant],
+            },
+            "arm": arm,
+            "corpus": self._corpus(pair),
+            "settings": settings,
+            "seed": seed,
+        }
+        recipe = self._recipe(
+            self.suite.corpus,
+            languages=pair.split("-"),
+            checkpoints=list(self.spec.align["checkpoints"]),
+            label=f"{name}:{variant} {pair}" + (" shuffled" if arm == "shuffled" else ""),
+        )
+        key = self.plan.add(Stage("align", stage_spec, recipe))
+        for step in self.spec.align_step or ():
+            coordinates = {
+                "objective": name,
+                "variant": variant,
+                "arm": arm,
+                "pair": pair,
+                "align_step": step,
+                "align_seed": seed,
+            }
+            yield Arm(coordinates, {"align": key, "step": step}, key)
+
+    def _corpus(self, pair: str) -> dict[str, Any]:
+        try:
+            return self.data("corpus", tuple(pair.split("-")), "train")
+        except MissingData as error:
+            raise XbenchError(f"No parallel text for the pair {pair}: {error}") from error
+
+    def _task_cells(self, arm: Arm, task: str) -> None:
+        try:
+            train = self.data(task, (self.suite.source_language,), "train")
+        except MissingData as error:
+            raise XbenchError(f"No training data for task {task!r}: {error}") from error
+        for mode in self.spec.mode or ():
+            for seed in self.spec.seed or ():
+                finetune = self._finetune(arm, task, mode, seed, train)
+                for code in self.spec.language or ():
+                    coordinates = {
+                        "suite": self.spec.suite,
+                        "model": self.model.name,
+                        **arm.coordinates,
+                        "task": task,
+                        "mode": mode,
+                        "seed": seed,
+                        "language": code,
+                        "split": self.spec.evaluate["split"],
+                    }
+                    self.plan.cells.append(self._cell(coordinates, arm, task, finetune))
+
+    def _finetune(self, arm: Arm, task: str, mode: str, seed: int, train: Mapping[str, Any]) -> str:
+        settings = self._keyed(self.spec.finetune[task][mode])
+        if mode == "linear":  # a frozen encoder has no learning rate: changing it changes nothing
+            settings.pop("encoder_learning_rate")
+        stage_spec = {
+            "encoder": arm.encoder,
+            "task": self._task(task),
+            "data": train,
+            "mode": mode,
+            "settings": settings,
+            "seed": seed,
+        }
+        recipe = self._recipe(
+            self.suite.tasks[task],
+            task=task,
+            languages=[self.suite.source_language],
+            label=f"{task} {mode} seed {seed} on {_label(arm)}",
+        )
+        return self.plan.add(
+            Stage("finetune", stage_spec, recipe, (arm.align,) if arm.align else ())
+        )
+
+    def _cell(self, coordinates: Mapping[str, Any], arm: Arm, task: str, finetune: str) -> Cell:
+        code = coordinates["language"]
+        binding = self.suite.tasks[task]
+        try:
+            data = self.data(task, (code,), self.spec.evaluate["split"])
+        except MissingData as error:
+            self.plan.gaps[f"{task}: {code}"] = str(error)
+            return Cell(coordinates, finetune=finetune, align=arm.align, unavailable=str(error))
+        recipe = self._recipe(binding, task=task, languages=[code], label=f"{task} {code}")
+        evaluate = self.plan.add(
+            Stage(
+                "evaluate",
+                {
+                    "finetune": finetune,
+                    "language": code,
+                    "data": data,
+                    "settings": self.spec.evaluate,
+                },
+                recipe,
+                (finetune,),
+            )
+        )
+        task_class = self.context.discovery.table.get("tasks", task).load()
+        metrics = [self.component("metrics", metric) for metric in task_class.metrics]
+        score = self.plan.add(
+            Stage("score", {"evaluate": evaluate, "metrics": metrics}, recipe, (evaluate,))
+        )
+        return Cell(coordinates, score, evaluate, finetune, arm.align)
+
+    def _task(self, task: str) -> dict[str, Any]:
+        task_class = self.context.discovery.table.get("tasks", task).load()
+        return {
+            **self.component("tasks", task),
+            "level": task_class.level,
+            "labels": list(task_class.labels),
+        }
+
+    def _component(self, kind: str, name: str) -> dict[str, Any]:
+        return component(self.context.discovery.table.get(kind, name))
+
+    def _keyed(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        precision = resolve_precision(settings["precision"], self.device)
+        return {**settings, "precision": precision}
+
+    def _data(self, what: str, codes: tuple[str, ...], split: str) -> dict[str, Any]:
+        binding = self.suite.corpus if what == "corpus" else self.suite.tasks[what]
+        source = open_source(binding, self.place, self.context)
+        languages = [self.context.languages.get(code) for code in codes]
+        return {
+            "source": self.component("sources", binding.source),
+            "options": binding.options,
+            "split": split,
+            "content": dict(source.fingerprint(languages, split)),
+        }
+
+    def _recipe(self, binding: Binding, **extra: Any) -> dict[str, Any]:
+        return {
+            "model_folder": str(self.model.folder),
+            "device": self.device,
+            "place": str(self.place) if self.place else None,
+            "binding": binding.model_dump(mode="json"),
+            **extra,
+        }
+
+
+def open_source(binding: Binding, place: Path | None, context: Context) -> Source:
+    """The source that a suite binds, at the data folder; raises where it needs one and has none."""
+    source_class = context.discovery.table.get("sources", binding.source).load()
+    if source_class.needs_place and place is None:
+        raise XbenchError(
+            f"The data of source {binding.source!r} is not here. Two ways to get it: pass a folder that "
+            f"holds it, --data DIR (or XBENCH_DATA), or fetch it where there is a network."
+        )
+    source: Source = source_class(place, **binding.options)
+    return source
+
+
+def _label(arm: Arm) -> str:
+    c = arm.coordinates
+    if c["arm"] == "none":
+        return "the untouched encoder"
+    return f"{c['objective']}:{c['variant']} {c['pair']}" + (
+        " shuffled" if c["arm"] == "shuffled" else ""
+    )

@@ -1,0 +1,85 @@
+"""From results to files: builds the study's tables, renders them, writes each file in one step."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xbench.report import latex, markdown, terminal
+from xbench.report.per_language import per_language
+from xbench.report.reading import read_results
+from xbench.report.results import Selection
+from xbench.report.style import Style
+from xbench.report.table import Table
+from xbench.report.table1 import table1
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RENDERERS: dict[str, Callable[[Iterable[Table]], str]] = {
+    "markdown": markdown.render,
+    "latex": latex.render,
+    "latex-document": latex.render_document,
+    "terminal": terminal.render,
+}
+FILES = {"markdown": ("md", "markdown"), "latex": ("tex", "latex-document")}
+"""Format -> (suffix of its files, format of the file that holds all tables)."""
+
+
+def build_tables(
+    frame: "pd.DataFrame", selection: Selection | None = None, style: Style | None = None
+) -> list[Table]:
+    """Table 1 and the tables per language behind it, from the tidy results table.
+
+    Raises ``ValueError`` where the results cannot be reported (see ``reading.read_results``).
+    """
+    results = read_results(frame, selection or Selection())
+    return [table1(results, style), *per_language(results, style)]
+
+
+def render(tables: Sequence[Table], format: str) -> str:
+    """Tables as text: ``markdown``, ``latex``, ``latex-document`` or ``terminal``."""
+    if format not in RENDERERS:
+        raise ValueError(f"unknown format {format!r}; choose from {', '.join(RENDERERS)}")
+    return RENDERERS[format](tables)
+
+
+def write_report(tables: Sequence[Table], folder: Path, formats: Sequence[str]) -> list[Path]:
+    r"""Writes one file per table name and one with all of them, for each format.
+
+    ``markdown`` gives ``table1.md``, ``per_language.md`` and ``report.md``; ``latex`` gives
+    ``table1.tex`` and ``per_language.tex`` for ``\input``, and the document ``report.tex``.
+    Each file is replaced in one step, so that a reader never sees half of one.
+    """
+    unknown = [name for name in formats if name not in FILES]
+    if unknown:
+        raise ValueError(f"cannot write {', '.join(unknown)}; choose from {', '.join(FILES)}")
+    by_name: dict[str, list[Table]] = {}
+    for table in tables:
+        by_name.setdefault(table.name, []).append(table)
+    if "report" in by_name:
+        raise ValueError("no table may be named 'report': that is the file with all tables")
+    texts: dict[Path, str] = {}
+    for name in formats:
+        suffix, whole = FILES[name]
+        for stem, members in by_name.items():
+            texts[folder / f"{stem}.{suffix}"] = render(members, name)
+        texts[folder / f"report.{suffix}"] = render(tables, whole)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in texts.items():
+        _replace(path, text)
+    return list(texts)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Writes to a temporary file beside ``path``, then renames it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

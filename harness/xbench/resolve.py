@@ -1,0 +1,229 @@
+"""A request -> a resolved spec: every name found, every setting concrete, nothing left to defaults.
+
+A resolved spec is itself a spec; running it again repeats the run.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from xbench.discovery import Discovery
+from xbench.errors import UnknownName, XbenchError
+from xbench.languages import Languages
+from xbench.objectives import resolve_objectives
+from xbench.registry import Registry, SuiteEntry, plain
+from xbench.settings import (
+    PHASES,
+    AlignSettings,
+    EvaluateSettings,
+    FinetuneSettings,
+    as_json,
+    known_fields,
+)
+from xbench.spec import RunSpec, explain
+
+ARMS = ("none", "aligned", "shuffled")
+MODES = ("full", "linear")
+# One of the two budgets: a later layer that sets one clears the other.
+BUDGETS = frozenset({"epochs", "steps"})
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where names are looked up."""
+
+    registry: Registry
+    discovery: Discovery
+
+    @property
+    def languages(self) -> Languages:
+        """The languages known here."""
+        return Languages(self.registry, self.discovery)
+
+
+def resolve(spec: RunSpec, context: Context) -> RunSpec:
+    """Fill in the suite's defaults and check every name and setting.
+
+    Raises :class:`XbenchError` (with a suggestion for unknown names) before any work is done.
+    """
+    suite = context.registry.suite(spec.suite)
+    spec = _with_controls(spec, context.registry)
+    arms = _choices("arm", spec.arm or suite.arms, ARMS)
+    tasks = _tasks(spec, suite, context)
+    pairs = _pairs(spec, suite, context)
+    return replace_spec(
+        spec,
+        model=spec.model or suite.model,
+        objective=resolve_objectives(spec, context.discovery),
+        task=tasks,
+        pair=pairs,
+        arm=arms,
+        # Asked for by name, the placebo is run for every variant; by default the suite decides.
+        shuffled_variants=spec.shuffled_variants
+        or ("all" if spec.arm else suite.shuffled_variants),
+        mode=_choices("mode", spec.mode or suite.modes, MODES),
+        seed=unique(spec.seed or suite.seeds),
+        align_seed=unique(spec.align_seed or suite.align_seeds),
+        language=_languages(spec, suite, context),
+        options={},
+        **_settings(spec, suite, tasks),
+    )
+
+
+def replace_spec(spec: RunSpec, **changes: Any) -> RunSpec:
+    """A copy with changes, validated again."""
+    return RunSpec.model_validate(spec.model_dump() | changes)
+
+
+def unique(values: Iterable[Any]) -> tuple[Any, ...]:
+    """The values in order, each once."""
+    return tuple(dict.fromkeys(values))
+
+
+def _with_controls(spec: RunSpec, registry: Registry) -> RunSpec:
+    """``--arm mlm`` means the objective that the registry names for it, as an ``aligned`` arm."""
+    asked = [arm for arm in spec.arm or () if arm in registry.controls]
+    if not asked or isinstance(spec.objective, dict):
+        return spec
+    extra = [registry.controls[arm] for arm in asked]
+    arms = unique("aligned" if arm in registry.controls else arm for arm in spec.arm or ())
+    return replace_spec(spec, objective=[*(spec.objective or ()), *extra], arm=arms)
+
+
+def _choices(kind: str, asked: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    for name in asked:
+        if name not in known:
+            raise UnknownName(kind, name, known)
+    return unique(asked)
+
+
+def _tasks(spec: RunSpec, suite: SuiteEntry, context: Context) -> tuple[str, ...]:
+    aliases = context.registry.aliases.get("tasks", {})
+    asked = [aliases.get(task, task) for task in spec.task or suite.default_tasks or suite.tasks]
+    for task in asked:
+        if task not in suite.tasks:
+            context.discovery.table.get("tasks", task)  # an unknown task says so itself
+            bound = ", ".join(suite.tasks)
+            raise XbenchError(
+                f"Suite {spec.suite!r} binds no data to task {task!r}; it has {bound}."
+            )
+    return unique(asked)
+
+
+def _pairs(spec: RunSpec, suite: SuiteEntry, context: Context) -> tuple[str, ...]:
+    asked: Iterable[str] = spec.pair or suite.default_pairs or suite.pairs
+    if list(asked) == ["all"]:
+        asked = suite.pairs
+    return unique(context.languages.find_pair(typed, suite.pairs) for typed in asked)
+
+
+def _languages(spec: RunSpec, suite: SuiteEntry, context: Context) -> tuple[str, ...]:
+    asked = spec.language or suite.languages
+    return unique(context.languages.find(typed, suite.languages) for typed in asked)
+
+
+def _settings(spec: RunSpec, suite: SuiteEntry, tasks: Iterable[str]) -> dict[str, Any]:
+    options = dotted(spec.options)
+    align = _merge(plain(suite.align), spec.align, options.get("align", {}))
+    settings = check("align", align)
+    assert isinstance(settings, AlignSettings)
+    settings, steps = _checkpoints(settings, spec)
+    for given in (spec.finetune, options.get("finetune", {})):
+        _check_sections(given, suite)
+    finetune = {
+        task: {
+            mode: as_json(
+                finetune_settings(task, mode, plain(suite.finetune), spec.finetune, options)
+            )
+            for mode in MODES
+        }
+        for task in tasks
+    }
+    evaluate = check(
+        "evaluate", _merge(plain(suite.evaluate), spec.evaluate, options.get("evaluate", {}))
+    )
+    assert isinstance(evaluate, EvaluateSettings)
+    return {
+        "align": as_json(settings),
+        "align_step": steps,
+        "finetune": finetune,
+        "evaluate": as_json(evaluate),
+    }
+
+
+def _check_sections(finetune: Mapping[str, Any], suite: SuiteEntry) -> None:
+    """Names under ``finetune`` are settings, modes or tasks (with settings and modes below)."""
+    for name, value in finetune.items():
+        if name in suite.tasks and isinstance(value, Mapping):
+            _check_sections(value, suite)
+        elif name not in {*known_fields("finetune"), *MODES, *suite.tasks}:
+            raise UnknownName(
+                "finetune setting", name, {*known_fields("finetune"), *MODES, *suite.tasks}
+            )
+
+
+def _checkpoints(settings: AlignSettings, spec: RunSpec) -> tuple[AlignSettings, tuple[int, ...]]:
+    """Which steps of phase I are used (the last one by default), and hence saved."""
+    steps = unique(sorted(spec.align_step or (settings.steps,)))
+    for step in steps:
+        if not 0 < step <= settings.steps:
+            raise XbenchError(
+                f"--align-step {step}: alignment runs for {settings.steps} steps "
+                f"(change that with -O align.steps=N)"
+            )
+    # A schedule of fewer steps than the suite's makes its intermediate checkpoints meaningless.
+    saved = sorted(
+        {*steps, *(c for c in settings.checkpoints if c < settings.steps), settings.steps}
+    )
+    return replace(settings, checkpoints=tuple(saved)), steps
+
+
+def finetune_settings(task: str, mode: str, *layers: Mapping[str, Any]) -> FinetuneSettings:
+    """Phase II settings of one task and mode: each layer's general values, then its specific ones."""
+    *layers_, options = layers
+    merged: dict[str, Any] = {}
+    for layer in [*layers_, options.get("finetune", {})]:
+        specific = layer.get(task, {})
+        for part in (layer, layer.get(mode, {}), specific, specific.get(mode, {})):
+            merged = _merge(merged, {k: v for k, v in part.items() if not isinstance(v, Mapping)})
+    settings = check("finetune", merged)
+    assert isinstance(settings, FinetuneSettings)
+    return settings
+
+
+def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        given = {name for name in BUDGETS & set(layer) if layer[name] is not None}
+        if given:
+            merged = {k: v for k, v in merged.items() if k not in BUDGETS}
+        merged.update(layer)
+    return merged
+
+
+def check(phase: str, values: Mapping[str, Any]) -> Any:
+    """Values -> the phase's settings. Raises with the field's name and, if unknown, a suggestion."""
+    for name in values:
+        if name not in known_fields(phase):
+            raise UnknownName(f"{phase} setting", name, known_fields(phase))
+    try:
+        return TypeAdapter(PHASES[phase]).validate_python(dict(values))
+    except ValidationError as error:
+        raise XbenchError(explain(error, phase)) from error
+
+
+def dotted(options: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"align.steps": 9}`` -> ``{"align": {"steps": 9}}``; the first part must be a known section."""
+    tree: dict[str, Any] = {}
+    for name, value in options.items():
+        head, *path = name.split(".")
+        if head not in {*PHASES, "objective"} or not path:
+            sections = [*PHASES, "objective"]
+            raise UnknownName("section in -O", head, sections, "As in -O align.steps=100.")
+        node = tree.setdefault(head, {})
+        for part in path[:-1]:
+            node = node.setdefault(part, {})
+        node[path[-1]] = value
+    return tree

@@ -1,0 +1,95 @@
+"""The settings of each phase: validated, complete, and part of every key they influence."""
+
+from dataclasses import fields
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Schedule = Literal["linear", "constant"]
+Mode = Literal["full", "linear"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class AlignSettings:
+    """Phase I: how the encoder is tuned on parallel text.
+
+    Lengths are in tokens, specials included; ``warmup`` is a share of the steps; ``clip`` is the
+    largest gradient norm (0: none). ``batch_size`` is the effective batch in pairs, processed in
+    ``accumulate`` chunks.
+    """
+
+    steps: int = Field(gt=0)
+    checkpoints: tuple[int, ...] = ()
+    batch_size: int = Field(default=32, gt=1)
+    accumulate: int = Field(default=1, gt=0)
+    learning_rate: float = Field(default=2e-5, gt=0)
+    schedule: Schedule = "linear"
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float = Field(default=1.0, ge=0)
+    max_length: int = Field(default=128, gt=4)
+    max_pairs: int | None = Field(default=None, gt=1)
+    mlm_probability: float = Field(default=0.15, gt=0, lt=1)
+    precision: Precision = "auto"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FinetuneSettings:
+    """Phase II: how a task is learnt in the source language.
+
+    Either ``epochs`` or ``steps`` gives the budget; with both, ``steps`` wins. ``sentence_pooling``
+    is what a sentence-level head sees. In mode ``linear`` the encoder is frozen and in evaluation
+    mode, its features are computed once and the encoder's learning rate and dropout play no part.
+    """
+
+    epochs: int | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, gt=0)
+    batch_size: int = Field(default=16, gt=0)
+    accumulate: int = Field(default=1, gt=0)
+    encoder_learning_rate: float = Field(default=2e-5, gt=0)
+    head_learning_rate: float = Field(default=1e-3, gt=0)
+    schedule: Schedule = "linear"
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip: float = Field(default=1.0, ge=0)
+    head_dropout: float = Field(default=0.1, ge=0, lt=1)
+    sentence_pooling: Literal["mean", "cls"] = "mean"
+    max_length: int = Field(default=256, gt=4)
+    max_train: int | None = Field(default=None, gt=0)
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        if self.epochs is None and self.steps is None:
+            raise ValueError("give epochs or steps")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class EvaluateSettings:
+    """Phase III: the split, how many of its items (from the start), and the batch for inference."""
+
+    split: str = "test"
+    max_items: int | None = Field(default=None, gt=0)
+    batch_size: int = Field(default=64, gt=0)
+
+
+Settings = AlignSettings | FinetuneSettings | EvaluateSettings
+
+PHASES: dict[str, type[Any]] = {
+    "align": AlignSettings,
+    "finetune": FinetuneSettings,
+    "evaluate": EvaluateSettings,
+}
+
+
+def known_fields(phase: str) -> list[str]:
+    """The names of a phase's settings."""
+    return [f.name for f in fields(PHASES[phase])]
+
+
+def as_json(settings: Any) -> dict[str, Any]:
+    """A settings or config dataclass as plain JSON values (tuples become lists)."""
+    plain: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
+    return plain

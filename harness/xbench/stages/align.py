@@ -1,0 +1,231 @@
+"""Phase I: tune the encoder with an alignment objective on parallel text.
+
+Writes ``step-N/`` folders in the Hugging Face format, each with its tokenizer, and the loss curve.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from xbench.api.batch import PairBatch
+from xbench.api.objective import Objective
+from xbench.data.ragged import RaggedTable, cached
+from xbench.data.tokenise import tokenise_pairs
+from xbench.data.tokenizer import Tokenizer
+from xbench.nn.encoder import Encoder
+from xbench.nn.optimise import Group, Optimiser, Schedule
+from xbench.nn.replay import ReplayedBatch
+from xbench.nn.streams import Part, permutation
+from xbench.nn.training_state import TrainingState, check_finite
+from xbench.nn.views import PairTexts, PairViews, Text, pad
+from xbench.plan import Stage
+from xbench.settings import AlignSettings
+from xbench.stages.bench import Bench, data_identity, text_format
+from xbench.store import Entry
+
+LOSSES_EVERY = 10  # steps between looks at the losses: each look waits for the device
+
+
+def run(stage: Stage, bench: Bench, entry: Entry) -> None:
+    """Align, leaving checkpoints in the entry's folder."""
+    settings: AlignSettings = TypeAdapter(AlignSettings).validate_python(
+        dict(stage.spec["settings"])
+    )
+    tokenizer = bench.tokenizer(stage)
+    encoder = bench.encoder(stage).train()
+    objective = _objective(stage, bench, encoder).to(stage.recipe["device"])
+    corpus = Corpus(_table(stage, bench, tokenizer, settings), stage, settings)
+    batches = Batches(corpus, encoder, tokenizer, stage, settings)
+    optimiser = _optimiser(encoder, objective, settings)
+    work = bench.store.work_folder(stage.key)
+    modules = {"encoder": encoder, "objective": objective}
+    state = TrainingState(work, modules, optimiser, bench.state_interval)
+    start, notes = state.restore(lambda step: _has_checkpoints(work, stage, step))
+    curve: list[dict[str, Any]] = notes.get("curve", [])
+    for step in range(start, settings.steps):
+        losses = _step(batches, objective, optimiser, step)
+        objective.after_step(encoder, step)
+        if step % LOSSES_EVERY == 0 or step == settings.steps - 1:
+            values = check_finite(losses, step)
+            curve.append({"step": step, **values})
+            bench.progress(step, settings.steps, values)
+        if step + 1 in stage.recipe["checkpoints"]:
+            _save(encoder, stage, bench, work / f"step-{step + 1}")
+        state.maybe_save(step + 1, {"curve": curve})
+    for step in stage.recipe["checkpoints"]:
+        (work / f"step-{step}").rename(entry.folder / f"step-{step}")
+    entry.result = {"curve": curve, "pairs": corpus.size, "pairs_available": corpus.available}
+
+
+def _has_checkpoints(work: Path, stage: Stage, step: int) -> bool:
+    """Whether the checkpoints up to a step are there, so that training may go on from it."""
+    due = [saved for saved in stage.recipe["checkpoints"] if saved <= step]
+    return all((work / f"step-{saved}" / "model.safetensors").is_file() for saved in due)
+
+
+def _save(encoder: Encoder, stage: Stage, bench: Bench, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    encoder.save(folder)
+    bench.copy_tokenizer(stage, folder)
+
+
+def _objective(stage: Stage, bench: Bench, encoder: Encoder) -> Objective:
+    asked = stage.spec["objective"]
+    objective_class = bench.context.discovery.table.get("objectives", asked["name"]).load()
+    config = TypeAdapter(objective_class.Config).validate_python(dict(asked["config"]))
+    with torch.random.fork_rng():
+        torch.manual_seed(stage.spec["seed"])
+        objective: Objective = objective_class(config)
+        objective.setup(encoder)
+    return objective.train()
+
+
+def _table(
+    stage: Stage, bench: Bench, tokenizer: Tokenizer, settings: AlignSettings
+) -> RaggedTable:
+    languages = [bench.context.languages.get(code) for code in stage.recipe["languages"]]
+
+    def rows() -> Iterable[Mapping[str, Any]]:
+        pairs = bench.source(stage).read(languages, "train")
+        for source, target in tokenise_pairs(tokenizer, pairs, settings.max_length):
+            yield {"source": source, "target": target}
+
+    identity = data_identity(stage, tokenizer, kind="pairs", max_length=settings.max_length)
+    return cached(bench.cache_folder(), identity, rows)
+
+
+def _optimiser(encoder: Encoder, objective: Objective, settings: AlignSettings) -> Optimiser:
+    groups = [
+        # the encoder's parameters have a leading replica axis
+        Group(tuple(encoder.parameters()), settings.learning_rate, matrix_dims=3),
+        Group(tuple(objective.parameters()), settings.learning_rate, matrix_dims=2),
+    ]
+    schedule = Schedule(settings.steps, settings.schedule, settings.warmup)
+    return Optimiser(groups, schedule, settings.weight_decay, settings.clip, settings.precision)
+
+
+class Corpus:
+    """The pairs that are trained on: a fixed sample, in a random order of its own each epoch.
+
+    In the arm ``shuffled`` every source sentence keeps one wrong partner, drawn so that no
+    sentence keeps its own.
+    """
+
+    def __init__(self, table: RaggedTable, stage: Stage, settings: AlignSettings) -> None:
+        self._table = table
+        self._seed = stage.spec["seed"]
+        self._batch_size = settings.batch_size
+        self.available = len(table)
+        # The sample does not depend on the seed: all alignments of a pair see the same text.
+        self._rows = permutation(len(table), "sample")[: settings.max_pairs].sort().values.numpy()
+        self.size = len(self._rows)
+        if self.size < settings.batch_size:
+            raise ValueError(
+                f"the corpus has {self.size} usable pairs, fewer than one batch of "
+                f"{settings.batch_size}; lower align.batch_size or add text"
+            )
+        self._partners = self._rows
+        if stage.spec["arm"] == "shuffled":
+            self._partners = wrong_partners(self._rows)
+        self._epoch: tuple[int, np.ndarray] = (-1, self._rows)
+
+    def batch(self, step: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The token ids of both sides of the pairs of a step; a last, smaller batch is left out."""
+        per_epoch = self.size // self._batch_size
+        epoch, index = divmod(step, per_epoch)
+        if self._epoch[0] != epoch:
+            self._epoch = (epoch, permutation(self.size, self._seed, "pairs", epoch).numpy())
+        chosen = self._epoch[1][index * self._batch_size : (index + 1) * self._batch_size]
+        return [
+            (self._table.row("source", self._rows[i]), self._table.row("target", self._partners[i]))
+            for i in chosen
+        ]
+
+
+def wrong_partners(rows: np.ndarray) -> np.ndarray:
+    """Each row's partner in the shuffled arm: one random cycle through all rows, so never itself."""
+    cycle = permutation(len(rows), "wrong partners").numpy()
+    partners = np.empty_like(rows)
+    partners[cycle] = rows[np.roll(cycle, -1)]
+    return partners
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Builds the batches of pairs of every step, whole or in chunks."""
+
+    corpus: Corpus
+    encoder: Encoder
+    tokenizer: Tokenizer
+    stage: Stage
+    settings: AlignSettings
+
+    def chunk(self, step: int, index: int) -> PairViews:
+        """The ``index``-th of ``accumulate`` chunks of a step's pairs."""
+        count = self.settings.accumulate
+        pairs = self.corpus.batch(step)[index::count] if count > 1 else self.corpus.batch(step)
+        stream: tuple[Part, ...] = (self.stage.spec["seed"], "align", step, index)
+        format = text_format(self.tokenizer, self.settings.mlm_probability)
+        device = self.stage.recipe["device"]
+        texts = pair_texts(pairs, self.tokenizer, self.encoder.config.max_positions)
+        moved = PairTexts(texts.source.to(device), texts.target.to(device), texts.joint.to(device))
+        return PairViews(self.encoder, moved, format, stream)
+
+
+def pair_texts(
+    pairs: list[tuple[np.ndarray, np.ndarray]], tokenizer: Tokenizer, max_positions: int
+) -> PairTexts:
+    """Both sides of the pairs, and each pair as one input no longer than the encoder takes."""
+    pad_id = tokenizer.vocabulary.pad_id
+    room = max_positions - tokenizer.special_tokens_pair
+    joint = []
+    for source, target in pairs:
+        # Where both do not fit, each keeps at least its half.
+        keep = max(room // 2, room - len(target))
+        cut = source[:keep]
+        joint.append(tokenizer.build_pair(cut.tolist(), target[: room - len(cut)].tolist()))
+    types = pad([types for _, types in joint], 0)
+    return PairTexts(
+        Text(pad([tokenizer.build_single(s.tolist()) for s, _ in pairs], pad_id)),
+        Text(pad([tokenizer.build_single(t.tolist()) for _, t in pairs], pad_id)),
+        Text(pad([ids for ids, _ in joint], pad_id), types if bool(types.any()) else None),
+    )
+
+
+def _step(
+    batches: Batches, objective: Objective, optimiser: Optimiser, step: int
+) -> dict[str, Tensor]:
+    """One update; returns each term's mean over the whole batch, and ``loss``, their sum."""
+    count = batches.settings.accumulate
+    if count == 1:
+        with optimiser.autocast():
+            loss, losses = total(objective, batches.chunk(step, 0))
+        optimiser.backward(loss)
+    else:
+        with optimiser.autocast():
+            batch = ReplayedBatch(lambda index: batches.chunk(step, index), count)
+            loss, losses = total(objective, batch)
+        optimiser.backward(loss)
+        with optimiser.autocast():
+            batch.replay()
+    optimiser.step(step)
+    return losses
+
+
+def total(objective: Objective, batch: PairBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    """The sum of the terms' means; a term without items (nothing was masked) adds nothing."""
+    losses = {
+        name: term.sum / torch.clamp(torch.as_tensor(term.count), min=1)
+        for name, term in objective.terms(batch).items()
+    }
+    if not losses:
+        raise ValueError(f"{type(objective).__name__}.terms gave no term at all")
+    loss = torch.stack(list(losses.values())).sum()
+    detached = {name: value.detach() for name, value in losses.items()}
+    return loss, {"loss": loss.detach(), **detached}

@@ -1,0 +1,129 @@
+"""What a stage works with: the store, the plugins, the device, and what neighbours have computed.
+
+One :class:`Bench` serves the stages of a job, which share an encoder; it keeps the encoder's
+features so that three seeds of a linear probe encode the data once.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from xbench import __version__
+from xbench.api.source import Source
+from xbench.api.task import Task
+from xbench.data.tokenizer import Tokenizer
+from xbench.files import dump_json
+from xbench.keys import key_of
+from xbench.models import TOKENIZER
+from xbench.nn.encoder import Encoder
+from xbench.nn.views import TextFormat
+from xbench.plan import Stage, open_source
+from xbench.registry import Binding
+from xbench.resolve import Context
+from xbench.store import Entry, Store
+
+T = TypeVar("T")
+Progress = Callable[[int, int, Mapping[str, float]], None]
+
+
+class Bench:
+    """The surroundings of the stages of one job."""
+
+    def __init__(
+        self,
+        store: Store,
+        context: Context,
+        progress: Progress = lambda step, steps, values: None,
+        state_interval: float = 60.0,
+        deterministic: bool = False,
+    ) -> None:
+        self.store = store
+        self.context = context
+        self.progress = progress
+        self.state_interval = state_interval
+        self.deterministic = deterministic
+        self._kept: dict[Hashable, Any] = {}
+        self._tokenizers: dict[Path, Tokenizer] = {}
+
+    def keep(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Compute once per job and keep."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        value: T = self._kept[name]
+        return value
+
+    def forget(self) -> None:
+        """Drop what was kept, at the end of a job."""
+        self._kept.clear()
+
+    def tokenizer(self, stage: Stage) -> Tokenizer:
+        """The tokenizer of the stage's model."""
+        folder = Path(stage.recipe["model_folder"])
+        if folder not in self._tokenizers:  # large vocabularies take seconds to load
+            self._tokenizers[folder] = Tokenizer.from_folder(folder)
+        return self._tokenizers[folder]
+
+    def encoder(self, stage: Stage) -> Encoder:
+        """A fresh copy, on the device, of the encoder that a fine-tuning starts from."""
+        return Encoder.from_folder(self.encoder_folder(stage)).to(stage.recipe["device"])
+
+    def encoder_folder(self, stage: Stage) -> Path:
+        """Where the weights that the stage starts from lie, verified."""
+        start = stage.spec.get("encoder", {})
+        if "align" not in start:
+            return Path(stage.recipe["model_folder"])
+        name = f"step-{start['step']}/model.safetensors"
+        return self.store.file("align", start["align"], name).parent
+
+    def source(self, stage: Stage) -> Source:
+        """The data source that the suite binds to the stage."""
+        place = stage.recipe["place"]
+        binding = Binding.model_validate(stage.recipe["binding"])
+        return open_source(binding, Path(place) if place else None, self.context)
+
+    def task(self, stage: Stage) -> Task:
+        """The stage's task."""
+        task: Task = self.context.discovery.table.get("tasks", stage.recipe["task"]).load()()
+        return task
+
+    def cache_folder(self) -> Path:
+        """Where tokenised text is kept between runs."""
+        return self.store.root / "cache"
+
+    def copy_tokenizer(self, stage: Stage, folder: Path) -> None:
+        """Put the tokenizer beside saved weights, so that the folder loads by itself."""
+        for name in TOKENIZER:
+            path = Path(stage.recipe["model_folder"]) / name
+            if path.is_file():
+                (folder / name).write_bytes(path.read_bytes())
+
+    def describe(self, entry: Entry, stage: Stage) -> None:
+        """Record what does not belong to the key: versions, device, threads."""
+        environment = {
+            "xbench": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "platform": platform.platform(),
+            "device": stage.recipe["device"],
+            "threads": torch.get_num_threads(),
+            "processors": os.cpu_count(),
+        }
+        if stage.recipe["device"] != "cpu":
+            environment["gpu"] = torch.cuda.get_device_name(stage.recipe["device"])
+        (entry.folder / "env.json").write_text(dump_json(environment), encoding="utf-8")
+
+
+def text_format(tokenizer: Tokenizer, mlm_probability: float = 0.15) -> TextFormat:
+    """How the tokenizer frames one text and a pair."""
+    frame = {*tokenizer.build_single([]), *tokenizer.build_pair([], [])[0]}
+    return TextFormat(tokenizer.vocabulary, tuple(sorted(frame)), mlm_probability)
+
+
+def data_identity(stage: Stage, tokenizer: Tokenizer, **extra: Any) -> dict[str, Any]:
+    """What identifies a tokenised corpus: the data, the tokenizer, and how it was cut."""
+    data = stage.spec["corpus"] if "corpus" in stage.spec else stage.spec["data"]
+    return {"data": key_of(data), "tokenizer": tokenizer.digest, **extra}

@@ -1,0 +1,75 @@
+"""Phase III: predict in a language that the task was not learnt in. Every word gets a prediction.
+
+Writes ``predictions.parquet``: one row per item with its id, gold and predicted class numbers.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from xbench.plan import Stage
+from xbench.settings import FinetuneSettings
+from xbench.stages.bench import Bench, text_format
+from xbench.stages.examples import Examples, load_examples
+from xbench.stages.features import all_features
+from xbench.stages.finetune import Tuned
+from xbench.store import Entry
+
+PREDICTIONS = "predictions.parquet"
+
+
+def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -> None:
+    """Predict the stage's language with the model that its parent, the fine-tuning, left."""
+    settings = FinetuneSettings(**parent.spec["settings"])
+    wanted = stage.spec["settings"]
+    limits = {"max_length": settings.max_length, "max_items": wanted["max_items"], "sample": False}
+    tokenizer = bench.tokenizer(stage)
+    examples = load_examples(stage, bench, tokenizer, wanted["split"], limits)
+    format = text_format(tokenizer)
+
+    def encode() -> list[torch.Tensor]:
+        return all_features(
+            tuned.encoder,
+            examples,
+            format,
+            settings.sentence_pooling,
+            settings.precision,
+            wanted["batch_size"],
+        )
+
+    if parent.spec["mode"] == "linear":  # seeds share the frozen encoder, and so its features
+        name = (bench.encoder_folder(parent), stage.recipe["task"], stage.spec["language"])
+        vectors = bench.keep(("test features", *name, settings.max_length), encode)
+    else:
+        vectors = encode()
+    predicted = predict(tuned, vectors)
+    ids = examples.names()
+    gold, answers = by_item(examples, predicted, len(ids))
+    table = pa.table({"id": ids, "gold": gold, "predicted": answers})
+    pq.write_table(table, entry.folder / PREDICTIONS, compression="zstd")
+    entry.result = {"items": len(ids), "labels": int(sum(map(len, gold)))}
+
+
+@torch.inference_mode()
+def predict(tuned: Tuned, vectors: Sequence[torch.Tensor]) -> list[np.ndarray]:
+    """For each row the class numbers [places] of its labelled places."""
+    sizes = [len(vector) for vector in vectors]
+    classes = tuned.head.eval()(torch.cat(list(vectors))).argmax(-1)
+    return [part.numpy() for part in classes.cpu().split(sizes)]
+
+
+def by_item(
+    examples: Examples, predicted: Sequence[np.ndarray], count: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Rows put together to items: an item that was split has its words in order again."""
+    gold: list[list[int]] = [[] for _ in range(count)]
+    answers: list[list[int]] = [[] for _ in range(count)]
+    for row, classes in enumerate(predicted):
+        item = int(examples.table.row("item", row)[0])
+        assert len(answers[item]) == int(examples.table.row("first_word", row)[0])
+        gold[item] += examples.labels(row).tolist()
+        answers[item] += classes.tolist()
+    return gold, answers

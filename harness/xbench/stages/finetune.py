@@ -1,0 +1,239 @@
+"""Phase II: learn a task in the source language, with the whole encoder or a linear head only.
+
+Writes ``head.safetensors`` and, in mode ``full``, the tuned encoder under ``encoder/``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import TypeAdapter
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from xbench.nn.encoder import Encoder
+from xbench.nn.heads import Head
+from xbench.nn.optimise import Group, Optimiser, Schedule
+from xbench.nn.streams import permutation, seed_dropout
+from xbench.nn.training_state import TrainingState, check_finite
+from xbench.nn.views import TextFormat
+from xbench.plan import Stage
+from xbench.settings import FinetuneSettings
+from xbench.stages.bench import Bench, text_format
+from xbench.stages.examples import Examples, load_examples
+from xbench.stages.features import all_features, features
+from xbench.store import Entry
+
+LOSSES_EVERY = 10
+INFERENCE_BATCH = 64
+
+
+@dataclass
+class Tuned:
+    """A fine-tuned model: the encoder (frozen or tuned) and the head on it."""
+
+    encoder: Encoder
+    head: Head
+
+
+@dataclass(frozen=True)
+class Work:
+    """What fine-tuning one stage works with."""
+
+    stage: Stage
+    bench: Bench
+    settings: FinetuneSettings
+    examples: Examples
+    format: TextFormat
+
+    @property
+    def seed(self) -> int:
+        """The fine-tuning seed."""
+        return int(self.stage.spec["seed"])
+
+    @property
+    def steps(self) -> int:
+        """The number of updates: asked for, or epochs times batches (the last may be smaller)."""
+        if self.settings.steps is not None:
+            return self.settings.steps
+        assert self.settings.epochs is not None
+        return self.settings.epochs * self.per_epoch
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one pass over the training data."""
+        return -(-len(self.examples) // self.settings.batch_size)
+
+    def rows(self, step: int) -> list[int]:
+        """The rows of a step: a new random order each epoch."""
+        epoch, index = divmod(step, self.per_epoch)
+        # Kept for the length of the epoch: drawing it anew each step would cost as much as training.
+        order = self.bench.keep(
+            ("order", self.seed, len(self.examples), epoch),
+            lambda: permutation(len(self.examples), self.seed, "examples", epoch).tolist(),
+        )
+        size = self.settings.batch_size
+        chosen: list[int] = order[index * size : (index + 1) * size]
+        return chosen
+
+
+def run(stage: Stage, bench: Bench, entry: Entry) -> Tuned:
+    """Fine-tune; the model is written to the entry and also returned for the stages below."""
+    work = _prepare(stage, bench)
+    if stage.spec["mode"] == "linear":
+        tuned, curve = _linear(work)
+    else:
+        tuned, curve = _full(work)
+        folder = entry.folder / "encoder"
+        folder.mkdir()
+        tuned.encoder.save(folder)
+        bench.copy_tokenizer(stage, folder)
+    save_file(dict(tuned.head.state_dict()), entry.folder / "head.safetensors")
+    entry.result = {"curve": curve, "examples": len(work.examples), "steps": work.steps}
+    return tuned
+
+
+def load(stage: Stage, bench: Bench) -> Tuned:
+    """The model of a fine-tuning that is in the store, verified."""
+    path = bench.store.file("finetune", stage.key, "head.safetensors")
+    head = _head(stage, _settings(stage), hidden_size=None, weights=load_file(path))
+    if stage.spec["mode"] == "linear":
+        return Tuned(frozen_encoder(stage, bench), head)
+    folder = bench.store.file("finetune", stage.key, "encoder/model.safetensors").parent
+    return Tuned(Encoder.from_folder(folder).to(stage.recipe["device"]).eval(), head)
+
+
+def frozen_encoder(stage: Stage, bench: Bench) -> Encoder:
+    """The encoder of a linear probe: loaded once per job, in evaluation mode, never updated."""
+    folder = bench.encoder_folder(stage)
+    encoder = bench.keep(("encoder", folder), lambda: bench.encoder(stage).eval())
+    return encoder.requires_grad_(False)
+
+
+def _settings(stage: Stage) -> FinetuneSettings:
+    settings: FinetuneSettings = TypeAdapter(FinetuneSettings).validate_python(
+        dict(stage.spec["settings"])
+    )
+    return settings
+
+
+def _prepare(stage: Stage, bench: Bench) -> Work:
+    settings = _settings(stage)
+    tokenizer = bench.tokenizer(stage)
+    limits = {"max_length": settings.max_length, "max_items": settings.max_train, "sample": True}
+    examples = load_examples(stage, bench, tokenizer, "train", limits)
+    return Work(stage, bench, settings, examples, text_format(tokenizer))
+
+
+def _head(
+    stage: Stage,
+    settings: FinetuneSettings,
+    hidden_size: int | None,
+    weights: dict[str, Tensor] | None = None,
+) -> Head:
+    classes = len(stage.spec["task"]["labels"])
+    width = hidden_size if weights is None else weights["weight"].shape[1]
+    assert width is not None
+    head = Head(
+        width, classes, settings.head_dropout, stage.spec["seed"], stage.spec["task"]["name"]
+    )
+    if weights is not None:
+        head.load_state_dict(weights)
+    return head.to(stage.recipe["device"])
+
+
+def _full(work: Work) -> tuple[Tuned, list[dict[str, Any]]]:
+    settings, stage = work.settings, work.stage
+    encoder = work.bench.encoder(stage).train()
+    head = _head(stage, settings, encoder.config.hidden_size).train()
+    groups = [
+        # the encoder's parameters have a leading replica axis
+        Group(tuple(encoder.parameters()), settings.encoder_learning_rate, matrix_dims=3),
+        Group(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2),
+    ]
+    optimiser = _optimiser(work, groups)
+    device = stage.recipe["device"]
+
+    def loss_of(rows: list[int], labels: int, step: int, chunk: int) -> Tensor:
+        batch = work.examples.batch(rows, work.format.vocabulary.pad_id, device)
+        stream = (work.seed, "finetune", step, chunk)
+        vectors = features(
+            encoder, batch, work.format, work.examples.level, settings.sentence_pooling, *stream
+        )
+        seed_dropout(*stream, "head")
+        return F.cross_entropy(head(vectors), batch.labels, reduction="sum") / labels
+
+    curve = _train(work, {"encoder": encoder, "head": head}, optimiser, loss_of)
+    return Tuned(encoder.eval(), head.eval()), curve
+
+
+def _linear(work: Work) -> tuple[Tuned, list[dict[str, Any]]]:
+    settings, stage = work.settings, work.stage
+    encoder = frozen_encoder(stage, work.bench)
+    vectors = source_features(work, encoder)
+    head = _head(stage, settings, encoder.config.hidden_size).train()
+    groups = [Group(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2)]
+    optimiser = _optimiser(work, groups)
+    device = stage.recipe["device"]
+    gold = [
+        torch.from_numpy(work.examples.labels(row).astype("int64")) for row in range(len(vectors))
+    ]
+
+    def loss_of(rows: list[int], labels: int, step: int, chunk: int) -> Tensor:
+        seed_dropout(work.seed, "finetune", step, chunk, "head")
+        logits = head(torch.cat([vectors[row] for row in rows]))
+        wanted = torch.cat([gold[row] for row in rows]).to(device)
+        return F.cross_entropy(logits, wanted, reduction="sum") / labels
+
+    curve = _train(work, {"head": head}, optimiser, loss_of)
+    return Tuned(encoder, head.eval()), curve
+
+
+def source_features(work: Work, encoder: Encoder) -> list[Tensor]:
+    """The training data's features under the frozen encoder, computed once per job."""
+    settings = work.settings
+    pooling, precision = settings.sentence_pooling, settings.precision
+
+    def encode() -> list[Tensor]:
+        vectors = all_features(
+            encoder, work.examples, work.format, pooling, precision, INFERENCE_BATCH
+        )
+        return [vector.clone() for vector in vectors]  # inference tensors cannot be trained on
+
+    data = (work.stage.recipe["task"], settings.max_length, settings.max_train)
+    name = ("features", work.bench.encoder_folder(work.stage), *data, pooling, precision)
+    return work.bench.keep(name, encode)
+
+
+def _optimiser(work: Work, groups: Sequence[Group]) -> Optimiser:
+    settings = work.settings
+    schedule = Schedule(work.steps, settings.schedule, settings.warmup)
+    return Optimiser(groups, schedule, settings.weight_decay, settings.clip, settings.precision)
+
+
+def _train(
+    work: Work, modules: dict[str, Any], optimiser: Optimiser, loss_of: Any
+) -> list[dict[str, Any]]:
+    """The loop that both modes share; ``loss_of(rows, labels, step, chunk)`` is a chunk's share."""
+    folder = work.bench.store.work_folder(work.stage.key)
+    state = TrainingState(folder, modules, optimiser, work.bench.state_interval)
+    start, notes = state.restore()
+    curve: list[dict[str, Any]] = notes.get("curve", [])
+    for step in range(start, work.steps):
+        rows = work.rows(step)
+        labels = sum(len(work.examples.labels(row)) for row in rows)
+        losses = []
+        for chunk in range(min(work.settings.accumulate, len(rows))):
+            with optimiser.autocast():
+                loss = loss_of(rows[chunk :: work.settings.accumulate], labels, step, chunk)
+            optimiser.backward(loss)
+            losses.append(loss.detach())
+        optimiser.step(step)
+        if step % LOSSES_EVERY == 0 or step == work.steps - 1:
+            values = check_finite({"loss": torch.stack(losses).sum()}, step)
+            curve.append({"step": step, **values})
+            work.bench.progress(step, work.steps, values)
+        state.maybe_save(step + 1, {"curve": curve})
+    return curve

@@ -1,0 +1,26 @@
+"""Predictions -> metrics. A stage of its own, so that a new metric never needs a new prediction."""
+
+import math
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from xbench.plan import Stage
+from xbench.stages.bench import Bench
+from xbench.stages.evaluate import PREDICTIONS
+from xbench.store import Entry
+
+
+def run(stage: Stage, bench: Bench, entry: Entry) -> None:
+    """Score the predictions of the parent stage with every metric asked for."""
+    path = bench.store.file("evaluate", stage.spec["evaluate"], PREDICTIONS)
+    columns = pq.read_table(path, columns=["gold", "predicted"]).to_pydict()
+    labels = bench.task(stage).labels
+    gold = [[labels[number] for number in item] for item in columns["gold"]]
+    predicted = [[labels[number] for number in item] for item in columns["predicted"]]
+    scores: dict[str, Any] = {}
+    for asked in stage.spec["metrics"]:
+        metric = bench.context.discovery.table.get("metrics", asked["name"]).load()(labels)
+        value = float(metric.aggregate(metric.items(gold, predicted).sum(0)))
+        scores[asked["name"]] = None if math.isnan(value) else value
+    entry.result = {"scores": scores, "n": len(gold)}

@@ -1,0 +1,1 @@
+"""Clone languages: a grammar with known answers, ten languages derived from it, a small encoder."""

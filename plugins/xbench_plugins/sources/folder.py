@@ -1,0 +1,79 @@
+"""What the sources that read files in a data folder have in common."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from xbench.api import Language, MissingData, Source
+from xbench.data.files import digest, name_without_gzip
+
+
+class FolderSource(Source):
+    """Reads files below ``place``; subclasses say which (``files``) and how (``records``).
+
+    The fingerprint holds the files' names relative to the place, without ``.gz``, and the digests
+    of their uncompressed content: moving, packing or unpacking the data changes nothing.
+    """
+
+    name: ClassVar[str]
+    languages_per_record: ClassVar[int] = 1
+    defaults: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, place: Path | None = None, **options: Any) -> None:
+        if unknown := sorted(set(options) - set(self.defaults)):
+            raise ValueError(
+                f"source {self.name!r} has no option {', '.join(unknown)}; "
+                f"it knows {', '.join(self.defaults) or 'none'}"
+            )
+        super().__init__(Path(place) if place else None, **(dict(self.defaults) | options))
+
+    def files(self, root: Path, languages: Sequence[Language], split: str) -> list[Path]:
+        """The files to read, in a fixed order; raises :class:`MissingData`."""
+        raise NotImplementedError
+
+    def records(self, files: Sequence[Path], languages: Sequence[Language]) -> Iterator[Any]:
+        """The records that are in ``files``."""
+        raise NotImplementedError
+
+    def fingerprint(self, languages: Sequence[Language], split: str) -> Mapping[str, Any]:
+        root = self._root()
+        files = self._checked_files(root, languages, split)
+        named = [path.with_name(name_without_gzip(path)).relative_to(root) for path in files]
+        return {
+            "source": self.name,
+            "languages": [language.code for language in languages],
+            "options": dict(self.options),
+            "files": [
+                {"name": name.as_posix(), "sha256": digest(path)}
+                for name, path in zip(named, files, strict=True)
+            ],
+        }
+
+    def read(self, languages: Sequence[Language], split: str) -> Iterator[Any]:
+        return self.records(self._checked_files(self._root(), languages, split), languages)
+
+    def resource(self, language: Language) -> str:
+        """The language's id in this source; raises :class:`MissingData` where it has none."""
+        if self.name not in language.resources:
+            raise MissingData(
+                f"{self.name} has no data for {language.name} ({language.code}): the registry "
+                "gives the language no id there; if you have such data, add "
+                f"{self.name}: ID to the language's resources"
+            )
+        return language.resources[self.name]
+
+    def _root(self) -> Path:
+        if self.place is None:
+            raise MissingData(
+                f"{self.name} reads local files and was given no data folder; "
+                "pass --data DIR or set XBENCH_DATA"
+            )
+        return self.place
+
+    def _checked_files(self, root: Path, languages: Sequence[Language], split: str) -> list[Path]:
+        if len(languages) != self.languages_per_record:
+            raise ValueError(
+                f"source {self.name!r} reads {self.languages_per_record} language(s) at a time, "
+                f"not {len(languages)}"
+            )
+        return self.files(root, languages, split)

@@ -1,0 +1,250 @@
+"""Table 1: numbers against pandas, the order of the study, controls, and every status."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from xbench.report.reading import read_results
+from xbench.report.results import Selection
+from xbench.report.style import Style
+from xbench.report.table import Cell, Table
+from xbench.report.table1 import VARIANT_ORDER, table1
+
+
+def build(frame: pd.DataFrame | list[Any], **style: Any) -> Table:
+    return table1(read_results(pd.DataFrame(frame), Selection()), Style(**style))
+
+
+def cell(table: Table, row: str, column: str, group: str = "pos, full") -> Cell:
+    (i,) = [i for i, r in enumerate(table.rows) if (r.label, r.group) == (row, (group,))]
+    (j,) = [j for j, c in enumerate(table.columns) if c.label == column]
+    return table.cells[i][j]
+
+
+def notes(table: Table) -> str:
+    return "\n".join(table.notes)
+
+
+def test_numbers_match_pandas(study: pd.DataFrame) -> None:
+    table = build(study)
+    done = study[(study.status == "done") & (study["task"] == "pos") & (study["mode"] == "full")]
+    per_seed = done.groupby(["arm", "pair", "variant", "seed"], dropna=False)["value"].mean()
+    none = per_seed["none"].droplevel([0, 1])
+    for pair in ("deu-eng", "kaz-kor"):
+        for variant in ("S1W0M0", "S0W1M0", "S0W0M1"):
+            seeds, shown = per_seed["aligned", pair, variant], cell(table, pair, variant)
+            assert shown.value == pytest.approx(seeds.mean())
+            assert shown.spread == pytest.approx(seeds.std())
+            assert shown.difference is not None
+            assert shown.difference.mean == pytest.approx((seeds - none).mean())
+            assert (shown.n, len(shown.keys)) == (3, 9)
+
+
+def test_texts(study: pd.DataFrame) -> None:
+    table = build(study)
+    shown = cell(table, "deu-eng", "S1W0M0")
+    assert (shown.text, shown.details) == ("61.0 ± 3.0", ("+1.0", "[−4.0, +6.0]"))
+    exact = cell(build(study, digits=3), "deu-eng", "S0W1M0")
+    assert (exact.text, exact.details) == ("59.000 ± 1.000", ("−1.000", "[−1.000, −1.000]"))
+
+
+def test_the_untouched_encoder_is_one_number(study: pd.DataFrame) -> None:
+    table = build(study)
+    first, *covered = table.cells[0]
+    assert (table.rows[0].label, first.text, first.span) == ("none (control)", "60.0 ± 1.0", 3)
+    assert first.difference is None
+    assert {c.status for c in covered} == {"covered"}
+
+
+def test_columns_keep_the_order_of_the_study(make: Any) -> None:
+    rows = make.block()
+    for variant in ("other", "S0.5", *reversed(VARIANT_ORDER)):
+        rows += make.block(**make.aligned(variant))
+    rows += make.block(**make.aligned("S0W1M0", objective="amber"))
+    rows += make.block(**make.aligned(None, objective="procrustes", align_step=None))
+    columns = [(c.group[-1], c.label) for c in build(rows).columns]
+    assert columns == [
+        ("amber", "S0W1M0"),
+        *(("hictl", variant) for variant in VARIANT_ORDER),
+        ("hictl", "S0.5"),
+        ("hictl", "other"),
+        ("procrustes", "procrustes"),
+    ]
+
+
+def test_rows_are_pairs_then_controls(study: pd.DataFrame) -> None:
+    codes = {"deu": "de", "eng": "en"}
+    table = build(study, short_codes=codes)
+    expected = ["none (control)", "de-en", "kaz-kor", "de-en shuffled (control)"]
+    assert [row.label for row in table.rows[:4]] == expected
+    assert [row.control for row in table.rows[:4]] == [True, False, False, True]
+    assert len(table.rows) == 16
+
+
+def test_best_of_a_panel_and_ties_as_they_read(study: pd.DataFrame, make: Any) -> None:
+    table = build(study)
+    best = [c.text for row in table.cells for c in row if c.best]
+    assert best == ["64.0 ± 6.0", "69.0 ± 6.0", "74.0 ± 6.0", "79.0 ± 6.0"]
+    near = make.block(value=0.6) + make.block(value=0.6001, **make.aligned("S1W0M0"))
+    assert all(c.best for row in build(near).cells for c in row)
+    assert [c.best for row in build(near, digits=2).cells for c in row] == [False, True]
+
+
+def test_nothing_is_best_alone(make: Any) -> None:
+    table = build(make.block())
+    assert [c.best for row in table.cells for c in row] == [False]
+
+
+def test_a_failure_is_never_a_number_and_says_why(study: pd.DataFrame) -> None:
+    table = build(study)
+    failed = cell(table, "kaz-kor", "S0W1M0", "topic, full")
+    assert (failed.text, failed.value, failed.difference) == ("failed", None, None)
+    assert "failed: loss is NaN at step_7 - in: topic, full, kaz-kor S0W1M0; topic" in notes(table)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "text", "note"),
+    [
+        ("failed", "out of memory", "failed", "failed: out of memory - in: pos, full, deu-eng"),
+        ("blocked", "alignment failed", "blocked", "blocked: alignment failed - in: pos"),
+        ("missing", None, "incomplete (8/9)", "incomplete; lacking kaz (seeds 33) - in: pos"),
+        (None, None, "incomplete (8/9)", "incomplete; lacking kaz (seeds 33) - in: pos"),
+    ],
+)
+def test_gaps(make: Any, status: str | None, reason: str | None, text: str, note: str) -> None:
+    treated = make.block(**make.aligned("S1W0M0"))
+    gap = next(r for r in treated if (r["language"], r["seed"]) == ("kaz", 33))
+    if status is None:
+        treated.remove(gap)
+    gap |= {"status": status, "value": None, "reason": reason}
+    table = build(make.block() + treated)
+    shown = cell(table, "deu-eng", "S1W0M0")
+    assert (shown.text, shown.value, shown.difference, shown.keys) == (text, None, None, ())
+    assert not shown.best
+    assert note in notes(table)
+
+
+def test_missing_and_never_asked(make: Any) -> None:
+    lacking = make.block(status="missing", **make.aligned("S1W0M0"))
+    other = make.block(**make.aligned("S0W1M0", pair="kaz-kor"))
+    table = build(make.block() + lacking + other)
+    assert cell(table, "deu-eng", "S1W0M0").text == "missing"
+    assert cell(table, "deu-eng", "S0W1M0").text == "–"
+    assert "missing (not computed yet) - in: pos, full, deu-eng S1W0M0" in notes(table)
+    assert "– not part of these runs." in notes(table)
+
+
+def test_an_incomplete_baseline_gives_no_difference(make: Any) -> None:
+    table = build(make.block()[:-1] + make.block(value=0.7, **make.aligned("S1W0M0")))
+    assert cell(table, "none (control)", "S1W0M0").text == "incomplete (8/9)"
+    shown = cell(table, "deu-eng", "S1W0M0")
+    assert (shown.text, shown.difference) == ("70.0 ± 0.0", None)
+
+
+def test_a_part_is_averaged_only_when_asked_and_marked(make: Any) -> None:
+    treated = make.block(value=make.score(0.9, 0), **make.aligned("S1W0M0"))[:-1]
+    rows = make.block(value=make.score(0.5)) + [r | {"value": r["value"] / 2} for r in treated]
+    table = build(rows, allow_partial=True)
+    shown = cell(table, "deu-eng", "S1W0M0")
+    assert shown.status == "partial"
+    assert shown.text == "47.5 ± 0.0†"
+    assert shown.details[0] == "−7.5†"
+    assert shown.difference is not None
+    assert shown.difference.mean == pytest.approx(0.475 - 0.55)
+    assert not shown.best
+    assert "† averaged over a part (2 of 3 languages, 3 of 3 seeds; lacking kaz" in notes(table)
+
+
+def test_one_seed_has_no_spread(make: Any) -> None:
+    rows = [make.row(), make.row(value=0.6, **make.aligned("S1W0M0"))]
+    table = build(rows)
+    shown = cell(table, "deu-eng", "S1W0M0")
+    assert (shown.text, shown.details, shown.spread) == ("60.0", ("+10.0",), None)
+    assert "One seed has no spread and gives no interval." in notes(table)
+
+
+def test_languages_seeds_and_steps_are_named(study: pd.DataFrame) -> None:
+    text = notes(build(study, source_language="eng", notes=("A reconstruction.",)))
+    assert "Languages averaged: 3 (eng, deu, kaz); the source language eng is" in text
+    assert "Without data, not a gap: kas_Deva (pos): UD has no Kashmiri treebank." in text
+    assert "n = 3 (15, 33, 42)" in text
+    assert "paired by fine-tuning seed; 95% t interval over n seeds (3 seeds)" in text
+    assert "Aligned encoders after 100 steps." in text
+    assert "One alignment seed (42)" in text
+    assert "Test items per language: pos 128, topic 128." in text
+    assert text.endswith("A reconstruction.")
+
+
+def test_caption_names_metric_suite_and_model(study: pd.DataFrame) -> None:
+    caption = build(study).caption
+    assert caption.startswith("Accuracy in percent, averaged over languages: mean ± sd")
+    assert "(n = 3)" in caption
+    assert caption.endswith("Suite mini, model small.")
+
+
+def test_controls_present_and_missing(study: pd.DataFrame, make: Any) -> None:
+    assert "Controls: none, mlm (hictl:S0W0M1), shuffled." in build(study).notes
+    lonely = build(make.block(**make.aligned("S1W0M0")))
+    assert (
+        "Controls: not one; MISSING controls: none, mlm (hictl:S0W0M1), shuffled." in lonely.notes
+    )
+    mixed = build(make.block() + make.block(mode="linear", **make.aligned("S0W0M1")))
+    assert "pos, full: none; MISSING controls: mlm (hictl:S0W0M1), shuffled; pos, linear" in notes(
+        mixed
+    )
+
+
+def test_differences_are_described_only_where_there_are_some(make: Any) -> None:
+    for rows in (make.block(), make.block(**make.aligned("S1W0M0"))):
+        table = build(rows)
+        assert "ifference" not in table.caption + notes(table)
+
+
+def test_panels_that_differ_are_described_apart(make: Any) -> None:
+    rows = make.block() + make.block(languages=("deu", "eng"), task="topic")
+    text = notes(build(rows))
+    assert "pos, full: 3 (deu, eng, kaz); topic, full: 2 (deu, eng)." in text
+
+
+def test_unequal_test_sets_are_flagged(make: Any) -> None:
+    table = build(make.block() + make.block(n=64, **make.aligned("S1W0M0")))
+    assert "Test items per language: pos 64 to 128." in table.notes
+    assert "not tested on the same number of items throughout for deu, eng, kaz" in notes(table)
+
+
+def test_alignment_seeds_get_rows_of_their_own(make: Any) -> None:
+    rows = make.block()
+    for seed, value in ((42, 0.6), (43, 0.8)):
+        rows += make.block(value=value, **make.aligned("S1W0M0", align_seed=seed))
+    table = build(rows)
+    assert cell(table, "deu-eng align seed 42", "S1W0M0").text == "60.0 ± 0.0"
+    assert cell(table, "deu-eng align seed 43", "S1W0M0").text == "80.0 ± 0.0"
+    assert "alignment seed" not in notes(table)
+
+
+def test_the_wide_layout_has_the_same_numbers(study: pd.DataFrame) -> None:
+    stacked, wide = build(study), build(study, layout="wide")
+    assert len(wide.rows) == 4
+    assert [c.group for c in wide.columns[::3]] == [
+        (panel, "hictl") for panel in ("pos, full", "pos, linear", "topic, full", "topic, linear")
+    ]
+    for row, header in enumerate(wide.rows):
+        for column, cells in zip(wide.columns, wide.cells[row], strict=True):
+            assert cells == cell(stacked, header.label, column.label, column.group[0])
+
+
+def test_a_control_that_a_panel_lacks_has_no_row_there(make: Any) -> None:
+    rows = make.block() + make.block(mode="linear")
+    rows += make.block(**make.aligned("S1W0M0", arm="shuffled"))
+    assert [(r.group[0], r.label) for r in build(rows).rows] == [
+        ("pos, full", "none (control)"),
+        ("pos, full", "deu-eng shuffled (control)"),
+        ("pos, linear", "none (control)"),
+    ]
+
+
+@pytest.mark.parametrize("style", [{"digits": -1}, {"digits": 7}, {"layout": "round"}])
+def test_styles_are_checked(style: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"digits must|layout 'round'"):
+        Style(**style)

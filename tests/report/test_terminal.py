@@ -1,0 +1,80 @@
+"""The terminal: everything fits its width, nothing is lost, markup stays text."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from xbench.report.build import build_tables, render
+from xbench.report.style import Style
+from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table1 import VARIANT_ORDER
+from xbench.report.terminal import fit, rich_tables
+from xbench.report.terminal import render as render_width
+
+
+def whole_study(make: Any) -> pd.DataFrame:
+    """As many pairs and variants as the study has, in one panel."""
+    rows = make.block(value=make.score(0.7))
+    for number, pair in enumerate(("deu-eng", "eng-kaz", "jpn-kaz", "kaz-kor")):
+        for variant in VARIANT_ORDER:
+            value = make.score(0.69 + number / 100, 2)
+            rows += make.block(value=value, **make.aligned(variant, pair))
+    rows += make.block(**make.aligned("S1W1M1", arm="shuffled"))
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_the_whole_study_fits(make: Any, width: int) -> None:
+    table, *_ = build_tables(whole_study(make))
+    text = render_width([table], width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    values = [c.text for row in table.cells for c in row if c.value is not None]
+    assert text.count(" ± ") >= len(values)
+
+
+def test_one_panel_of_the_study_is_one_table_at_100_columns(make: Any) -> None:
+    table, *_ = build_tables(whole_study(make))
+    (panel,) = fit(table, 100)
+    assert [row.label for row in panel.rows] == list(VARIANT_ORDER)
+    assert panel.stub == "variant"
+
+
+def test_one_table_per_panel_in_both_layouts(study: pd.DataFrame) -> None:
+    for layout in ("stacked", "wide"):
+        table, *_ = build_tables(study, style=Style(layout=layout))
+        titles = [str(rich_table.title) for rich_table in rich_tables(table, 100)]
+        assert titles == [
+            f"{panel} (hictl)"
+            for panel in ("pos, full", "pos, linear", "topic, full", "topic, linear")
+        ]
+
+
+def test_what_fits_stays_as_it_is() -> None:
+    columns = (Column("a"), Column("b"))
+    cells = ((Cell("1", details=("+1", "[0, 2]")), Cell("2")),)
+    table = Table("t", "t", "t", "", columns, (Row("r"),), cells)
+    (same,) = fit(table, 100)
+    assert (same.columns, same.rows) == (table.columns, table.rows)
+    assert same.cells[0][0].details == ("+1 [0, 2]",)
+
+
+def test_pieces_hold_every_column_once() -> None:
+    columns = tuple(Column(f"c{i}") for i in range(9))
+    rows = tuple(Row(f"r{i}") for i in range(9))
+    cells = tuple(tuple(Cell(f"{i}{j}" * 4) for j in range(9)) for i in range(9))
+    pieces = fit(Table("t", "t", "t", "", columns, rows, cells), 40)
+    assert len(pieces) > 1
+    assert [c.label for piece in pieces for c in piece.columns] == [c.label for c in columns]
+
+
+def test_markup_and_escape_sequences_are_text() -> None:
+    cells = ((Cell("[red]x[/red]"),),)
+    table = Table(
+        "t", "t", "[b]t", "c\x1b[2J", (Column("[i]"),), (Row("[/]"),), cells, notes=("[n]",)
+    )
+    text = render([table], "terminal")
+    for shown in ("[red]x[/red]", "[b]t", "[i]", "[/]", "- [n]"):
+        assert shown in text
+    assert "\x1b" not in text
