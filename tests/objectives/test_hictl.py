@@ -117,7 +117,7 @@ def test_mlm_term(mlm_input: str) -> None:
         states = view.masked.states(1.0)
         for row, column in view.chosen.nonzero().tolist():
             log_probabilities = (states[row, column] @ b.embeddings().T).log_softmax(0)
-            expected -= float(log_probabilities[view.ids[row, column]])
+            expected -= log_probabilities[view.ids[row, column]].item()
             count += 1
     assert count > 10
     assert term.count == count

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from xbench.api.batch import Vocabulary
 from xbench.nn.encoder import Encoder
+from xbench.nn.grouping import length_groups
 from xbench.nn.streams import Part, generator, seed_dropout
 
 
@@ -53,6 +55,16 @@ def mean_over(states_BTD: Tensor, mask_BT: Tensor) -> Tensor:
     return (states_BTD * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Some rows of a view: ids and token types [1, b, t], and the attention bias that they need."""
+
+    rows: Tensor
+    ids: Tensor
+    token_types: Tensor | None
+    bias: Tensor
+
+
 class TextView:
     """One batch of inputs through the encoder (:class:`xbench.api.View`).
 
@@ -67,7 +79,8 @@ class TextView:
         self._text = text
         self._format = format
         self._stream = stream
-        self._states: list[Tensor] = []
+        self._states: list[list[Tensor]] = []  # by layer, then by group
+        self._joined: dict[int, Tensor] = {}
 
     @property
     def ids(self) -> Tensor:
@@ -86,27 +99,53 @@ class TextView:
         return self.attention_mask & ~torch.isin(self.ids, frame)
 
     @cached_property
-    def _bias(self) -> Tensor:
-        return self._encoder.attention_bias(self.attention_mask.unsqueeze(0))
+    def _groups(self) -> list["_Group"]:
+        """The rows as the encoder sees them: in groups of similar length on a CPU, else all at once."""
+        lengths = self.attention_mask.sum(1)
+        if self.ids.device.type == "cpu":
+            rows = length_groups(lengths.tolist())
+        else:
+            rows = [list(range(len(self.ids)))]
+        return [self._group(torch.tensor(group, device=self.ids.device)) for group in rows]
+
+    def _group(self, rows: Tensor) -> "_Group":
+        mask = self.attention_mask[rows]
+        # elsewhere than on a CPU, asking for the length would wait for the device
+        longest = int(mask.sum(1).max()) if mask.device.type == "cpu" else mask.shape[1]
+        # [B, T] -> [1, b, t]: the replica dimension, some rows, no padding beyond the longest
+        ids = self.ids[rows, :longest].unsqueeze(0)
+        types = self._text.token_types
+        types = None if types is None else types[rows, :longest].unsqueeze(0)
+        bias = self._encoder.attention_bias(mask[:, :longest].unsqueeze(0))
+        return _Group(rows, ids, types, bias)
 
     def states(self, depth: float = 1.0) -> Tensor:
         """[B, T, D] at a relative depth; runs the encoder no further than that."""
         layer = self._encoder.layer_at(depth)
         while len(self._states) <= layer:
             self._states.append(self._next())
-        return self._states[layer].squeeze(0)  # [1, B, T, D] -> [B, T, D]
+        if layer not in self._joined:
+            self._joined[layer] = self._join(self._states[layer])
+        return self._joined[layer]
 
-    def _next(self) -> Tensor:
+    def _next(self) -> list[Tensor]:
+        """The next layer's states, [1, b, t, D] for each group."""
         done = len(self._states)
         if self._encoder.training:
             seed_dropout(*self._stream, "layer", done)
         if done == 0:
-            types = self._text.token_types
-            # [B, T] -> [1, B, T]: the replica dimension
-            return self._encoder.embed(
-                self.ids.unsqueeze(0), None if types is None else types.unsqueeze(0)
-            )
-        return self._encoder.layer(done - 1, self._states[-1], self._bias)
+            return [self._encoder.embed(group.ids, group.token_types) for group in self._groups]
+        return [
+            self._encoder.layer(done - 1, states, group.bias)
+            for group, states in zip(self._groups, self._states[-1], strict=True)
+        ]
+
+    def _join(self, parts: list[Tensor]) -> Tensor:
+        """[1, b, t, D] of each group -> [B, T, D], rows in their order, zeros at padding."""
+        width = self.ids.shape[1]
+        padded = [F.pad(part.squeeze(0), (0, 0, 0, width - part.shape[2])) for part in parts]
+        order = torch.cat([group.rows for group in self._groups])
+        return torch.cat(padded)[order.argsort()]
 
     def pooled(self, depth: float = 1.0, how: str = "mean") -> Tensor:
         """[B, D]: ``mean`` over content tokens, or ``cls``, the first token."""

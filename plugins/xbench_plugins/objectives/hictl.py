@@ -68,15 +68,15 @@ class HiCTL(Objective):
         mlm: Switch = 1
         temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
         similarity: Similarity = "cosine"
-        pooling: Literal["mean", "cls"] = "mean"
-        depth: Depth = 2 / 3
+        pooling: Literal["mean", "cls"] = "mean"  # of the sentence term, with depth
+        depth: Depth = 2 / 3  # 0 is the embedding output, 1 the last layer
         query: Literal["mean_of_joint", "cls_of_joint", "mean_of_both"] = "mean_of_joint"
         query_depth: Depth = 1.0
         bag: Literal["set", "multiset"] = "set"
-        exclude_special: bool = True
-        negatives: Annotated[int, Field(ge=1)] = 1024
+        exclude_special: bool = True  # of the bag; negatives are never special tokens
+        negatives: Annotated[int, Field(ge=1)] = 1024  # per pair; at most what the vocabulary has
         negative_sampler: Literal["uniform"] = "uniform"
-        detach_embeddings: bool = False
+        detach_embeddings: bool = False  # true: E is a fixed target
         mlm_input: Literal["each", "joint"] = "each"
         share_masked_forward: bool = False
         smoothed_hard_negatives: bool = False
