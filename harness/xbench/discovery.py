@@ -6,6 +6,7 @@ import that fails names the distribution, its version and the cause.
 
 import inspect
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,15 @@ from xbench.errors import UnknownName, XbenchError
 
 KINDS = ("objectives", "tasks", "languages", "metrics", "probes", "sources")
 GROUP = "xbench."
+# What a plugin that is a class must offer: its base in xbench.api, and a method of it. Told by the
+# method, so that discovery need not import the base (an objective's base loads torch).
+CLASSES = {
+    "objectives": ("Objective", "terms"),
+    "tasks": ("Task", "examples"),
+    "metrics": ("Metric", "items"),
+    "probes": ("Probe", "measure"),
+    "sources": ("Source", "fingerprint"),
+}
 
 
 class PluginError(XbenchError):
@@ -34,15 +44,24 @@ class Plugin:
     version: str
     editable: bool = False
 
+    def __str__(self) -> str:
+        return (
+            f"{self.kind[:-1].capitalize()} {self.name!r} ({self.target}) of {self.distribution} "
+            f"{self.version}"
+        )
+
     def load(self) -> Any:
         """Import the plugin. Raises :class:`PluginError` naming distribution, version and cause."""
         try:
-            return EntryPoint(self.name, self.target, GROUP + self.kind).load()
-        except Exception as cause:
+            loaded = EntryPoint(self.name, self.target, GROUP + self.kind).load()
+        except (Exception, SystemExit) as cause:
             raise PluginError(
-                f"{self.kind[:-1].capitalize()} {self.name!r} ({self.target}) of {self.distribution} "
-                f"{self.version} cannot be imported: {type(cause).__name__}: {cause}"
+                f"{self} cannot be imported: {type(cause).__name__}: {cause}"
             ) from cause
+        base, method = CLASSES.get(self.kind, ("", ""))
+        if base and not (isinstance(loaded, type) and hasattr(loaded, method)):
+            raise PluginError(f"{self} is not a subclass of xbench.api.{base}")
+        return loaded
 
     def summary(self) -> str:
         """The first line of the plugin's documentation."""
@@ -50,26 +69,27 @@ class Plugin:
 
 
 class PluginTable:
-    """Every plugin of every kind that the installed distributions declare."""
+    """Every plugin of every kind that the installed distributions declare.
+
+    ``disabled`` holds names of plugins (``hictl``, or ``objective:hictl``) and of distributions.
+    """
 
     def __init__(self, plugins: Iterable[Plugin], disabled: Iterable[str] = ()) -> None:
-        self._disabled = frozenset(disabled)
+        disabled = {_normal(name) for name in disabled}
         self._found: dict[str, dict[str, list[Plugin]]] = {
             kind: defaultdict(list) for kind in KINDS
         }
+        self._switched_off: set[tuple[str, str]] = set()
         for plugin in plugins:
-            claims = self._found[plugin.kind][plugin.name]
-            # One distribution may be seen twice (an editable install beside its metadata).
-            if plugin not in claims and not self._is_disabled(plugin):
-                claims.append(plugin)
-
-    def _is_disabled(self, plugin: Plugin) -> bool:
-        names = {plugin.name, plugin.distribution, f"{plugin.kind[:-1]}:{plugin.name}"}
-        return bool(names & self._disabled)
+            names = {plugin.name, plugin.distribution, f"{plugin.kind[:-1]}:{plugin.name}"}
+            if disabled & {_normal(name) for name in names}:
+                self._switched_off.add((plugin.kind, plugin.name))
+            else:
+                self._found[plugin.kind][plugin.name].append(plugin)
 
     def names(self, kind: str) -> list[str]:
         """The names of one kind, sorted; names claimed twice are among them."""
-        return sorted(name for name, claims in self._found[kind].items() if claims)
+        return sorted(self._found[kind])
 
     def claims(self, kind: str, name: str) -> list[Plugin]:
         """All plugins that claim a name: one, unless two distributions clash."""
@@ -79,7 +99,8 @@ class PluginTable:
         """The plugin of that name. Raises on an unknown name or on two distributions claiming it."""
         claims = self.claims(kind, name)
         if not claims:
-            hint = "It is switched off." if name in self._disabled else ""
+            off = (kind, name) in self._switched_off
+            hint = f"{name!r} is installed and switched off (XBENCH_DISABLE_PLUGINS)." if off else ""
             raise UnknownName(kind[:-1], name, self.names(kind), hint)
         if len(claims) > 1:
             who = " and ".join(f"{c.distribution} {c.version} ({c.target})" for c in claims)
@@ -102,20 +123,27 @@ class Discovery:
     def table(self) -> PluginTable:
         """The table of all installed plugins, less what ``XBENCH_DISABLE_PLUGINS`` names."""
         disabled = os.environ.get("XBENCH_DISABLE_PLUGINS", "").replace(" ", "").split(",")
-        return PluginTable(_installed(), disabled=filter(None, disabled))
+        return PluginTable(installed(), disabled=filter(None, disabled))
 
 
-def _installed() -> Iterator[Plugin]:
+def installed() -> Iterator[Plugin]:
+    """All plugins in the metadata of installed distributions.
+
+    Of a distribution that is found twice on ``sys.path`` the first counts, as it does for imports.
+    """
+    seen: set[str] = set()
     for distribution in distributions():
-        entries = [e for e in distribution.entry_points if _kind(e) is not None]
+        entries = [(e, kind) for e in distribution.entry_points if (kind := _kind(e))]
         if not entries:
             continue
-        name, version = distribution.metadata["Name"], distribution.version
-        editable = _is_editable(distribution)
-        for entry in entries:
-            kind = _kind(entry)
-            assert kind is not None
-            yield Plugin(kind, entry.name, entry.value, name, version, editable)
+        name = distribution.metadata["Name"] or "(a distribution without a name)"
+        if _normal(name) in seen:
+            continue
+        seen.add(_normal(name))
+        for entry, kind in entries:
+            yield Plugin(
+                kind, entry.name, entry.value, name, distribution.version, _is_editable(distribution)
+            )
 
 
 def _kind(entry: EntryPoint) -> str | None:
@@ -127,6 +155,11 @@ def _is_editable(distribution: Distribution) -> bool:
     # PEP 610: pip records an editable install in direct_url.json.
     record = distribution.read_text("direct_url.json") or ""
     return '"editable": true' in record or '"editable":true' in record
+
+
+def _normal(name: str) -> str:
+    # The names of distributions differ in case and in the sort of dash only (PEP 503).
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 discovery = Discovery()

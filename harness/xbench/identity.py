@@ -2,12 +2,13 @@
 
 import ast
 import hashlib
-import importlib.util
+from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from xbench.discovery import Plugin
+from xbench.discovery import Plugin, PluginError
 
 
 def component(plugin: Plugin) -> dict[str, Any]:
@@ -16,10 +17,12 @@ def component(plugin: Plugin) -> dict[str, Any]:
     The code of an editable plugin is part of it, with everything of its own top-level package that
     it imports: editing a loss re-runs its cells, and only those.
     """
-    loaded = plugin.load()
+    version = getattr(plugin.load(), "version", 1)
+    if not isinstance(version, (int, str)):
+        raise PluginError(f"{plugin}: its version is {version!r}; give a number, as in version = 1")
     identity: dict[str, Any] = {
         "name": plugin.name,
-        "version": getattr(loaded, "version", 1),
+        "version": version,
         "distribution": plugin.distribution,
     }
     if plugin.editable:
@@ -29,44 +32,58 @@ def component(plugin: Plugin) -> dict[str, Any]:
 
 @cache
 def code_digest(module: str) -> str:
-    """sha256 over the source of a module and of what it imports from its own top-level package."""
-    seen: dict[str, str] = {}
-    _collect(module, module.split(".")[0], seen)
+    """sha256 over the source of a module and of what it imports from its own top-level package.
+
+    Imports are read from the source, wherever they stand in it, and followed without running
+    anything; a package's ``__init__.py`` counts where something is imported from the package itself.
+    """
+    sources: dict[str, bytes] = {}
+    _collect(module, sources)
     digest = hashlib.sha256()
-    for name in sorted(seen):
-        digest.update(f"{name}\0{seen[name]}\0".encode())
+    for name in sorted(sources):
+        digest.update(f"{name}\0{len(sources[name])}\0".encode() + sources[name])
     return digest.hexdigest()
 
 
-def _collect(module: str, package: str, seen: dict[str, str]) -> None:
-    if module in seen or module.split(".")[0] != package:
+def _collect(module: str, sources: dict[str, bytes]) -> None:
+    path = None if module in sources else _source_file(module)
+    if path is None:
         return
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return
-    source = Path(spec.origin).read_text(encoding="utf-8")
-    seen[module] = source
-    for name in _imports(source, module):
-        _collect(name, package, seen)
+    sources[module] = path.read_bytes()
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    top = module.split(".")[0]
+    for name in _imports(sources[module], package):
+        if name.split(".")[0] == top:
+            _collect(name, sources)
 
 
-def _imports(source: str, module: str) -> list[str]:
-    names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+def _source_file(module: str) -> Path | None:
+    """Where a module's source lies; None for what is no module, or has no source."""
+    top, *below = module.split(".")
+    package = import_module(top)  # it is loaded already: the plugin is
+    if not below:
+        return Path(package.__file__) if package.__file__ else None
+    for root in getattr(package, "__path__", ()):
+        path = Path(root, *below)
+        for candidate in (path / "__init__.py", path.with_name(path.name + ".py")):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def _imports(source: bytes, package: str) -> Iterator[str]:
+    """Every dotted name that the source imports, and that may be a module; ``package`` is its own."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # imported by nobody yet, or the plugin would not have loaded
+        return
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                parent = module.split(".")[: -node.level]
-                base = ".".join([*parent, base] if base else parent)
-            names.append(base)
-            names += [f"{base}.{alias.name}" for alias in node.names]
-    return [name for name in names if _is_module(name)]
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, AttributeError, ValueError):
-        return False
+                parents = package.split(".")
+                base = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [base])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)

@@ -43,9 +43,9 @@ def test_the_first_sentences_are_those_written_down_here():
     assert corpus.GENERATOR_VERSION == 1
     first = [" ".join(words_of(language, count=1)[0]) for language in (QAA, QAC, QAJ)]
     assert first == [
-        "vo gigveru higto ve 107 vatu ti pe nulzopeb lozeru .",
-        "нудаво ке йовта лозеру ти 107 лифеген луго .",
-        "ⵒⴻⵀⵄⵠⴻⴼ ⵠⵓⵍⴰⴱ ⴷⵉ ⴼⴷⴱ ⴱⵓⵜⵀⵓ 107 ⴼⴰⵎ ⴳⵉⵒⵏⵀⴼⵓ ⵜⵉⴼⵄ ⴷⴻ .",
+        "beropeb fetetru tel gufe 2 funvo .",
+        "хога хануго 2 фунво йорбохохфа .",
+        "ⵠⵓⵍⵠⵉⵠⴻⴼ 2 ⵀⴻⴽⴻ ⵠⴰ ⴼⵄⵒⴷⴻⴼ ⵠⵄⵍⴼⵄ .",
     ]
 
 

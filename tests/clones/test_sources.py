@@ -84,6 +84,12 @@ def test_fingerprints_ignore_what_does_not_change_the_content():
     assert CloneTopics().fingerprint([QAC], "test") == CloneTopics().fingerprint([renamed], "test")
 
 
+def test_a_whole_number_as_a_knob_is_the_same_setting():
+    one, same = replace(QAC, agglutination=1), replace(QAC, agglutination=1.0)
+    prints = [CloneTopics().fingerprint([each], "test") for each in (one, same)]
+    assert json.dumps(prints[0]) == json.dumps(prints[1])
+
+
 def test_fingerprints_of_the_three_corpora_differ():
     assert CloneTopics().fingerprint([QAC], "test") != CloneTreebank().fingerprint([QAC], "test")
 

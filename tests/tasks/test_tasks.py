@@ -63,7 +63,6 @@ def test_labels_are_upos_and_sib200s() -> None:
     assert PartOfSpeech.labels == tuple(sorted(PartOfSpeech.labels))
     assert len(set(Topic.labels)) == len(Topic.labels) == 7
     assert (PartOfSpeech.level, Topic.level) == ("token", "sentence")
-    assert Topic.aliases == ("sib200",)
 
 
 @pytest.mark.parametrize("task", [PartOfSpeech, Topic])

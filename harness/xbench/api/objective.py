@@ -23,8 +23,8 @@ class Term:
 
     @property
     def mean(self) -> Tensor:
-        """The value of the term on its own."""
-        return self.sum / self.count
+        """The value of the term on its own; 0 for a term without items (nothing was masked)."""
+        return self.sum / torch.clamp(torch.as_tensor(self.count), min=1)
 
 
 class Objective(nn.Module):
@@ -33,7 +33,8 @@ class Objective(nn.Module):
     Subclasses give ``Config`` (a frozen dataclass, every field with a default) and ``terms``.
     ``needs`` names the data the objective asks for, ``phases`` when it acts (``before``: phase I,
     ``during``: joint with the task), ``coupled`` the terms whose items depend on the whole batch
-    (in-batch negatives).
+    (in-batch negatives). ``variants`` names configurations; ``sources`` says, per config field, who
+    stated its default: ``paper``, ``code: NAME`` or ``reconstruction``.
     Bump ``version`` when the numbers change.
     """
 
@@ -42,6 +43,7 @@ class Objective(nn.Module):
     phases: ClassVar[frozenset[str]] = frozenset({"before"})
     coupled: ClassVar[frozenset[str]] = frozenset()
     variants: ClassVar[Mapping[str, Any]] = {}
+    sources: ClassVar[Mapping[str, str]] = {}
 
     @dataclass(frozen=True)
     class Config:

@@ -24,8 +24,18 @@ class Task:
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
 
     def examples(self, source: Source, language: Language, split: str) -> Iterator[Any]:
-        """Records of :mod:`xbench.api.examples` that fit ``level``; override to filter or convert."""
-        return source.read([language], split)
+        """Records of :mod:`xbench.api.examples` that fit ``level``; override to filter or convert.
+
+        Raises ``ValueError`` at a label outside ``labels``, naming the item.
+        """
+        for example in source.read([language], split):
+            unknown = sorted(set(self.gold(example)) - set(self.labels))
+            if unknown:
+                raise ValueError(
+                    f"item {example.id!r} has the label {', '.join(map(repr, unknown))}, which "
+                    f"{type(self).__name__} does not know; it knows {', '.join(self.labels)}"
+                )
+            yield example
 
     @staticmethod
     def gold(example: Any) -> Sequence[str]:

@@ -220,10 +220,7 @@ def _step(
 
 def total(objective: Objective, batch: PairBatch) -> tuple[Tensor, dict[str, Tensor]]:
     """The sum of the terms' means; a term without items (nothing was masked) adds nothing."""
-    losses = {
-        name: term.sum / torch.clamp(torch.as_tensor(term.count), min=1)
-        for name, term in objective.terms(batch).items()
-    }
+    losses = {name: term.mean for name, term in objective.terms(batch).items()}
     if not losses:
         raise ValueError(f"{type(objective).__name__}.terms gave no term at all")
     loss = torch.stack(list(losses.values())).sum()

@@ -57,7 +57,7 @@ class CloneLanguage(Language):
             "code": self.code,
             "script": self.script,
             "word_order": self.word_order,
-            "shared_vocabulary": self.shared_vocabulary,
-            "agglutination": self.agglutination,
-            "noise": self.noise,
+            "shared_vocabulary": float(self.shared_vocabulary),
+            "agglutination": float(self.agglutination),
+            "noise": float(self.noise),
         }

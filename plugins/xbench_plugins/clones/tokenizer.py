@@ -12,7 +12,7 @@ from xbench_plugins.clones.languages import LANGUAGES
 SENTENCES = 2000
 """Sentences per language that the tokenizer is trained on."""
 
-VOCABULARY_SIZE = 3000
+VOCABULARY_SIZE = 2000
 MAX_LENGTH = 128
 
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")

@@ -1,0 +1,339 @@
+"""A small world to train in: made-up languages, a random encoder, toy plugins, a suite of its own."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+import torch
+import torch.nn.functional as F
+from pydantic.dataclasses import dataclass as checked
+from tokenizers import models, pre_tokenizers, processors, trainers
+from torch import Tensor, nn
+
+from xbench.api import LabelledText, Language, Objective, ParallelText, Source, TaggedSentence
+from xbench.api import Task, Term
+from xbench.discovery import Plugin, PluginTable
+from xbench.nn.encoder import Encoder
+from xbench.nn.encoder_config import EncoderConfig
+from xbench.plan import Plan, Stage, build_plan
+from xbench.registry import Registry
+from xbench.resolve import Context, resolve
+from xbench.spec import RunSpec
+from xbench.stages import align, evaluate, finetune, score
+from xbench.stages.bench import Bench, Progress
+from xbench.store import Store
+
+TAGS = ("NAME", "VERB", "THING")
+TOPICS = ("food", "sport")
+SYLLABLES = {"aaa": "ba be bi bo bu da de di do du", "bbb": "ka ke ki ko ku ta te ti to tu"}
+
+
+def words(language: str, count: int, stream: random.Random) -> list[str]:
+    """Words of one to four syllables."""
+    syllables = SYLLABLES[language].split()
+    return ["".join(stream.choices(syllables, k=stream.randint(1, 4))) for _ in range(count)]
+
+
+def tag(word: str) -> str:
+    """A word's class is decided by its last letter."""
+    return TAGS["aeiou".index(word[-1]) % len(TAGS)]
+
+
+class Made(Source):
+    """Options: ``count`` items of ``shortest`` to ``longest`` words."""
+
+    needs_place = False
+
+    def fingerprint(self, languages: Sequence[Language], split: str) -> Mapping[str, Any]:
+        return {"codes": [each.code for each in languages], "split": split, **self.options}
+
+    def sentences(self, language: Language, split: str) -> Iterator[list[str]]:
+        stream = random.Random(f"{language.code} {split}")
+        for _ in range(self.options.get("count", 24)):
+            length = stream.randint(self.options.get("shortest", 1), self.options.get("longest", 7))
+            yield words(language.code, length, stream)
+
+
+class Bitext(Made):
+    """Pairs of sentences; nothing but their place says that they belong together."""
+
+    def read(self, languages: Sequence[Language], split: str) -> Iterator[ParallelText]:
+        first, second = (self.sentences(language, split) for language in languages)
+        for index, (source, target) in enumerate(zip(first, second, strict=True)):
+            yield ParallelText(" ".join(source), " ".join(target), id=f"pair-{index}")
+
+
+class Tagged(Made):
+    """Sentences whose words are tagged by their last letter."""
+
+    def read(self, languages: Sequence[Language], split: str) -> Iterator[TaggedSentence]:
+        for index, sentence in enumerate(self.sentences(languages[0], split)):
+            tags = tuple(map(tag, sentence))
+            yield TaggedSentence(tuple(sentence), tags, id=f"{split}-{index}-é")
+
+
+class Topical(Made):
+    """Texts whose topic is decided by the last letter of the first word."""
+
+    def read(self, languages: Sequence[Language], split: str) -> Iterator[LabelledText]:
+        for index, sentence in enumerate(self.sentences(languages[0], split)):
+            topic = TOPICS["aeiou".index(sentence[0][-1]) % len(TOPICS)]
+            yield LabelledText(" ".join(sentence), topic, id=f"{split}-{index}")
+
+
+class Tagging(Task):
+    level = "token"
+    labels = TAGS
+
+
+class TopicTask(Task):
+    level = "sentence"
+    labels = TOPICS
+
+
+class Everything(Objective):
+    """A contrast between pairs, masked LM, states of the joint text, and the word embeddings."""
+
+    coupled = frozenset({"contrast"})
+
+    @checked(frozen=True)
+    class Config:
+        """``only`` names the one term that is wanted."""
+
+        only: str = ""
+
+    variants = {"all": Config(), "contrast": Config(only="contrast")}
+
+    def setup(self, encoder: nn.Module) -> None:
+        assert isinstance(encoder, Encoder)
+        self.projection = nn.Linear(encoder.config.hidden_size, 5, bias=False)
+
+    def terms(self, batch: Any) -> dict[str, Term]:
+        parts = {
+            "contrast": self.contrast,
+            "mlm": self.masked,
+            "joint": self.joint,
+            "embedding": self.embedding,
+        }
+        wanted = [self.config.only] if self.config.only else parts
+        return {name: parts[name](batch) for name in wanted}
+
+    def contrast(self, batch: Any) -> Term:
+        u, v = self.projection(batch.source.pooled(0.5)), self.projection(batch.target.pooled(1.0))
+        logits = F.normalize(u, dim=-1) @ F.normalize(v, dim=-1).T / 0.2
+        truth = torch.arange(len(u), device=u.device)
+        return Term(F.cross_entropy(logits, truth, reduction="sum"), len(u))
+
+    def masked(self, batch: Any) -> Term:
+        view = batch.source.masked
+        return Term(F.cross_entropy(view.logits(), view.labels, reduction="sum"), len(view.labels))
+
+    def joint(self, batch: Any) -> Term:
+        states, mask = batch.joint.states(0.5), batch.joint.content_mask
+        return Term((states.square().sum(-1) * mask).sum(), mask.sum())
+
+    def embedding(self, batch: Any) -> Term:
+        vectors = batch.embeddings(batch.target.ids)
+        similar = F.cosine_similarity(vectors, batch.target.pooled(1.0, "cls")[:, None], dim=-1)
+        return Term(-(similar * batch.target.content_mask).sum(), batch.target.content_mask.sum())
+
+
+class Remembering(Everything):
+    """Pulls towards a running mean, which is a buffer, and which it updates after each step."""
+
+    centre: Tensor
+
+    def setup(self, encoder: nn.Module) -> None:
+        super().setup(encoder)
+        self.register_buffer("centre", torch.zeros(encoder.config.hidden_size))  # type: ignore
+        self.noise = nn.Dropout(0.3)
+
+    def terms(self, batch: Any) -> dict[str, Term]:
+        pooled = self.noise(batch.source.pooled(1.0))
+        self.latest = pooled.detach().mean(0)
+        away = (pooled - self.centre).square().sum()
+        return {**super().terms(batch), "centre": Term(away, len(pooled))}
+
+    def after_step(self, encoder: nn.Module, step: int) -> None:
+        self.centre.mul_(0.9).add_(self.latest, alpha=0.1)
+
+
+class Diverging(Objective):
+    """Finite until the fourth step, which is step 3."""
+
+    def setup(self, encoder: nn.Module) -> None:
+        self.steps = 0
+
+    def terms(self, batch: Any) -> dict[str, Term]:
+        self.steps += 1
+        scale = torch.tensor(1.0 if self.steps <= 3 else torch.nan)
+        return {
+            "harmless": Term(batch.source.pooled().sum(), 1),
+            "bad": Term(batch.target.pooled().sum() * scale, 1),
+        }
+
+
+def tokenizer_folder(folder: Path) -> Path:
+    """Unigram subwords with XLM-R's formats; ``<mask>`` is the last id."""
+    stream = random.Random(0)
+    text = [" ".join(words(code, 6, stream)) for code in SYLLABLES for _ in range(200)]
+    tokenizer = tokenizers.Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=60,
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
+        unk_token="<unk>",
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(text, trainer)
+    tokenizer.add_special_tokens([tokenizers.AddedToken("<mask>", lstrip=True, special=True)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def config(vocab_size: int, **changes: Any) -> EncoderConfig:
+    """Two layers of width 16."""
+    values: dict[str, Any] = {
+        "model_type": "xlm-roberta",
+        "vocab_size": vocab_size,
+        "hidden_size": 16,
+        "num_layers": 2,
+        "num_heads": 2,
+        "intermediate_size": 24,
+        "max_positions": 40,
+        "type_vocab_size": 1,
+        "layer_norm_eps": 1e-5,
+        "hidden_dropout": 0.1,
+        "attention_dropout": 0.1,
+        "activation": "gelu",
+        "pad_id": 1,
+    }
+    return EncoderConfig(**{**values, **changes})
+
+
+def model_folder(folder: Path, **changes: Any) -> Path:
+    """A random encoder with its tokenizer, in the Hugging Face format."""
+    tokenizer_folder(folder)
+    size = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size()
+    Encoder.random(config(size, **changes), seed=1).save(folder)
+    return folder
+
+
+class ToyDiscovery:
+    """Plugins of this file, and two of the built-in ones."""
+
+    def __init__(self) -> None:
+        mine = {
+            "objectives": {
+                "everything": Everything,
+                "remembering": Remembering,
+                "diverging": Diverging,
+            },
+            "tasks": {"tags": Tagging, "topics": TopicTask},
+            "sources": {"bitext": Bitext, "tagged": Tagged, "topical": Topical},
+        }
+        plugins = [
+            Plugin(kind, name, f"{__name__}:{plugin.__name__}", "toys", "1")
+            for kind, named in mine.items()
+            for name, plugin in named.items()
+        ]
+        hictl, accuracy = "xbench_plugins.objectives.hictl:HiCTL", "xbench_plugins.metrics.accuracy"
+        plugins.append(Plugin("objectives", "hictl", hictl, "xbench", "1"))
+        plugins.append(Plugin("metrics", "accuracy", f"{accuracy}:Accuracy", "xbench", "1"))
+        self.table = PluginTable(plugins)
+
+
+def registry(corpus: Mapping[str, Any], data: Mapping[str, Any]) -> Registry:
+    """One suite, ``toy``; ``corpus`` and ``data`` are the options of its sources."""
+    suite = {
+        "model": "unused",
+        "source_language": "aaa",
+        "languages": ["aaa", "bbb"],
+        "pairs": ["aaa-bbb"],
+        "corpus": {"source": "bitext", "options": dict(corpus)},
+        "tasks": {
+            "tags": {"source": "tagged", "options": dict(data)},
+            "topics": {"source": "topical", "options": dict(data)},
+        },
+        "arms": ["aligned"],
+        "modes": ["full"],
+        "seeds": [15],
+        "align_seeds": [42],
+        "align": {"steps": 12, "batch_size": 6, "learning_rate": 1e-3, "max_length": 24},
+        "finetune": {
+            "steps": 12,
+            "batch_size": 4,
+            "encoder_learning_rate": 1e-3,
+            "head_learning_rate": 1e-2,
+            "max_length": 24,
+        },
+        "evaluate": {},
+    }
+    languages = {code: {"name": code, "script": "Latn"} for code in SYLLABLES}
+    return Registry.model_validate(
+        {
+            "version": 1,
+            "models": {},
+            "controls": {},
+            "aliases": {},
+            "suites": {"toy": suite},
+            "languages": languages,
+        }
+    )
+
+
+@dataclass
+class World:
+    """A store, a model and toy data; stages are planned as a run plans them."""
+
+    model: Path
+    store: Store
+    corpus: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    state_interval: float = 60.0
+
+    @property
+    def context(self) -> Context:
+        return Context(registry(self.corpus, self.data), ToyDiscovery())  # type: ignore[arg-type]
+
+    def plan(self, **spec: Any) -> Plan:
+        """The plan of a run; ``spec`` are fields of a run's spec."""
+        defaults = {"objective": ("everything:all",), "task": ("tags",), "language": ("bbb",)}
+        asked = RunSpec(
+            suite="toy", model=str(self.model), device="cpu", **{**defaults, **spec}
+        )
+        return build_plan(resolve(asked, self.context), self.context)
+
+    def stage(self, kind: str, **spec: Any) -> Stage:
+        """The only stage of its kind in the plan."""
+        plan = self.plan(**spec)
+        (key,) = plan.of_kind(kind)
+        return plan.stages[key]
+
+    def bench(self, progress: Progress = lambda step, steps, values: None) -> Bench:
+        """A bench of its own, as a new process would have."""
+        return Bench(self.store, self.context, progress, self.state_interval)
+
+    def run(self, stage: Stage, bench: Bench | None = None, parent: Stage | None = None) -> Path:
+        """Compute a stage into the store; returns its folder. An evaluation needs its parent."""
+        bench = bench or self.bench()
+        with self.store.write(stage.kind, stage.key, stage.spec) as entry:
+            if stage.kind == "align":
+                align.run(stage, bench, entry)
+            elif stage.kind == "finetune":
+                finetune.run(stage, bench, entry)
+            elif stage.kind == "evaluate":
+                assert parent is not None
+                evaluate.run(stage, bench, entry, finetune.load(parent, bench), parent)
+            else:
+                score.run(stage, bench, entry)
+        return self.store.folder(stage.kind, stage.key)
