@@ -71,7 +71,7 @@ def is_below(module: str, packages: tuple[str, ...]) -> bool:
 def test_there_are_names_and_files_to_check() -> None:
     assert {"hictl", "pos", "accuracy", "qaa", "xbench_plugins"} <= plugin_names()
     for folder in ("harness", "plugins", "tasks"):
-        assert len(python_files(folder)) > 3
+        assert len(python_files(folder)) > 1
 
 
 def test_the_scan_finds_names_in_code_and_not_in_documentation() -> None:

@@ -13,8 +13,16 @@ from pydantic.dataclasses import dataclass as checked
 from tokenizers import models, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
 
-from xbench.api import LabelledText, Language, Objective, ParallelText, Source, TaggedSentence
-from xbench.api import Task, Term
+from xbench.api import (
+    LabelledText,
+    Language,
+    Objective,
+    ParallelText,
+    Source,
+    TaggedSentence,
+    Task,
+    Term,
+)
 from xbench.discovery import Plugin, PluginTable
 from xbench.nn.encoder import Encoder
 from xbench.nn.encoder_config import EncoderConfig
@@ -142,7 +150,10 @@ class Everything(Objective):
 
 
 class Remembering(Everything):
-    """Pulls towards a running mean, which is a buffer, and which it updates after each step."""
+    """Pulls towards a running mean, which is a buffer, and which it updates after each step.
+
+    It draws from torch itself, before and after it asks for states.
+    """
 
     centre: Tensor
 
@@ -152,7 +163,8 @@ class Remembering(Everything):
         self.noise = nn.Dropout(0.3)
 
     def terms(self, batch: Any) -> dict[str, Term]:
-        pooled = self.noise(batch.source.pooled(1.0))
+        weight = torch.rand(())
+        pooled = self.noise(batch.source.pooled(1.0)) * weight
         self.latest = pooled.detach().mean(0)
         away = (pooled - self.centre).square().sum()
         return {**super().terms(batch), "centre": Term(away, len(pooled))}
@@ -268,13 +280,13 @@ def registry(corpus: Mapping[str, Any], data: Mapping[str, Any]) -> Registry:
         "modes": ["full"],
         "seeds": [15],
         "align_seeds": [42],
-        "align": {"steps": 12, "batch_size": 6, "learning_rate": 1e-3, "max_length": 24},
+        "align": {"steps": 12, "batch_size": 6, "learning_rate": 1e-3, "max_length": 40},
         "finetune": {
             "steps": 12,
             "batch_size": 4,
             "encoder_learning_rate": 1e-3,
             "head_learning_rate": 1e-2,
-            "max_length": 24,
+            "max_length": 40,
         },
         "evaluate": {},
     }
@@ -308,9 +320,7 @@ class World:
     def plan(self, **spec: Any) -> Plan:
         """The plan of a run; ``spec`` are fields of a run's spec."""
         defaults = {"objective": ("everything:all",), "task": ("tags",), "language": ("bbb",)}
-        asked = RunSpec(
-            suite="toy", model=str(self.model), device="cpu", **{**defaults, **spec}
-        )
+        asked = RunSpec(suite="toy", model=str(self.model), device="cpu", **{**defaults, **spec})
         return build_plan(resolve(asked, self.context), self.context)
 
     def stage(self, kind: str, **spec: Any) -> Stage:

@@ -100,7 +100,9 @@ class PluginTable:
         claims = self.claims(kind, name)
         if not claims:
             off = (kind, name) in self._switched_off
-            hint = f"{name!r} is installed and switched off (XBENCH_DISABLE_PLUGINS)." if off else ""
+            hint = (
+                f"{name!r} is installed and switched off (XBENCH_DISABLE_PLUGINS)." if off else ""
+            )
             raise UnknownName(kind[:-1], name, self.names(kind), hint)
         if len(claims) > 1:
             who = " and ".join(f"{c.distribution} {c.version} ({c.target})" for c in claims)
@@ -142,7 +144,12 @@ def installed() -> Iterator[Plugin]:
         seen.add(_normal(name))
         for entry, kind in entries:
             yield Plugin(
-                kind, entry.name, entry.value, name, distribution.version, _is_editable(distribution)
+                kind,
+                entry.name,
+                entry.value,
+                name,
+                distribution.version,
+                _is_editable(distribution),
             )
 
 

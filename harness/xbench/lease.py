@@ -1,12 +1,16 @@
 """A lease file with a heartbeat marks a stage as in progress; a dead lease is taken over."""
 
+import fcntl
 import json
 import os
+import secrets
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 HEARTBEAT = 10.0  # seconds between signs of life
 DEAD_AFTER = 90.0  # seconds of silence after which a lease on another host counts as dead
@@ -21,25 +25,15 @@ class Lease:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._token = secrets.token_hex(8)
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> "Lease":
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        for _ in range(2):
-            try:
-                descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-            except FileExistsError:
-                if not is_dead(self.path):
-                    raise Busy(str(self.path)) from None
-                self.path.unlink(missing_ok=True)
-                continue
-            with os.fdopen(descriptor, "w") as file:
-                json.dump({"host": socket.gethostname(), "pid": os.getpid()}, file)
-            self._thread = threading.Thread(target=self._beat, daemon=True)
-            self._thread.start()
-            return self
-        raise Busy(str(self.path))
+        if not self._create():
+            self._take_over()
+        threading.Thread(target=self._beat, daemon=True).start()
+        return self
 
     def __exit__(
         self,
@@ -48,29 +42,65 @@ class Lease:
         trace: TracebackType | None,
     ) -> None:
         self._stop.set()
-        self.path.unlink(missing_ok=True)
+        if self._is_ours():
+            self.path.unlink(missing_ok=True)
+
+    def _create(self) -> bool:
+        try:
+            descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+        except FileExistsError:
+            return False
+        holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(holder, file)
+        return True
+
+    def _take_over(self) -> None:
+        """Put our lease in a dead one's place; of many who try at once, one succeeds."""
+        with (self.path.parent / "take-over.lock").open("w") as lock:
+            with suppress(OSError):  # a file system without locks: two may compute the same, then
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if not is_dead(self.path):
+                raise Busy(str(self.path))
+            self.path.unlink(missing_ok=True)
+            if not self._create():
+                raise Busy(str(self.path))
+
+    def _is_ours(self) -> bool:
+        """False where silence has made others take us for dead."""
+        holder = _holder(self.path)
+        return holder is not None and holder.get("token") == self._token
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT):
-            try:
-                os.utime(self.path)
-            except OSError:
+            if not self._is_ours():
                 return
+            with suppress(OSError):
+                os.utime(self.path)
 
 
 def is_dead(path: Path) -> bool:
     """Whether the holder is gone: a dead process on this host, or long silence from another."""
     try:
         silent = time.time() - path.stat().st_mtime
-        holder = json.loads(path.read_text())
     except FileNotFoundError:
         return True
-    except ValueError:  # being written at this moment, or left half-written by a crash
+    holder = _holder(path)
+    if holder is None:  # being written at this moment, or left half-written by a crash
         return silent > HEARTBEAT
-    if holder.get("host") == socket.gethostname():
-        # Silence counts here too: another process may have got the number since.
-        return not _alive(int(holder["pid"])) or silent > DEAD_AFTER
-    return silent > DEAD_AFTER
+    if silent > DEAD_AFTER:  # on this host too: another process may have got the number since
+        return True
+    return holder["host"] == socket.gethostname() and not _alive(holder["pid"])
+
+
+def _holder(path: Path) -> dict[str, Any] | None:
+    """Who holds a lease; None where the file is not there or not whole."""
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(holder, dict) and isinstance(holder.get("pid"), int) and "host" in holder
+    return holder if whole else None
 
 
 def _alive(pid: int) -> bool:

@@ -11,16 +11,9 @@ from xbench.errors import UnknownName, XbenchError
 from xbench.registry import ModelEntry, Registry
 
 WEIGHTS = "*.safetensors"
-DESCRIPTION = ("config.json",)
-TOKENIZER = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "sentencepiece.bpe.model",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-)
+# One of these has to be there: the tokenizer itself, or a vocabulary of the older kinds.
+VOCABULARIES = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json")
+TOKENIZER = (*VOCABULARIES, "tokenizer_config.json", "special_tokens_map.json", "merges.txt")
 
 
 @dataclass(frozen=True)
@@ -35,28 +28,33 @@ class Model:
 def find_model(name: str, registry: Registry, offline: bool = False) -> Model:
     """Resolve a registry name, a local folder or a hub id; raises with advice where none fits."""
     entry = registry.models.get(name)
-    if entry is not None and entry.package is not None:
-        folder = _packaged(entry)
-    elif Path(name).expanduser().is_dir():
-        folder = Path(name).expanduser().resolve()
-    elif entry is not None or (name.count("/") == 1 and not name.startswith((".", "~", "/"))):
-        entry = entry or ModelEntry(hub_id=name)
-        folder = _from_hub(entry, name, offline)
+    local = Path(name).expanduser()
+    if entry is not None:
+        folder = _packaged(entry) if entry.package is not None else _from_hub(entry, name, offline)
+        return Model(name, folder, identity(folder))
+    if local.is_dir():
+        folder = local.resolve()
+    elif local.exists():
+        raise XbenchError(f"The model {name} is a file; give the folder that it lies in.")
+    elif name.count("/") == 1 and not name.startswith((".", "~", "/")):
+        folder = _from_hub(ModelEntry(hub_id=name), name, offline)
     elif "/" in name:
         raise XbenchError(f"The model folder {name} does not exist.")
     else:
         hint = "A local folder or a hub id (owner/name) will do as well."
         raise UnknownName("model", name, registry.models, hint)
-    return Model(name if name in registry.models else folder.name, folder, identity(folder))
+    return Model(local.resolve().name, folder, identity(folder))
 
 
 def identity(folder: Path) -> dict[str, Any]:
     """sha256 of configuration, weights and tokenizer files. Raises where one of them is missing."""
     weights = sorted(folder.glob(WEIGHTS))
     tokenizer = [folder / name for name in TOKENIZER if (folder / name).is_file()]
-    _require(folder, "config.json", [p for p in [folder / "config.json"] if p.is_file()])
-    _require(folder, "weights (model.safetensors)", weights)
-    _require(folder, "tokenizer (tokenizer.json)", [t for t in tokenizer if "config" not in t.name])
+    _require(folder, "config.json", (folder / "config.json").is_file())
+    _require(folder, "weights (model.safetensors)", bool(weights))
+    _require(
+        folder, "tokenizer (tokenizer.json)", any(path.name in VOCABULARIES for path in tokenizer)
+    )
     return {
         "config": file_digest(folder / "config.json"),
         "weights": {path.name: file_digest(path) for path in weights},
@@ -70,7 +68,7 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _require(folder: Path, what: str, found: list[Path]) -> None:
+def _require(folder: Path, what: str, found: bool) -> None:
     if found:
         return
     advice = "A model folder holds config.json, model.safetensors and tokenizer.json."
@@ -84,7 +82,10 @@ def _require(folder: Path, what: str, found: list[Path]) -> None:
 
 def _packaged(entry: ModelEntry) -> Path:
     assert entry.package is not None
-    spec = importlib.util.find_spec(entry.package)
+    try:
+        spec = importlib.util.find_spec(entry.package)
+    except ModuleNotFoundError:  # of the package that holds the package
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         raise XbenchError(f"The package {entry.package} that holds the model is not installed.")
     return Path(next(iter(spec.submodule_search_locations))) / (entry.folder or "")
@@ -93,7 +94,7 @@ def _packaged(entry: ModelEntry) -> Path:
 def _from_hub(entry: ModelEntry, name: str, offline: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    wanted = [*DESCRIPTION, *TOKENIZER, WEIGHTS, "model.safetensors.index.json"]
+    wanted = ["config.json", *TOKENIZER, WEIGHTS, "model.safetensors.index.json"]
     try:
         where = snapshot_download(
             entry.hub_id or name,

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from xbench.discovery import Discovery, PluginError
+from xbench.discovery import Discovery
 from xbench.errors import UnknownName, XbenchError
+from xbench.keys import canonical
 from xbench.settings import as_json
 from xbench.spec import RunSpec, explain
 
@@ -17,16 +18,8 @@ Configs = dict[str, dict[str, dict[str, Any]]]
 
 def resolve_objectives(spec: RunSpec, discovery: Discovery) -> Configs:
     """objective -> variant -> complete configuration, with ``-O objective.*`` applied and checked."""
-    if isinstance(spec.objective, dict):
-        asked = {name: dict(variants) for name, variants in spec.objective.items()}
-        known = set(asked)
-    else:
-        asked = {
-            name: {v: {} for v in variants}
-            for name, variants in parse(spec.objective or (), discovery).items()
-        }
-        known = set(asked)
-    general, own = _options(spec.options, known)
+    asked = _asked(spec, discovery)
+    general, own = _options(spec.options, set(asked))
     result: Configs = {}
     for name, variants in asked.items():
         objective = load(name, discovery)
@@ -37,16 +30,21 @@ def resolve_objectives(spec: RunSpec, discovery: Discovery) -> Configs:
     return result
 
 
+def _asked(spec: RunSpec, discovery: Discovery) -> Configs:
+    """objective -> variant -> the fields that the spec itself gives."""
+    if not isinstance(spec.objective, dict):
+        tokens = parse(spec.objective or (), discovery)
+        return {name: {variant: {} for variant in variants} for name, variants in tokens.items()}
+    for name, variants in spec.objective.items():
+        for variant, values in variants.items():
+            if not values:  # with fields of its own, a variant may have a name of its own
+                _variant(name, variant, discovery)
+    return spec.objective
+
+
 def load(name: str, discovery: Discovery) -> Any:
     """The objective's class. Raises on an unknown name or one that is not an objective."""
-    plugin = discovery.table.get("objectives", name)
-    objective = plugin.load()
-    if not (isinstance(objective, type) and hasattr(objective, "terms")):
-        raise PluginError(
-            f"Objective {name!r} ({plugin.target}) of {plugin.distribution} {plugin.version} is not a "
-            f"subclass of xbench.api.Objective"
-        )
-    return objective
+    return discovery.table.get("objectives", name).load()
 
 
 def variants_of(objective: Any) -> tuple[str, ...]:
@@ -86,14 +84,20 @@ def configure(name: str, objective: Any, variant: str, values: Mapping[str, Any]
     known = [f.name for f in fields(config)] if is_dataclass(config) else []
     for field in values:
         if field not in known:
-            raise UnknownName(f"field of objective {name}", field, known)
+            hint = "objective.NAME.FIELD=VALUE sets a field of one objective only."
+            raise UnknownName(f"field of objective {name}", field, known, hint)
     base = objective.variants.get(variant)
     start = as_json(base) if base is not None else {}
     try:
         checked = TypeAdapter(config).validate_python({**start, **values})
     except ValidationError as error:
         raise XbenchError(explain(error, f"objective {name}")) from error
-    return as_json(checked)
+    plain = as_json(checked)
+    try:
+        canonical(plain)
+    except (TypeError, ValueError) as error:
+        raise XbenchError(f"objective {name}: the settings cannot be kept: {error}") from error
+    return plain
 
 
 def _options(
@@ -108,8 +112,13 @@ def _options(
             continue
         if len(path) == 1:
             general[path[0]] = value
-        elif len(path) == 2 and path[0] in objectives:
-            own.setdefault(path[0], {})[path[1]] = value
+        elif len(path) != 2:
+            raise XbenchError(
+                f"-O {dotted}: expected objective.FIELD=VALUE, or objective.NAME.FIELD=VALUE for one "
+                f"objective"
+            )
+        elif path[0] not in objectives:
+            raise UnknownName(f"objective in -O {dotted}:", path[0], objectives)
         else:
-            raise UnknownName("objective in -O", path[0] if path else "", objectives)
+            own.setdefault(path[0], {})[path[1]] = value
     return general, own

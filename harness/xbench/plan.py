@@ -6,15 +6,16 @@ Planning reads digests of data and model, never trains, and never writes.
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from xbench.api.source import MissingData, Source
 from xbench.device import resolve_device, resolve_precision
+from xbench.discovery import PluginError
 from xbench.errors import XbenchError
 from xbench.identity import component
-from xbench.keys import key_of
+from xbench.keys import canonical, key_of
 from xbench.models import Model, find_model
 from xbench.registry import Binding
 from xbench.resolve import Context
@@ -34,7 +35,7 @@ class Stage:
     recipe: Mapping[str, Any]
     parents: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def key(self) -> str:
         """sha256 over kind, schema and everything that determines the result."""
         return key_of({"kind": self.kind, "schema": SCHEMA[self.kind], **self.spec})
@@ -101,6 +102,8 @@ class _Planner:
         self.device = resolve_device(spec.device)
         # The same few files and plugins stand behind thousands of stages.
         self.component = lru_cache(maxsize=None)(self._component)
+        self.task = lru_cache(maxsize=None)(self._task)
+        self.metrics = lru_cache(maxsize=None)(self._metrics)
         self.data = lru_cache(maxsize=None)(self._data)
 
     def build(self) -> Plan:
@@ -187,11 +190,11 @@ class _Planner:
 
     def _finetune(self, arm: Arm, task: str, mode: str, seed: int, train: Mapping[str, Any]) -> str:
         settings = self._keyed(self.spec.finetune[task][mode])
-        if mode == "linear":  # a frozen encoder has no learning rate: changing it changes nothing
-            settings.pop("encoder_learning_rate")
+        for idle in _idle(settings, mode, self.task(task)["level"]):
+            del settings[idle]
         stage_spec = {
             "encoder": arm.encoder,
-            "task": self._task(task),
+            "task": self.task(task),
             "data": train,
             "mode": mode,
             "settings": settings,
@@ -229,11 +232,8 @@ class _Planner:
                 (finetune,),
             )
         )
-        task_class = self.context.discovery.table.get("tasks", task).load()
-        metrics = [self.component("metrics", metric) for metric in task_class.metrics]
-        score = self.plan.add(
-            Stage("score", {"evaluate": evaluate, "metrics": metrics}, recipe, (evaluate,))
-        )
+        scores = {"evaluate": evaluate, "metrics": self.metrics(task)}
+        score = self.plan.add(Stage("score", scores, recipe, (evaluate,)))
         return Cell(coordinates, score, evaluate, finetune, arm.align)
 
     def _task(self, task: str) -> dict[str, Any]:
@@ -243,6 +243,10 @@ class _Planner:
             "level": task_class.level,
             "labels": list(task_class.labels),
         }
+
+    def _metrics(self, task: str) -> list[dict[str, Any]]:
+        task_class = self.context.discovery.table.get("tasks", task).load()
+        return [self.component("metrics", metric) for metric in task_class.metrics]
 
     def _component(self, kind: str, name: str) -> dict[str, Any]:
         return component(self.context.discovery.table.get(kind, name))
@@ -255,11 +259,20 @@ class _Planner:
         binding = self.suite.corpus if what == "corpus" else self.suite.tasks[what]
         source = open_source(binding, self.place, self.context)
         languages = [self.context.languages.get(code) for code in codes]
+        try:
+            content = dict(source.fingerprint(languages, split))
+            canonical(content)
+        except ValueError as error:  # a damaged file: the message says which
+            raise XbenchError(str(error)) from error
+        except TypeError as error:
+            raise PluginError(
+                f"The fingerprint of source {binding.source!r} cannot be part of a key: {error}"
+            ) from error
         return {
             "source": self.component("sources", binding.source),
             "options": binding.options,
             "split": split,
-            "content": dict(source.fingerprint(languages, split)),
+            "content": content,
         }
 
     def _recipe(self, binding: Binding, **extra: Any) -> dict[str, Any]:
@@ -280,8 +293,21 @@ def open_source(binding: Binding, place: Path | None, context: Context) -> Sourc
             f"The data of source {binding.source!r} is not here. Two ways to get it: pass a folder that "
             f"holds it, --data DIR (or XBENCH_DATA), or fetch it where there is a network."
         )
-    source: Source = source_class(place, **binding.options)
+    try:
+        source: Source = source_class(place, **binding.options)
+    except (TypeError, ValueError) as error:
+        raise XbenchError(f"The options of source {binding.source!r}: {error}") from error
     return source
+
+
+def _idle(settings: Mapping[str, Any], mode: str, level: str) -> Iterator[str]:
+    """Settings of a fine-tuning that play no part in it: they are in no key."""
+    if mode == "linear":  # a frozen encoder has no learning rate
+        yield "encoder_learning_rate"
+    if level == "token":  # every word is classified, no text is pooled
+        yield "sentence_pooling"
+    if settings["steps"] is not None:  # steps win over epochs
+        yield "epochs"
 
 
 def _label(arm: Arm) -> str:

@@ -5,6 +5,7 @@ A resolved spec is itself a spec; running it again repeats the run.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -49,21 +50,22 @@ def resolve(spec: RunSpec, context: Context) -> RunSpec:
     Raises :class:`XbenchError` (with a suggestion for unknown names) before any work is done.
     """
     suite = context.registry.suite(spec.suite)
-    spec = _with_controls(spec, context.registry)
-    arms = _choices("arm", spec.arm or suite.arms, ARMS)
+    aliases = context.registry.aliases.get("tasks", {})
+    spec = _with_controls(_without_aliases(spec, aliases), context.registry)
+    objectives = resolve_objectives(spec, context.discovery)
     tasks = _tasks(spec, suite, context)
-    pairs = _pairs(spec, suite, context)
     return replace_spec(
         spec,
-        model=spec.model or suite.model,
-        objective=resolve_objectives(spec, context.discovery),
+        model=_place(spec.model or suite.model, known=context.registry.models),
+        data=_place(spec.data) if spec.data else None,
+        objective=objectives,
         task=tasks,
-        pair=pairs,
-        arm=arms,
+        pair=_pairs(spec, suite, context),
+        arm=_arms(spec, suite, context.registry.controls, bool(objectives)),
         # Asked for by name, the placebo is run for every variant; by default the suite decides.
         shuffled_variants=spec.shuffled_variants
         or ("all" if spec.arm else suite.shuffled_variants),
-        mode=_choices("mode", spec.mode or suite.modes, MODES),
+        mode=_modes(spec, suite),
         seed=unique(spec.seed or suite.seeds),
         align_seed=unique(spec.align_seed or suite.align_seeds),
         language=_languages(spec, suite, context),
@@ -82,26 +84,66 @@ def unique(values: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(values))
 
 
+def _place(typed: str, known: Iterable[str] = ()) -> str:
+    """A folder's full path, so that a resolved spec means the same from anywhere; else as typed."""
+    folder = Path(typed).expanduser()
+    return str(folder.resolve()) if typed not in known and folder.is_dir() else typed
+
+
+def _without_aliases(spec: RunSpec, aliases: Mapping[str, str]) -> RunSpec:
+    """Tasks under their own names, in ``--task``, in ``finetune:`` and in ``-O finetune.TASK``."""
+    options = {}
+    for name, value in spec.options.items():
+        section, *path = name.split(".")
+        if section == "finetune" and path:
+            path[0] = aliases.get(path[0], path[0])
+        options[".".join([section, *path])] = value
+    return replace_spec(
+        spec,
+        task=spec.task and [aliases.get(task, task) for task in spec.task],
+        finetune={aliases.get(name, name): value for name, value in spec.finetune.items()},
+        options=options,
+    )
+
+
 def _with_controls(spec: RunSpec, registry: Registry) -> RunSpec:
     """``--arm mlm`` means the objective that the registry names for it, as an ``aligned`` arm."""
-    asked = [arm for arm in spec.arm or () if arm in registry.controls]
-    if not asked or isinstance(spec.objective, dict):
+    asked = spec.arm or ()
+    extra = [registry.controls[arm] for arm in asked if arm in registry.controls]
+    if not extra:
         return spec
-    extra = [registry.controls[arm] for arm in asked]
-    arms = unique("aligned" if arm in registry.controls else arm for arm in spec.arm or ())
-    return replace_spec(spec, objective=[*(spec.objective or ()), *extra], arm=arms)
+    arms = unique("aligned" if arm in registry.controls else arm for arm in asked)
+    if not {"aligned", "shuffled"} & set(asked):  # nothing but the control was asked for
+        return replace_spec(spec, objective=extra, arm=arms)
+    if not isinstance(spec.objective, dict):
+        return replace_spec(spec, objective=[*(spec.objective or ()), *extra], arm=arms)
+    objective = {name: dict(variants) for name, variants in spec.objective.items()}
+    for name, _, variant in (control.partition(":") for control in extra):
+        objective.setdefault(name, {}).setdefault(variant, {})
+    return replace_spec(spec, objective=objective, arm=arms)
 
 
-def _choices(kind: str, asked: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
-    for name in asked:
-        if name not in known:
-            raise UnknownName(kind, name, known)
-    return unique(asked)
+def _arms(
+    spec: RunSpec, suite: SuiteEntry, controls: Iterable[str], has_objective: bool
+) -> tuple[str, ...]:
+    """The arms asked for; those of the suite by default, as far as they need no objective."""
+    for arm in spec.arm or ():
+        if arm not in ARMS:
+            raise UnknownName("arm", arm, (*ARMS, *controls))
+        if arm != "none" and not has_objective:
+            raise XbenchError(f"The arm {arm!r} needs an objective: --objective NAME.")
+    return unique(spec.arm or (arm for arm in suite.arms if has_objective or arm == "none"))
+
+
+def _modes(spec: RunSpec, suite: SuiteEntry) -> tuple[str, ...]:
+    for mode in spec.mode or ():
+        if mode not in MODES:
+            raise UnknownName("mode", mode, MODES)
+    return unique(spec.mode or suite.modes)
 
 
 def _tasks(spec: RunSpec, suite: SuiteEntry, context: Context) -> tuple[str, ...]:
-    aliases = context.registry.aliases.get("tasks", {})
-    asked = [aliases.get(task, task) for task in spec.task or suite.default_tasks or suite.tasks]
+    asked = spec.task or suite.default_tasks or suite.tasks
     for task in asked:
         if task not in suite.tasks:
             context.discovery.table.get("tasks", task)  # an unknown task says so itself
@@ -131,7 +173,7 @@ def _settings(spec: RunSpec, suite: SuiteEntry, tasks: Iterable[str]) -> dict[st
     assert isinstance(settings, AlignSettings)
     settings, steps = _checkpoints(settings, spec)
     for given in (spec.finetune, options.get("finetune", {})):
-        _check_sections(given, suite)
+        _check_sections(given, (*MODES, *suite.tasks))
     finetune = {
         task: {
             mode: as_json(
@@ -153,15 +195,19 @@ def _settings(spec: RunSpec, suite: SuiteEntry, tasks: Iterable[str]) -> dict[st
     }
 
 
-def _check_sections(finetune: Mapping[str, Any], suite: SuiteEntry) -> None:
-    """Names under ``finetune`` are settings, modes or tasks (with settings and modes below)."""
+def _check_sections(finetune: Mapping[str, Any], sections: tuple[str, ...], path: str = "") -> None:
+    """``finetune`` holds settings, modes and tasks; a task settings and modes; a mode settings."""
     for name, value in finetune.items():
-        if name in suite.tasks and isinstance(value, Mapping):
-            _check_sections(value, suite)
-        elif name not in {*known_fields("finetune"), *MODES, *suite.tasks}:
-            raise UnknownName(
-                "finetune setting", name, {*known_fields("finetune"), *MODES, *suite.tasks}
-            )
+        where = f"finetune{path}.{name}"
+        if name in sections and isinstance(value, Mapping):
+            _check_sections(value, () if name in MODES else MODES, f"{path}.{name}")
+        elif name in sections:
+            raise XbenchError(f"{where} has settings below it, as {where}.batch_size=16.")
+        elif name not in known_fields("finetune"):
+            known = {*known_fields("finetune"), *sections}
+            raise UnknownName(f"setting in finetune{path}:", name, known)
+        elif isinstance(value, Mapping):
+            raise XbenchError(f"{where} is a setting and has nothing below it.")
 
 
 def _checkpoints(settings: AlignSettings, spec: RunSpec) -> tuple[AlignSettings, tuple[int, ...]]:
@@ -173,10 +219,9 @@ def _checkpoints(settings: AlignSettings, spec: RunSpec) -> tuple[AlignSettings,
                 f"--align-step {step}: alignment runs for {settings.steps} steps "
                 f"(change that with -O align.steps=N)"
             )
-    # A schedule of fewer steps than the suite's makes its intermediate checkpoints meaningless.
-    saved = sorted(
-        {*steps, *(c for c in settings.checkpoints if c < settings.steps), settings.steps}
-    )
+    # Of the suite's checkpoints those fall away that a shorter alignment never reaches.
+    reached = {step for step in settings.checkpoints if 0 < step < settings.steps}
+    saved = sorted({*steps, *reached, settings.steps})
     return replace(settings, checkpoints=tuple(saved)), steps
 
 
@@ -215,15 +260,25 @@ def check(phase: str, values: Mapping[str, Any]) -> Any:
 
 
 def dotted(options: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"align.steps": 9}`` -> ``{"align": {"steps": 9}}``; the first part must be a known section."""
+    """``{"align.steps": 9}`` -> ``{"align": {"steps": 9}}``; the first part must be a known section.
+
+    Of two budgets in one place, the one that comes later counts.
+    """
+    sections = [*PHASES, "objective"]
     tree: dict[str, Any] = {}
     for name, value in options.items():
         head, *path = name.split(".")
-        if head not in {*PHASES, "objective"} or not path:
-            sections = [*PHASES, "objective"]
-            raise UnknownName("section in -O", head, sections, "As in -O align.steps=100.")
+        if head not in sections:
+            raise UnknownName(f"section in -O {name}:", head, sections, "As in align.steps=100.")
+        if not all(path) or not path:
+            raise XbenchError(f"-O {name}: name a setting of {head}, as in align.steps=100.")
         node = tree.setdefault(head, {})
         for part in path[:-1]:
             node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                raise XbenchError(f"-O {name}: {part!r} is a setting and has nothing below it.")
+        if path[-1] in BUDGETS and value is not None:
+            for budget in BUDGETS:
+                node.pop(budget, None)
         node[path[-1]] = value
     return tree

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xbench.errors import XbenchError
+from xbench.errors import UnknownName, XbenchError
 from xbench.files import dump_json, write_atomic
 from xbench.keys import key_of
 from xbench.plan import Cell, Plan
@@ -37,6 +37,15 @@ COLUMNS = [
     "status",
     "key",
 ]
+_ALIGN = ("objective", "variant", "arm", "pair", "align_seed")
+_FINETUNE = ("objective", "variant", "arm", "pair", "task", "mode", "seed")
+# The coordinates that tell stages of a kind apart, for a person.
+POINTS = {
+    "align": _ALIGN,
+    "finetune": _FINETUNE,
+    "evaluate": (*_FINETUNE, "language"),
+    "score": (*_FINETUNE, "language"),
+}
 PLAN = "plan.json"
 SPEC = "spec.yaml"
 
@@ -61,18 +70,29 @@ def _metrics(plan: Plan, cell: Cell) -> list[str]:
 
 def find_run(store: Store, name: str | None = None) -> Path:
     """The folder of a run: by (the beginning of) its id, else the one asked for last."""
-    runs = sorted((store.root / "runs").glob("*/" + PLAN), key=lambda path: path.stat().st_mtime)
-    if name:
-        runs = [path for path in runs if path.parent.name.startswith(name)]
+    plans = sorted((store.root / "runs").glob("*/" + PLAN), key=lambda path: path.stat().st_mtime)
+    runs = [path.parent for path in plans]
     if not runs:
-        what = f"no run {name!r}" if name else "no run"
-        raise XbenchError(f"The store {store.root} holds {what}. Run something: xbench run")
-    return runs[-1].parent
+        what = "holds no run" if store.root.is_dir() else "does not exist"
+        raise XbenchError(
+            f"The store {store.root} {what}. Run something (xbench run), or name another store: "
+            f"--store DIR."
+        )
+    chosen = [run for run in runs if run.name.startswith(name or "")]
+    if not chosen:
+        raise UnknownName(f"run in the store {store.root}:", str(name), [run.name for run in runs])
+    return chosen[-1]
 
 
 def read_run(folder: Path) -> dict[str, Any]:
     """What :func:`record_run` wrote."""
-    content: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    try:
+        content: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise XbenchError(
+            f"{folder / PLAN} is damaged ({error}). The results are not lost: run the same command "
+            f"again, and it is written anew."
+        ) from error
     return content
 
 
@@ -83,7 +103,7 @@ def results(store: Store, run: Mapping[str, Any]) -> "pd.DataFrame":
     rows = [row for cell in run["cells"] for row in _rows(store, run, cell)]
     frame = pd.DataFrame(rows, columns=[*COLUMNS, "reason"])
     whole = ["align_step", "align_seed", "seed", "n"]
-    return frame.astype(dict.fromkeys(whole, "Int64"))
+    return frame.astype(dict.fromkeys(whole, "Int64") | {"value": "float64"})
 
 
 def _rows(
@@ -95,55 +115,46 @@ def _rows(
         yield {**base, "metric": metrics[0], "status": "unavailable", "reason": cell["unavailable"]}
         return
     base["key"] = cell["score"]
-    try:
-        scored = store.result("score", cell["score"]) if _done(store, cell) else None
-    except DamagedArtefact as error:
-        scored, status, reason = None, "missing", str(error)
-    else:
-        status, reason = _status(store, cell)
+    scored, status, reason = _outcome(store, cell)
     for metric in metrics:
-        if scored is None:
-            yield {**base, "metric": metric, "status": status, "reason": reason}
-            continue
-        value = scored["scores"][metric]
-        yield {**base, "metric": metric, "value": value, "n": scored["n"], "status": "done"}
+        found = {"value": scored["scores"][metric], "n": scored["n"]} if scored else {}
+        yield {**base, "metric": metric, **found, "status": status, "reason": reason}
+
+
+def _outcome(
+    store: Store, cell: Mapping[str, Any]
+) -> tuple[dict[str, Any] | None, str, str | None]:
+    """The scores of a cell, or none; its status; and why it has no value."""
+    if _done(store, cell):
+        try:
+            return store.result("score", cell["score"]), "done", None
+        except DamagedArtefact as damage:
+            return None, "missing", str(damage)
+    for kind in ("score", "evaluate", "finetune", "align"):
+        key = cell[kind]
+        error = store.error(kind, key) if key is not None else None
+        if error is not None:
+            status = "failed" if kind in ("score", "evaluate") else "blocked"
+            return None, status, f"{kind} {key[:12]}: {error}"
+    return None, "missing", "not computed yet"
 
 
 def _done(store: Store, cell: Mapping[str, Any]) -> bool:
     return store.state("score", cell["score"]) == "done"
 
 
-def _status(store: Store, cell: Mapping[str, Any]) -> tuple[str, str]:
-    """Why a cell has no value: a stage above it failed, or it was never computed."""
-    if store.state("score", cell["score"]) == "failed":
-        return "failed", _error(store, "score", cell["score"])
-    for kind in ("evaluate", "finetune", "align"):
-        key = cell[kind]
-        if key is not None and store.state(kind, key) == "failed":
-            status = "failed" if kind == "evaluate" else "blocked"
-            return status, f"{kind} {key[:12]}: {_error(store, kind, key)}"
-    return "missing", "not computed yet"
-
-
-def _error(store: Store, kind: str, key: str) -> str:
-    return str(store.status(kind, key).get("error", "unknown error"))
-
-
 def failures(store: Store, run: Mapping[str, Any]) -> list[str]:
-    """A line for each stage of a run that failed: kind, error, and where its log lies."""
+    """A line for each stage that failed and cost a cell its value: kind, error, where its log is."""
     seen: dict[str, str] = {}
     for cell in run["cells"]:
-        for kind in ("align", "finetune", "evaluate", "score"):
+        if cell["unavailable"] or _done(store, cell):
+            continue
+        for kind, names in POINTS.items():
             key = cell[kind]
-            if key is None or key in seen or store.state(kind, key) != "failed":
-                continue
-            log = store.folder(kind, key) / "log.txt"
-            seen[key] = f"{kind} {key[:12]} ({_point(cell)}): {_error(store, kind, key)} Log: {log}"
+            error = store.error(kind, key) if key is not None and key not in seen else None
+            if error is not None:
+                point = [cell["coordinates"].get(name) for name in names]
+                shown = " ".join(str(part) for part in point if part is not None)
+                log = store.folder(kind, key) / "log.txt"
+                seen[key] = f"{kind} {key[:12]} ({shown}): {error} Log: {log}"
     return list(seen.values())
-
-
-def _point(cell: Mapping[str, Any]) -> str:
-    names = ("objective", "variant", "arm", "pair", "task", "mode", "seed", "language")
-    return " ".join(
-        str(cell["coordinates"][n]) for n in names if cell["coordinates"].get(n) is not None
-    )

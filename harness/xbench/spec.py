@@ -1,5 +1,6 @@
 """What was asked: a request of names, and its resolution into a complete, repeatable spec."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,8 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from xbench.errors import UnknownName, XbenchError
 
-Arm = Literal["none", "aligned", "shuffled"]
-Mode = Literal["full", "linear"]
+_EXPONENT = re.compile(r"[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)[eE][-+]?[0-9]+")
 
 
 def _as_list(value: Any) -> Any:
@@ -21,7 +21,7 @@ def _as_list(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
-Seeds = Annotated[tuple[int, ...], BeforeValidator(_as_list)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], BeforeValidator(_as_list)]
 
 
 class RunSpec(BaseModel):
@@ -66,6 +66,8 @@ def read_spec(path: Path) -> RunSpec:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise XbenchError(f"The spec {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise XbenchError(f"The spec {path} is no text in UTF-8.") from error
     try:
         values = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
@@ -114,9 +116,6 @@ def parse_options(assignments: tuple[str, ...]) -> dict[str, Any]:
 
 def _number(value: Any) -> Any:
     # YAML 1.1 reads 2e-5 as text; everybody who types it means the number.
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
+    if isinstance(value, str) and _EXPONENT.fullmatch(value):
+        return float(value)
     return value

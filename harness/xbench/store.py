@@ -15,19 +15,22 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from xbench.errors import XbenchError
 from xbench.files import dump_json, sync_file, sync_folder, write_atomic, write_synced
+from xbench.lease import Lease
 from xbench.models import file_digest
 
 FORMAT = 1
 MARKER = "xbench-store.json"
+STATUS = "status.json"
 State = Literal["absent", "done", "failed"]
 
 
@@ -56,6 +59,8 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
             if not marker.exists():
                 write_atomic(marker, dump_json({"format": FORMAT}))
+            with tempfile.TemporaryFile(dir=self.root):  # an old store may be read-only by now
+                pass
         except OSError as error:
             raise XbenchError(
                 f"The store {self.root} cannot be written: {error.strerror}. "
@@ -64,14 +69,21 @@ class Store:
         self.check_format()
 
     def check_format(self) -> None:
-        """Raises where the store was written by a newer version of xbench."""
+        """Raises where the folder is no store, or was written by a newer version of xbench."""
+        if self.root.exists() and not self.root.is_dir():
+            raise XbenchError(f"The store {self.root} is no folder. Choose one with --store DIR.")
+        marker = self.root / MARKER
         try:
-            written = json.loads((self.root / MARKER).read_text(encoding="utf-8"))["format"]
-        except FileNotFoundError:
+            written = json.loads(marker.read_text(encoding="utf-8"))["format"]
+            is_newer = written > FORMAT
+        except (FileNotFoundError, NotADirectoryError):
             return
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise XbenchError(f"{self.root / MARKER} is damaged: {error}") from error
-        if written > FORMAT:
+            raise XbenchError(
+                f"{marker} is damaged ({error}). A store of this version has the line "
+                f'{{"format": {FORMAT}}} there; put it back, or choose another --store DIR.'
+            ) from error
+        if is_newer:
             raise XbenchError(
                 f"The store {self.root} has format {written}; this xbench reads up to {FORMAT}. "
                 f"Update xbench, or choose another folder with --store DIR."
@@ -85,37 +97,52 @@ class Store:
         """Where a stage in progress keeps its training state."""
         return self.root / "work" / key
 
+    def lease(self, key: str) -> Lease:
+        """The mark that says that a stage is being computed."""
+        return Lease(self.root / "leases" / f"{key}.json")
+
     def state(self, kind: str, key: str) -> State:
         """Whether the stage is there, failed, or absent."""
-        state: State = self._status(kind, key).get("state", "absent")
+        state: State = self.status(kind, key).get("state", "absent")
         return state
 
-    def _status(self, kind: str, key: str) -> dict[str, Any]:
-        path = self.folder(kind, key) / "status.json"
-        try:
-            status = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            self.set_aside(kind, key, f"status.json: {error}")
-            return {}
-        return status if isinstance(status, dict) else {}
+    def error(self, kind: str, key: str) -> str | None:
+        """What the last attempt at a stage failed with; None where it succeeded or was not made."""
+        error: str | None = self.status(kind, key).get("error")
+        return error
 
     def status(self, kind: str, key: str) -> dict[str, Any]:
-        """status.json: state, digests of the files, times, the error of a failed stage."""
-        return self._status(kind, key)
+        """status.json: state, digests of the files, times, the error of a failed attempt."""
+        path = self.folder(kind, key) / STATUS
+        try:
+            status = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except OSError as error:
+            raise XbenchError(f"{path} cannot be read: {error.strerror}.") from error
+        except ValueError as error:
+            self.set_aside(kind, key, f"{STATUS}: {error}")
+            return {}
+        if not isinstance(status, dict):
+            self.set_aside(kind, key, f"{STATUS} does not hold a mapping")
+            return {}
+        return status
 
     def has_file(self, kind: str, key: str, name: str) -> bool:
         """Whether a finished stage still holds a file (weights may have been freed)."""
-        status = self._status(kind, key)
+        status = self.status(kind, key)
         return status.get("state") == "done" and name in status.get("files", {})
 
     @contextmanager
     def write(self, kind: str, key: str, spec: Mapping[str, Any]) -> Iterator[Entry]:
-        """Write a stage: what the block leaves in ``entry`` appears at once, when it ends well."""
+        """Write a stage: what the block leaves in ``entry`` appears at once, when it ends well.
+
+        The caller holds the stage's lease.
+        """
         final = self.folder(kind, key)
-        folder = final.with_name(f".{key}.{secrets.token_hex(4)}.tmp")
-        folder.mkdir(parents=True)
+        for left in final.parent.glob(f".{key}.*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        folder = _temporary(final)
         started = time.time()
         entry = Entry(folder)
         try:
@@ -132,23 +159,34 @@ class Store:
     def write_failure(
         self, kind: str, key: str, spec: Mapping[str, Any], failure: Mapping[str, Any]
     ) -> None:
-        """Record that a stage failed: ``failure`` has ``error``, ``traceback`` and ``cause``."""
+        """Record that a stage failed: ``failure`` has ``error``, ``traceback`` and ``cause``.
+
+        Of a stage that had been done before (and was to get back weights, or further checkpoints)
+        everything is kept; the error is noted with it.
+        """
         final = self.folder(kind, key)
-        folder = final.with_name(f".{key}.{secrets.token_hex(4)}.tmp")
-        folder.mkdir(parents=True)
-        write_synced(folder / "spec.json", dump_json(spec).encode())
-        write_synced(folder / "log.txt", str(failure.get("traceback", "")).encode())
+        log = str(failure.get("traceback", ""))
         short = {name: value for name, value in failure.items() if name != "traceback"}
+        if self.state(kind, key) == "done":
+            write_atomic(final / "log.txt", log)
+            write_atomic(final / STATUS, dump_json({**self.status(kind, key), **short}))
+            return
+        folder = _temporary(final)
+        write_synced(folder / "spec.json", dump_json(spec).encode())
+        write_synced(folder / "log.txt", log.encode())
         self._seal(folder, {"state": "failed", "finished": time.time(), **short})
         self._publish(folder, final)
 
     def _seal(self, folder: Path, status: dict[str, Any]) -> None:
         files = {}
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        for path in sorted(folder.rglob("*")):
+            if path.is_dir():
+                sync_folder(path)
+                continue
             sync_file(path)
             name = path.relative_to(folder).as_posix()
             files[name] = {"sha256": file_digest(path), "bytes": path.stat().st_size}
-        write_synced(folder / "status.json", dump_json({**status, "files": files}).encode())
+        write_synced(folder / STATUS, dump_json({**status, "files": files}).encode())
         sync_folder(folder)
 
     def _publish(self, folder: Path, final: Path) -> None:
@@ -170,14 +208,10 @@ class Store:
     def file(self, kind: str, key: str, name: str) -> Path:
         """A file of a finished stage, verified. A damaged stage is set aside and the call raises."""
         path = self.folder(kind, key) / name
-        known = self._status(kind, key).get("files", {}).get(name)
+        known = self.status(kind, key).get("files", {}).get(name)
         if known is None:
             raise XbenchError(f"{path} is not in the store.")
-        if (
-            not path.is_file()
-            or path.stat().st_size != known["bytes"]
-            or file_digest(path) != known["sha256"]
-        ):
+        if not _is_intact(path, known):
             self.set_aside(kind, key, f"{name} does not match its digest")
             raise DamagedArtefact(
                 f"{path} is damaged; its stage was set aside and will be computed again by the next run."
@@ -186,7 +220,7 @@ class Store:
 
     def verify(self, kind: str, key: str) -> bool:
         """Whether the results of a finished stage are intact; a damaged stage is set aside."""
-        status = self._status(kind, key)
+        status = self.status(kind, key)
         try:
             for name in status.get("files", {}):
                 self.file(kind, key, name)
@@ -195,19 +229,37 @@ class Store:
         return status.get("state") == "done"
 
     def set_aside(self, kind: str, key: str, reason: str) -> None:
-        """Move a damaged stage out of the way, keeping it for inspection."""
+        """Move a damaged stage out of the way, keeping it for inspection.
+
+        Where that cannot be (a read-only store) it stays: whoever reads it finds the damage again.
+        """
         aside = self.root / "aside" / f"{kind}-{key}-{secrets.token_hex(4)}"
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(self.folder(kind, key), aside)
-        (aside / "why.txt").write_text(reason + "\n", encoding="utf-8")
+        with suppress(OSError):
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(self.folder(kind, key), aside)
+            (aside / "why.txt").write_text(reason + "\n", encoding="utf-8")
 
     def free(self, kind: str, key: str, name: str) -> int:
         """Delete a file that nothing needs any more (weights); returns the bytes that it held."""
-        status = self._status(kind, key)
+        status = self.status(kind, key)
         held = status.get("files", {}).pop(name, None)
         if held is None:
             return 0
         status.setdefault("freed", {})[name] = held
-        write_atomic(self.folder(kind, key) / "status.json", dump_json(status))
+        write_atomic(self.folder(kind, key) / STATUS, dump_json(status))
         (self.folder(kind, key) / name).unlink(missing_ok=True)
         return int(held["bytes"])
+
+
+def _temporary(final: Path) -> Path:
+    """A new folder beside the final one, to be renamed to it."""
+    folder = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp")
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _is_intact(path: Path, known: Mapping[str, Any]) -> bool:
+    try:
+        return bool(path.stat().st_size == known["bytes"] and file_digest(path) == known["sha256"])
+    except OSError:
+        return False

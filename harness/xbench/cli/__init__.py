@@ -73,10 +73,11 @@ def main() -> None:
     except KeyboardInterrupt:
         click.echo("Interrupted. The same command goes on where this one stopped.", err=True)
         code = 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
     except XbenchError as error:
         click.echo(f"Error: {error}", err=True)
+        code = 2
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"Error: {where}{error.strerror or error}", err=True)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)

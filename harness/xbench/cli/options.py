@@ -20,7 +20,7 @@ SPEC_OPTIONS = [
     click.option("--objective", help="NAME[:VARIANT,...], comma-separated."),
     click.option("--task", help="Tasks, comma-separated."),
     click.option("--pair", help="Pairs to align, as de-en; 'all' for all of the suite."),
-    click.option("--arm", help="Of: none, aligned, shuffled, mlm."),
+    click.option("--arm", help="Of: none, aligned, shuffled, or a control by name, as mlm."),
     click.option("--mode", help="Of: full, linear."),
     click.option("--seed", help="Fine-tuning seeds."),
     click.option("--align-seed", help="Alignment seeds."),
@@ -63,5 +63,8 @@ def spec_from(values: dict[str, Any]) -> RunSpec:
     options |= {name: value for name, value in shorthand.items() if value is not None}
     given = {name: value for name, value in values.items() if value is not None}
     base = read_spec(path).model_dump(exclude_unset=True) if path else {}
-    base["options"] = {**base.get("options", {}), **options}
+    if "align.steps" in options and base.get("align_step") == (base.get("align", {}).get("steps"),):
+        del base["align_step"]  # the spec meant the last step, and that is another one now
+    before = {name: value for name, value in base.get("options", {}).items() if name not in options}
+    base["options"] = before | options  # what comes later counts
     return make_spec({**base, **given}, str(path) if path else "the command line")

@@ -24,13 +24,15 @@ def command(
     store: Path, run: str | None, forms: tuple[str, ...], out: Path | None, allow_partial: bool
 ) -> int:
     """Render Table 1 and the tables behind it in Markdown and LaTeX. Computes nothing."""
-    from xbench.cli.tables import write_tables
-    from xbench.results import find_run
+    from xbench.cli.tables import tables_of
+    from xbench.report.build import write_report
+    from xbench.results import find_run, read_run, results
 
     place = Store(store)
     place.check_format()
     folder = find_run(place, run)
-    formats = forms or ("markdown", "latex")
-    for path in write_tables(place, folder, out or folder / "report", formats, allow_partial):
+    content = read_run(folder)
+    tables = tables_of(folder, content, results(place, content), allow_partial)
+    for path in write_report(tables, out or folder / "report", forms or ("markdown", "latex")):
         click.echo(str(path))
     return 0

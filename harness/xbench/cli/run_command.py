@@ -1,6 +1,7 @@
 """``xbench run``: plan, compute what is missing, show the table."""
 
-import sys
+import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import click
 
 from xbench.cli.options import STORE, spec_from, spec_options
+from xbench.errors import XbenchError
 from xbench.store import Store
 
 
@@ -20,7 +22,11 @@ from xbench.store import Store
 @click.option("--keep", is_flag=True, help="Keep the weights of full fine-tunings.")
 @click.option("--deterministic", is_flag=True, help="Bitwise repeatable on a GPU, and slower.")
 @click.option(
-    "--save-state", type=float, default=60.0, help="Seconds between saved training states."
+    "--save-state",
+    type=click.FloatRange(0),
+    default=60.0,
+    show_default=True,
+    help="Seconds between saved training states.",
 )
 @click.option("--offline", is_flag=True, help="Never touch the network.")
 def command(store: Path, jobs: int | None, keep: bool, deterministic: bool, **values: Any) -> int:
@@ -48,14 +54,12 @@ def command(store: Path, jobs: int | None, keep: bool, deterministic: bool, **va
         deterministic=deterministic,
         state_interval=interval,
     )
-    lost: set[str] = set()
     if session.work.todo:
         with observer(session.plan, session.work) as watch:
-            launcher = LocalLauncher(session.plan, place, settings, watch)
-            lost = launcher.run(session.work, folder / "workers.log")
+            LocalLauncher(session.plan, place, settings, watch).run(session.work, folder)
     else:
         click.echo("Everything is in the store; nothing to compute.", err=True)
-    return _finish(place, folder, lost)
+    return _finish(place, folder)
 
 
 def _device(plan: Any) -> str:
@@ -64,27 +68,35 @@ def _device(plan: Any) -> str:
     return "cpu"
 
 
-def _finish(store: Store, folder: Path, lost: set[str]) -> int:
-    from xbench.cli.tables import show_tables, write_tables
+def _finish(store: Store, folder: Path) -> int:
+    """Show and write the tables; the exit code says whether every cell has its value."""
+    from xbench.cli.tables import show_tables, tables_of
+    from xbench.report.build import write_report
+    from xbench.results import SPEC, read_run, results
 
-    show_tables(store, folder)
-    written = write_tables(
-        store, folder, folder / "report", ("markdown", "latex"), allow_partial=False
-    )
-    report = next((path for path in written if path.name == "report.md"), folder / "report")
-    click.echo(f"Report: {report}")
-    click.echo(f"Repeat: xbench run {folder / 'spec.yaml'} --store {store.root}")
-    if lost:
-        _list_failures(store, folder)
-        return 1
-    return 0
+    run = read_run(folder)
+    frame = results(store, run)
+    try:
+        tables = tables_of(folder, run, frame)
+    except XbenchError as error:  # where everything failed there is nothing to show
+        click.echo(str(error), err=True)
+    else:
+        show_tables(tables[:1])
+        written = write_report(tables, folder / "report", ("markdown", "latex"))
+        report = next((path for path in written if path.name == "report.md"), folder / "report")
+        click.echo(f"Report: {report}")
+    again = shlex.join(["xbench", "run", str(folder / SPEC), "--store", str(store.root)])
+    click.echo(f"Repeat: {again}")
+    if frame["status"].isin(["done", "unavailable"]).all():
+        return 0
+    _list_failures(store, run)
+    return 1
 
 
-def _list_failures(store: Store, folder: Path) -> None:
-    from xbench.results import failures, read_run
+def _list_failures(store: Store, run: Mapping[str, Any]) -> None:
+    from xbench.results import failures
 
     click.echo("\nSome cells have no value:", err=True)
-    for line in failures(store, read_run(folder)):
+    for line in failures(store, run):
         click.echo(f"  {line}", err=True)
     click.echo("The same command tries them again; the rest is kept.", err=True)
-    sys.stderr.flush()

@@ -1,7 +1,7 @@
 """``xbench show``: one plugin, suite or model in full."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
@@ -18,29 +18,33 @@ def command(name: str) -> int:
     from xbench.registry import load_registry
 
     registry = load_registry()
-    found = [plugin for kind in KINDS for plugin in discovery.table.claims(kind, name)]
-    for plugin in found:
-        click.echo("\n".join(_plugin(plugin)))
-    if found:
-        return 0
-    for catalogue in (registry.suites, registry.models, registry.languages):
-        if name in catalogue:
-            _entry(name, catalogue[name])
-            return 0
-    aliases = {alias: real for group in registry.aliases.values() for alias, real in group.items()}
-    if name in aliases:
-        return int(command.main([aliases[name]], standalone_mode=False) or 0)
-    plugins = [plugin.name for plugin in discovery.table]
-    raise UnknownName(
-        "name", name, [*plugins, *registry.suites, *registry.models, *registry.languages]
-    )
+    catalogues: dict[str, Mapping[str, Any]] = {
+        "suite": registry.suites,
+        "model": registry.models,
+        "language": registry.languages,
+    }
+    pages = ["\n".join(_plugin(p)) for kind in KINDS for p in discovery.table.claims(kind, name)]
+    pages += [
+        _entry(f"{name} - {kind}", entries[name])
+        for kind, entries in catalogues.items()
+        if name in entries
+    ]
+    for kind, aliases in registry.aliases.items():
+        if name in aliases:
+            meant = discovery.table.claims(kind, aliases[name])
+            pages += [f"{name} - alias of\n" + "\n".join(_plugin(p)) for p in meant]
+    if not pages:
+        plugins = [plugin.name for plugin in discovery.table]
+        raise UnknownName("name", name, [*plugins, *(n for e in catalogues.values() for n in e)])
+    click.echo("\n\n".join(pages))
+    return 0
 
 
-def _entry(name: str, entry: Any) -> None:
+def _entry(title: str, entry: Any) -> str:
     import yaml
 
-    shown = yaml.safe_dump(entry.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    click.echo(f"{name}\n\n{shown}", nl=False)
+    values = yaml.safe_dump(entry.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return f"{title}\n\n{values.rstrip()}"
 
 
 def _plugin(plugin: Plugin) -> Iterator[str]:
@@ -50,8 +54,12 @@ def _plugin(plugin: Plugin) -> Iterator[str]:
     yield inspect.getdoc(loaded) or "(no documentation)"
     for title in ("needs", "phases", "coupled", "level", "labels", "metrics"):
         value = getattr(loaded, title, None)
-        if isinstance(value, (str, tuple, frozenset, set)) and value:
-            yield f"\n{title}: {value if isinstance(value, str) else ', '.join(sorted(value))}"
+        if isinstance(value, (set, frozenset)):
+            value = sorted(value)
+        if (
+            isinstance(value, (str, tuple, list)) and value
+        ):  # the order of labels and metrics counts
+            yield f"\n{title}: {value if isinstance(value, str) else ', '.join(value)}"
     config = getattr(loaded, "Config", None)
     if is_dataclass(config) and fields(config):
         yield "\nSettings (-O objective.NAME=VALUE):"
@@ -67,7 +75,10 @@ def _settings(config: Any, sources: Any) -> Iterator[str]:
     width = max(len(f.name) for f in fields(config))
     for f in fields(config):
         default = f.default if f.default is not MISSING else "(required)"
+        if f.default_factory is not MISSING:
+            default = f.default_factory()
         # a Field(default=...) of pydantic holds its default one level down
         default = getattr(default, "default", default)
         source = sources.get(f.name, "")
-        yield f"  {f.name:<{width}}  {default!s:<16}{source}"
+        shown = f"{default:.4g}" if isinstance(default, float) else str(default)
+        yield f"  {f.name:<{width}}  {shown:<16}{source}"

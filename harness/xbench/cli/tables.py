@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xbench.errors import XbenchError
-from xbench.results import read_run, results
-from xbench.store import Store
 
 if TYPE_CHECKING:
+    from xbench.registry import SuiteEntry
+    import pandas as pd
+
     from xbench.report.style import Style
     from xbench.report.table import Table
 
@@ -18,15 +19,21 @@ RECONSTRUCTION = (
 )
 
 
-def tables_of(store: Store, folder: Path, allow_partial: bool = False) -> "list[Table]":
-    """Table 1 and the per-language tables behind it. Raises where the results cannot be reported."""
+def tables_of(
+    folder: Path, run: Mapping[str, Any], frame: "pd.DataFrame", allow_partial: bool = False
+) -> "list[Table]":
+    """Table 1 and the per-language tables behind it, of the run in ``folder``.
+
+    Raises where the results cannot be reported.
+    """
     from xbench.report.build import build_tables
     from xbench.report.results import Selection
 
-    run = read_run(folder)
     metrics = {task: names[0] for task, names in run["metrics"].items()}
+    splits = {cell["coordinates"]["split"] for cell in run["cells"]}  # a run evaluates one
+    selection = Selection(metrics, split=min(splits, default="test"))
     try:
-        return build_tables(results(store, run), Selection(metrics), _style(run, allow_partial))
+        return build_tables(frame, selection, _style(run, allow_partial))
     except ValueError as error:
         raise XbenchError(f"The run {folder.name} cannot be reported: {error}") from error
 
@@ -45,23 +52,21 @@ def _style(run: Mapping[str, Any], allow_partial: bool) -> "Style":
         source_language=suite.source_language if suite else None,
         short_codes=short,
         mlm_control=(objective, variant),
-        notes=(RECONSTRUCTION.format(suite=name),),
+        notes=(RECONSTRUCTION.format(suite=name),) if suite and _is_reconstructed(suite) else (),
     )
 
 
-def show_tables(store: Store, folder: Path) -> None:
-    """Table 1 on the terminal."""
+def _is_reconstructed(suite: "SuiteEntry") -> bool:
+    from xbench.registry import sources
+
+    stated = [sources(part) for part in (suite.align, suite.finetune, suite.evaluate)]
+    return any("reconstruction" in source for part in stated for source in part.values())
+
+
+def show_tables(tables: "Sequence[Table]") -> None:
+    """Tables on the terminal."""
     from rich.console import Console
 
     from xbench.report.terminal import print_tables
 
-    print_tables(tables_of(store, folder)[:1], Console())
-
-
-def write_tables(
-    store: Store, folder: Path, out: Path, formats: Sequence[str], allow_partial: bool = False
-) -> list[Path]:
-    """The tables as files; returns what was written."""
-    from xbench.report.build import write_report
-
-    return write_report(tables_of(store, folder, allow_partial), out, formats)
+    print_tables(tables, Console())

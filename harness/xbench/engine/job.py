@@ -3,10 +3,11 @@
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from xbench.engine.work import ENCODER, HEAD
-from xbench.lease import Busy, Lease
+from xbench.lease import Busy
 from xbench.plan import Stage
 from xbench.stages import align, evaluate, finetune, score
 from xbench.stages.bench import Bench
@@ -30,11 +31,13 @@ class JobRunner:
         self._bench = bench
         self._report = report
         self._keep = keep
+        self._keys: list[str] = []
         self._tuned: dict[str, finetune.Tuned] = {}
 
     def run(self, keys: list[str]) -> None:
         """Compute the stages; one that fails blocks those that need it, and no others."""
         lost: set[str] = set()
+        self._keys = keys
         finetunings = [self._finetuning(key) for key in keys]
         for index, key in enumerate(keys):
             stage = self._stages[key]
@@ -76,7 +79,8 @@ class JobRunner:
                 "traceback": traceback.format_exc(),
                 "cause": cause_of(error),
             }
-            self._bench.store.write_failure(stage.kind, stage.key, stage.spec, failure)
+            with suppress(OSError):  # a full disk has no room for the record either
+                self._bench.store.write_failure(stage.kind, stage.key, stage.spec, failure)
             self._report("failed", stage, failure)
             return False
         self._report("done", stage, {"seconds": time.monotonic() - began})
@@ -86,8 +90,8 @@ class JobRunner:
         store = self._bench.store
         while True:
             try:
-                with Lease(store.root / "leases" / f"{stage.key}.json"):
-                    if not self._is_there(stage):  # another run may have been quicker
+                with store.lease(stage.key):
+                    if not self._is_settled(stage):  # another run may have been quicker
                         with store.write(stage.kind, stage.key, stage.spec) as entry:
                             self._bench.describe(entry, stage)
                             self._dispatch(stage, entry)
@@ -95,15 +99,20 @@ class JobRunner:
             except Busy:
                 time.sleep(WAIT)
 
-    def _is_there(self, stage: Stage) -> bool:
+    def _is_settled(self, stage: Stage) -> bool:
+        """Whether the store has what the stage gives, or has all that this job wants it for."""
+        if self._has_files(stage):
+            return True
+        if stage.kind != "finetune":
+            return False
+        # Weights that another run has freed were needed for these predictions only.
+        wanted = [key for key in self._keys if stage.key in self._stages[key].parents]
+        done = (self._bench.store.state("evaluate", key) == "done" for key in wanted)
+        return bool(wanted) and all(done)
+
+    def _has_files(self, stage: Stage) -> bool:
         store = self._bench.store
-        if stage.kind == "align":
-            names = [f"step-{step}/model.safetensors" for step in stage.recipe["checkpoints"]]
-        elif stage.kind == "finetune":
-            names = [HEAD, ENCODER] if stage.spec["mode"] == "full" else [HEAD]
-        else:
-            names = ["result.json"]
-        return all(store.has_file(stage.kind, stage.key, name) for name in names)
+        return all(store.has_file(stage.kind, stage.key, name) for name in _files(stage))
 
     def _dispatch(self, stage: Stage, entry: Entry) -> None:
         if stage.kind == "align":
@@ -117,9 +126,20 @@ class JobRunner:
             score.run(stage, self._bench, entry)
 
     def _model(self, stage: Stage) -> finetune.Tuned:
+        if stage.key not in self._tuned and not self._has_files(stage):
+            self._compute(stage)  # another run has freed the weights in the meantime
         if stage.key not in self._tuned:
             self._tuned[stage.key] = finetune.load(stage, self._bench)
         return self._tuned[stage.key]
+
+
+def _files(stage: Stage) -> list[str]:
+    """The files that a stage is there for."""
+    if stage.kind == "align":
+        return [f"step-{step}/model.safetensors" for step in stage.recipe["checkpoints"]]
+    if stage.kind == "finetune":
+        return [HEAD, ENCODER] if stage.spec["mode"] == "full" else [HEAD]
+    return ["result.json"]
 
 
 def cause_of(error: BaseException) -> str:

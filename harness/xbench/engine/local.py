@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from xbench.engine.work import Job, Work
+from xbench.errors import XbenchError
 from xbench.plan import Plan, Stage
 from xbench.store import Store
 
@@ -42,10 +44,15 @@ def default_settings(device: str, jobs: int | None) -> WorkerSettings:
     The number of threads does not depend on the machine, so neither do results on the CPU.
     """
     if device == "cpu":
-        return WorkerSettings(jobs=jobs or len(os.sched_getaffinity(0)), threads=1)
-    return WorkerSettings(
-        jobs=jobs or 1, threads=max(1, len(os.sched_getaffinity(0)) // (jobs or 1))
-    )
+        return WorkerSettings(jobs=jobs or _cores(), threads=1)
+    return WorkerSettings(jobs=jobs or 1, threads=max(1, _cores() // (jobs or 1)))
+
+
+def _cores() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux alone tells what a scheduler has given us
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class LocalLauncher:
@@ -62,25 +69,28 @@ class LocalLauncher:
         self._lost: set[str] = set()
         self._pending: set[str] = set()
 
-    def run(self, work: Work, log: Path) -> set[str]:
-        """Compute all jobs; returns the keys that failed or were blocked. Ctrl-C stops at once."""
+    def run(self, work: Work, logs: Path) -> set[str]:
+        """Compute all jobs; returns the keys that failed or were blocked. Ctrl-C stops at once.
+
+        What workers print goes to ``worker-N.log`` in the folder ``logs``.
+        """
         waiting = list(work.jobs)
         self._pending = {key for job in waiting for key in job.stages}
         workers: list[_Worker] = []
         try:
             for number in range(min(self._settings.jobs, len(waiting))):
-                workers.append(self._start(log.with_name(f"worker-{number}.log")))
+                workers.append(self._start(logs / f"worker-{number}.log"))
             while self._pending:
                 worker, event = self._events.get()
                 if event is None:
                     workers.remove(worker)
-                    self._bury(worker)
+                    waiting += self._bury(worker)
                     if self._pending:
                         workers.append(self._start(worker.log))
                 elif event["event"] == "idle":
-                    worker.idle, worker.current, worker.job = True, None, None
+                    worker.ready, worker.idle, worker.job = True, True, None
                 else:
-                    self._hear(worker, event)
+                    self._hear(event)
                 self._feed(workers, waiting)
         finally:
             for worker in workers:
@@ -121,10 +131,8 @@ class LocalLauncher:
             if key in self._pending:
                 self._settle(key, "blocked", {})
 
-    def _hear(self, worker: "_Worker", event: dict[str, Any]) -> None:
+    def _hear(self, event: dict[str, Any]) -> None:
         name, key = event.pop("event"), event.pop("key")
-        if name == "started":
-            worker.current = key
         if name in ("done", "failed", "blocked"):
             self._settle(key, name, event)
         else:
@@ -136,22 +144,37 @@ class LocalLauncher:
             self._lost.add(key)
         self._observer.event(event, self._plan.stages[key], details)
 
-    def _bury(self, worker: "_Worker") -> None:
-        """A worker died: its stage failed, and what it had left to do is blocked or done by others."""
+    def _bury(self, worker: "_Worker") -> list[Job]:
+        """A worker died: the stage that it was at failed. Returns what is left of its job."""
         code = worker.process.wait()
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         error = f"The worker process died ({cause})."
         if code == -signal.SIGKILL:
             error += " Something killed it: the system does so when memory runs out."
-        tail = worker.last_words()
-        if worker.job is None:
-            raise RuntimeError(f"{error} It could not start; see {worker.log}:\n{tail}")
-        for key in [worker.current] if worker.current in self._pending else []:
-            stage = self._plan.stages[key]
-            failure = {"error": error, "traceback": tail, "cause": "killed"}
+        if not worker.ready:
+            raise XbenchError(f"{error} It could not start: {worker.log}\n{worker.last_words()}")
+        left = [key for key in worker.job.stages if key in self._pending] if worker.job else []
+        if not left:
+            return []
+        self._fail(left[0], error, worker.last_words())  # stages are computed in their order
+        return self._without_lost(left[1:])
+
+    def _fail(self, key: str, error: str, log: str) -> None:
+        stage = self._plan.stages[key]
+        failure = {"error": error, "traceback": log, "cause": "killed"}
+        with suppress(OSError):  # a full disk has no room for the record either
             self._store.write_failure(stage.kind, key, stage.spec, failure)
-            self._settle(key, "failed", failure)
-        self._block(worker.job.stages)
+        self._settle(key, "failed", failure)
+
+    def _without_lost(self, keys: list[str]) -> list[Job]:
+        """A job of the stages that can still be computed; the others are blocked."""
+        job = Job([])
+        for key in keys:
+            if self._lost.isdisjoint(self._plan.stages[key].parents):
+                job.stages.append(key)
+            else:
+                self._settle(key, "blocked", {})
+        return [job] if job.stages else []
 
 
 class _Worker:
@@ -161,9 +184,9 @@ class _Worker:
         self, settings: Mapping[str, Any], log: Path, events: "queue.Queue[tuple[_Worker, Any]]"
     ) -> None:
         self.log = log
+        self.ready = False  # it has started, and has asked for its first job
         self.idle = False
         self.job: Job | None = None
-        self.current: str | None = None
         threads = str(settings["threads"])
         environment = os.environ | {
             "OMP_NUM_THREADS": threads,
@@ -187,7 +210,7 @@ class _Worker:
 
     def give(self, job: Job, plan: Plan) -> None:
         """Hand over a job with all stages that it touches or reads."""
-        self.idle, self.job, self.current = False, job, None
+        self.idle, self.job = False, job
         stages = {}
         for key in job.stages:
             for related in _with_parents(key, plan):
@@ -227,7 +250,11 @@ class _Worker:
     def _listen(self, events: "queue.Queue[tuple[_Worker, Any]]") -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            events.put((self, json.loads(line)))
+            # Something may print before the worker has put its stdout away.
+            with suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and "event" in event:
+                    events.put((self, event))
         events.put((self, None))
 
 

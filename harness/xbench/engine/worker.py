@@ -7,7 +7,6 @@ away, by whatever death, its standard input closes and it ends at once.
 import json
 import os
 import queue
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +15,9 @@ from typing import Any, TextIO
 
 def main() -> None:
     """Serve jobs until standard input closes."""
-    channel = _private_stdout()
+    source, channel = _private_channels()
     jobs: queue.Queue[dict[str, Any]] = queue.Queue()
-    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
+    threading.Thread(target=_listen, args=(source, jobs), daemon=True).start()
     settings = jobs.get()
 
     import torch
@@ -48,8 +47,11 @@ def serve(
     current: list[Stage] = []
 
     def send(event: str, **details: Any) -> None:
-        channel.write(json.dumps({"event": event, **details}) + "\n")
-        channel.flush()
+        try:
+            channel.write(json.dumps({"event": event, **details}) + "\n")
+            channel.flush()
+        except BrokenPipeError:  # the driver is gone; an exception would count as a failed stage
+            os._exit(0)
 
     def report(event: str, stage: Stage, details: Mapping[str, Any]) -> None:
         current[:] = [stage]
@@ -71,15 +73,21 @@ def serve(
         JobRunner(stages, bench, report, settings["keep"]).run(job["keys"])
 
 
-def _private_stdout() -> TextIO:
-    """Keep the real stdout for events; what plugins print goes to stderr instead."""
+def _private_channels() -> tuple[TextIO, TextIO]:
+    """Keep the real stdin and stdout for jobs and events, out of the reach of plugins.
+
+    What they print goes to stderr instead, and they read an empty input.
+    """
+    source = os.fdopen(os.dup(0), encoding="utf-8")
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
-    return channel
+    return source, channel
 
 
-def _listen(jobs: "queue.Queue[dict[str, Any]]") -> None:
-    for line in sys.stdin:
+def _listen(source: TextIO, jobs: "queue.Queue[dict[str, Any]]") -> None:
+    for line in source:
         jobs.put(json.loads(line))
     os._exit(0)
 

@@ -23,6 +23,7 @@ class Head(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes))
 
     def forward(self, features_ND: Tensor) -> Tensor:
-        """[N, C] logits."""
-        kept = F.dropout(features_ND, self.dropout, self.training)
-        return F.linear(kept, self.weight, self.bias)
+        """[N, C] logits, in the precision of the weights whatever the encoder computes in."""
+        kept = F.dropout(features_ND.to(self.weight.dtype), self.dropout, self.training)
+        with torch.autocast(kept.device.type, enabled=False):
+            return F.linear(kept, self.weight, self.bias)

@@ -8,6 +8,7 @@ both encodings are the same.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -25,7 +26,7 @@ class ReplayedBatch:
     """Looks like one batch (:class:`xbench.api.PairBatch`); its answers are leaves of the graph.
 
     ``chunk(i)`` builds the i-th chunk afresh. After the loss of this batch was differentiated,
-    call :meth:`replay` to carry the gradients through the encoder.
+    call :meth:`replay`, once, to carry the gradients through the encoder.
     """
 
     def __init__(self, chunk: Callable[[int], PairViews], count: int) -> None:
@@ -58,22 +59,32 @@ class ReplayedBatch:
         self._asked.append((ask, leaf, [tuple(part.shape) for part in parts]))
         return leaf
 
-    def replay(self) -> None:
-        """Encode each chunk with a graph and pass on the gradients that the loss left."""
-        asked = [
-            (ask, leaf.grad, shapes) for ask, leaf, shapes in self._asked if leaf.grad is not None
-        ]
-        for index in range(len(self._first)):
+    def replay(self, autocast: Callable[[], AbstractContextManager[Any]] = nullcontext) -> None:
+        """Encode each chunk with a graph and pass on the gradients that the loss left.
+
+        ``autocast`` gives the context in which the chunks were encoded the first time.
+        """
+        asked = [(ask, leaf.grad, shapes) for ask, leaf, shapes in self._asked]
+        count = len(self._first)
+        self._first.clear()  # the states of the first pass are not needed any more
+        for index in range(count):
             chunk = self._chunk(index)
             outputs, gradients = [], []
             for ask, gradient, shapes in asked:
-                before = sum(shape[0] for shape in shapes[:index])
-                part = gradient[before : before + shapes[index][0]]
-                if len(shapes[index]) > 2:  # states: cut the padding that joining added
-                    part = part[:, : shapes[index][1]]
-                outputs.append(ask(chunk))
-                gradients.append(part)
-            torch.autograd.backward(outputs, gradients)
+                if gradient is None:  # asked for, but the loss does not depend on it
+                    continue
+                with autocast():
+                    outputs.append(ask(chunk))
+                gradients.append(_share(gradient, shapes, index))
+            if outputs:
+                torch.autograd.backward(outputs, gradients)
+
+
+def _share(gradient: Tensor, shapes: Sequence[tuple[int, ...]], index: int) -> Tensor:
+    """A chunk's part of what :func:`_join` joined, without the padding that joining added."""
+    before = sum(shape[0] for shape in shapes[:index])
+    part = gradient[before : before + shapes[index][0]]
+    return part[:, : shapes[index][1]] if part.dim() > 1 else part
 
 
 def _join(parts: Sequence[Tensor], padding: float | int) -> Tensor:

@@ -1,34 +1,40 @@
-"""The state of a training in progress, in one safetensors file that is replaced as a whole.
+"""The state of a training in progress: tensors in one file, and a note that says which and why.
 
 Random streams are named by step and batches by position (:mod:`xbench.nn.streams`), so weights,
 moments and the step number are all there is to save. A resumed run equals an undisturbed one bit
 for bit on the CPU in float32 with the same number of threads.
 """
 
+import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import nn
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 
-from xbench.files import write_atomic
+from xbench.files import dump_json, write_atomic
 from xbench.nn.optimise import Optimiser
 
-FILE = "state.safetensors"
+NOTE = "state.json"
+LOOK_EVERY = 10  # steps between looks at the losses: each look waits for the device
 
 
 class TrainingState:
-    """Saves modules and optimiser every ``interval`` seconds; restores them after an interruption."""
+    """Saves modules and optimiser every ``interval`` seconds; restores them after an interruption.
+
+    The note is replaced last and as a whole, and it holds the digest of the tensors' file: what is
+    restored is a state that was saved, or nothing.
+    """
 
     def __init__(
         self, folder: Path, modules: Mapping[str, nn.Module], optimiser: Optimiser, interval: float
     ) -> None:
-        self._path = folder / FILE
+        self._folder = folder
         self._modules = modules
         self._optimiser = optimiser
         self._interval = interval
@@ -37,34 +43,29 @@ class TrainingState:
     def restore(
         self, usable: Callable[[int], bool] = lambda step: True
     ) -> tuple[int, dict[str, Any]]:
-        """(the step to go on with, the notes saved with it); (0, {}) where nothing was saved.
+        """(the step to go on with, the notes saved with it); (0, {}) where no intact state is.
 
         ``usable(step)`` may refuse a saved step whose other files are gone.
         """
-        if not self._path.is_file():
+        note = self._read()
+        if note is None or not usable(note["step"]):
             return 0, {}
-        try:
-            with safe_open(self._path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError):
-            self._path.unlink(missing_ok=True)  # a damaged file: begin again
-            return 0, {}
-        if not usable(int(metadata["step"])):
-            return 0, {}
+        tensors = load_file(self._folder / note["file"])
         for name, module in self._modules.items():
-            prefix = name + "/"
-            own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            module.load_state_dict(own)
-        self._optimiser.restore(
-            {
-                k.removeprefix("optimiser/"): v
-                for k, v in tensors.items()
-                if k.startswith("optimiser/")
-            }
-        )
-        notes: dict[str, Any] = json.loads(metadata["notes"])
-        return int(metadata["step"]), notes
+            module.load_state_dict(_below(name, tensors))
+        self._optimiser.restore(_below("optimiser", tensors))
+        notes: dict[str, Any] = note["notes"]
+        return note["step"], notes
+
+    def _read(self) -> dict[str, Any] | None:
+        """The note, if it is whole and its tensors are what was written."""
+        try:
+            note: dict[str, Any] = json.loads((self._folder / NOTE).read_text(encoding="utf-8"))
+            with (self._folder / note["file"]).open("rb") as file:
+                intact = hashlib.file_digest(file, "sha256").hexdigest() == note["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return note if intact else None
 
     def maybe_save(self, next_step: int, notes: Mapping[str, Any]) -> None:
         """Save if the last time was more than the interval ago; ``notes`` are JSON values."""
@@ -76,20 +77,63 @@ class TrainingState:
             for key, value in module.state_dict().items()
         }
         tensors |= {f"optimiser/{name}": value for name, value in self._optimiser.tensors().items()}
-        contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        data = save(contiguous, {"step": str(next_step), "notes": json.dumps(notes)})
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._path, data)
+        data = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+        file = f"state-{next_step}.safetensors"
+        digest = hashlib.sha256(data).hexdigest()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(self._folder / file, data)
+        note = {"step": next_step, "file": file, "sha256": digest, "notes": dict(notes)}
+        write_atomic(self._folder / NOTE, dump_json(note))
+        for older in self._folder.glob("state-*.safetensors"):
+            if older.name != file:
+                older.unlink()
         self._saved = time.monotonic()
 
 
-def check_finite(losses: Mapping[str, torch.Tensor], step: int) -> dict[str, float]:
+def _below(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``name/``, without it."""
+    prefix = name + "/"
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+class Losses:
+    """The losses of every step, looked at now and then."""
+
+    def __init__(self) -> None:
+        self._unseen: list[tuple[int, Mapping[str, Tensor]]] = []
+
+    def add(self, step: int, losses: Mapping[str, Tensor], last: bool) -> dict[str, float] | None:
+        """The step's losses as numbers, at every tenth step from the first on and at the ``last``.
+
+        Raises ``FloatingPointError`` naming term and step where one was not finite since the last
+        look.
+        """
+        self._unseen.append((step, losses))
+        if step % LOOK_EVERY and not last:
+            return None
+        for unseen, terms in self._unseen:
+            values = check_finite(terms, unseen)
+        self._unseen.clear()
+        return values
+
+
+def check_finite(losses: Mapping[str, Tensor], step: int) -> dict[str, float]:
     """Losses as numbers. Raises ``FloatingPointError`` naming term and step where one is not finite."""
     values = {name: float(value) for name, value in losses.items()}
     for name, value in values.items():
-        if value != value or value in (float("inf"), float("-inf")):
+        if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss {name!r} is {value} at step {step}; try a lower learning rate, a higher "
                 f"temperature, or precision fp32"
             )
     return values
+
+
+def check_weights(module: nn.Module, step: int) -> None:
+    """Raises ``FloatingPointError`` where the update of ``step`` left weights that are not finite."""
+    for name, value in module.named_parameters():
+        if not bool(torch.isfinite(value).all()):
+            raise FloatingPointError(
+                f"the weights {name} are not finite after step {step}; try a lower learning rate, "
+                f"or precision fp32"
+            )

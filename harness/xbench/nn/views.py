@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,6 +18,8 @@ from xbench.api.batch import Vocabulary
 from xbench.nn.encoder import Encoder
 from xbench.nn.grouping import length_groups
 from xbench.nn.streams import Part, generator, seed_dropout
+
+Integers = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,22 @@ class Text:
         return Text(self.ids.to(device), types)
 
 
-def pad(rows: Sequence[Sequence[int]], pad_id: int) -> Tensor:
+def pad(rows: Sequence[Sequence[int] | Integers], pad_id: int) -> Tensor:
     """Ragged rows of ids -> [B, T] int64, padded on the right to the longest."""
     longest = max((len(row) for row in rows), default=0)
-    ids = torch.full((len(rows), longest), pad_id, dtype=torch.int64)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.as_tensor(row, dtype=torch.int64)
-    return ids
+    ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
+    for place, row in zip(ids, rows, strict=True):
+        place[: len(row)] = row
+    return torch.from_numpy(ids)
 
 
 def mean_over(states_BTD: Tensor, mask_BT: Tensor) -> Tensor:
-    """[B, D] mean of the states where the mask is true; zeros for a row without any."""
+    """[B, D] mean of the states where the mask is true; zeros for a row without any.
+
+    Half precision is raised to float32, which counts beyond 256 tokens.
+    """
+    if states_BTD.dtype.itemsize < 4:
+        states_BTD = states_BTD.float()
     weights = mask_BT.to(states_BTD.dtype).unsqueeze(-1)
     return (states_BTD * weights).sum(1) / weights.sum(1).clamp(min=1)
 
@@ -101,12 +110,11 @@ class TextView:
     @cached_property
     def _groups(self) -> list["_Group"]:
         """The rows as the encoder sees them: in groups of similar length on a CPU, else all at once."""
-        lengths = self.attention_mask.sum(1)
-        if self.ids.device.type == "cpu":
-            rows = length_groups(lengths.tolist())
-        else:
-            rows = [list(range(len(self.ids)))]
-        return [self._group(torch.tensor(group, device=self.ids.device)) for group in rows]
+        device = self.ids.device
+        groups = [list(range(len(self.ids)))]
+        if device.type == "cpu":
+            groups = length_groups(self.attention_mask.sum(1).tolist())
+        return [self._group(torch.tensor(rows, device=device)) for rows in groups]
 
     def _group(self, rows: Tensor) -> "_Group":
         mask = self.attention_mask[rows]
@@ -141,11 +149,13 @@ class TextView:
         ]
 
     def _join(self, parts: list[Tensor]) -> Tensor:
-        """[1, b, t, D] of each group -> [B, T, D], rows in their order, zeros at padding."""
+        """[1, b, t, D] of each group -> [B, T, D], rows in their order."""
+        if self.ids.device.type != "cpu":  # one group of all rows, in their order
+            return parts[0].squeeze(0)
         width = self.ids.shape[1]
         padded = [F.pad(part.squeeze(0), (0, 0, 0, width - part.shape[2])) for part in parts]
         order = torch.cat([group.rows for group in self._groups])
-        return torch.cat(padded)[order.argsort()]
+        return torch.cat(padded).index_select(0, order.argsort())
 
     def pooled(self, depth: float = 1.0, how: str = "mean") -> Tensor:
         """[B, D]: ``mean`` over content tokens, or ``cls``, the first token."""
@@ -212,7 +222,7 @@ def _mask(plain: TextView) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     stream = generator(*plain._stream, "mask")
     chosen = torch.rand(len(rows), generator=stream) < plain._format.mlm_probability
     fate = torch.rand(len(rows), generator=stream)[chosen]
-    noise = torch.randint(vocabulary.size, (len(rows),), generator=stream)[chosen]
+    noise = _ordinary_ids(vocabulary, len(rows), stream)[chosen]
     rows, columns = rows[chosen], columns[chosen]
     shown = torch.where(
         fate < 0.8, vocabulary.mask_id, torch.where(fate < 0.9, noise, ids[rows, columns])
@@ -220,6 +230,18 @@ def _mask(plain: TextView) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     ids[rows, columns] = shown
     device = plain.ids.device
     return ids.to(device), (rows.to(device), columns.to(device))
+
+
+def _ordinary_ids(vocabulary: Vocabulary, count: int, stream: torch.Generator) -> Tensor:
+    """[count] ids drawn uniformly from all but the special tokens.
+
+    Padding amid a text would shift the positions of what follows in RoBERTa's kinds.
+    """
+    special = sorted(vocabulary.special_ids)
+    drawn = torch.randint(vocabulary.size - len(special), (count,), generator=stream)
+    for token in special:  # ascending: each one shifts what is drawn at or above it
+        drawn += drawn >= token
+    return drawn
 
 
 @dataclass(frozen=True)

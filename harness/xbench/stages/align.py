@@ -18,18 +18,17 @@ from xbench.api.objective import Objective
 from xbench.data.ragged import RaggedTable, cached
 from xbench.data.tokenise import tokenise_pairs
 from xbench.data.tokenizer import Tokenizer
+from xbench.files import sync_file
 from xbench.nn.encoder import Encoder
 from xbench.nn.optimise import Group, Optimiser, Schedule
 from xbench.nn.replay import ReplayedBatch
-from xbench.nn.streams import Part, permutation
-from xbench.nn.training_state import TrainingState, check_finite
-from xbench.nn.views import PairTexts, PairViews, Text, pad
+from xbench.nn.streams import Part, permutation, seed_dropout
+from xbench.nn.training_state import Losses, TrainingState, check_weights
+from xbench.nn.views import PairTexts, PairViews, Text, TextFormat, pad
 from xbench.plan import Stage
 from xbench.settings import AlignSettings
 from xbench.stages.bench import Bench, data_identity, text_format
 from xbench.store import Entry
-
-LOSSES_EVERY = 10  # steps between looks at the losses: each look waits for the device
 
 
 def run(stage: Stage, bench: Bench, entry: Entry) -> None:
@@ -38,24 +37,27 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
         dict(stage.spec["settings"])
     )
     tokenizer = bench.tokenizer(stage)
+    corpus = Corpus(_table(stage, bench, tokenizer, settings), stage, settings)
     encoder = bench.encoder(stage).train()
     objective = _objective(stage, bench, encoder).to(stage.recipe["device"])
-    corpus = Corpus(_table(stage, bench, tokenizer, settings), stage, settings)
-    batches = Batches(corpus, encoder, tokenizer, stage, settings)
+    format = text_format(tokenizer, settings.mlm_probability)
+    batches = Batches(corpus, encoder, tokenizer, format, stage, settings)
     optimiser = _optimiser(encoder, objective, settings)
     work = bench.store.work_folder(stage.key)
     modules = {"encoder": encoder, "objective": objective}
     state = TrainingState(work, modules, optimiser, bench.state_interval)
     start, notes = state.restore(lambda step: _has_checkpoints(work, stage, step))
     curve: list[dict[str, Any]] = notes.get("curve", [])
+    losses = Losses()
     for step in range(start, settings.steps):
-        losses = _step(batches, objective, optimiser, step)
+        of_step = _step(batches, objective, optimiser, step)
         objective.after_step(encoder, step)
-        if step % LOSSES_EVERY == 0 or step == settings.steps - 1:
-            values = check_finite(losses, step)
+        values = losses.add(step, of_step, last=step == settings.steps - 1)
+        if values is not None:
             curve.append({"step": step, **values})
-            bench.progress(step, settings.steps, values)
+            bench.progress(step + 1, settings.steps, values)
         if step + 1 in stage.recipe["checkpoints"]:
+            check_weights(encoder, step)
             _save(encoder, stage, bench, work / f"step-{step + 1}")
         state.maybe_save(step + 1, {"curve": curve})
     for step in stage.recipe["checkpoints"]:
@@ -70,19 +72,19 @@ def _has_checkpoints(work: Path, stage: Stage, step: int) -> bool:
 
 
 def _save(encoder: Encoder, stage: Stage, bench: Bench, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     encoder.save(folder)
     bench.copy_tokenizer(stage, folder)
+    for path in folder.iterdir():  # the training state that is saved next relies on them
+        sync_file(path)
 
 
 def _objective(stage: Stage, bench: Bench, encoder: Encoder) -> Objective:
     asked = stage.spec["objective"]
     objective_class = bench.context.discovery.table.get("objectives", asked["name"]).load()
     config = TypeAdapter(objective_class.Config).validate_python(dict(asked["config"]))
-    with torch.random.fork_rng():
-        torch.manual_seed(stage.spec["seed"])
-        objective: Objective = objective_class(config)
-        objective.setup(encoder)
+    seed_dropout(stage.spec["seed"], "objective")  # initial weights of heads come from it too
+    objective: Objective = objective_class(config)
+    objective.setup(encoder)
     return objective.train()
 
 
@@ -90,13 +92,14 @@ def _table(
     stage: Stage, bench: Bench, tokenizer: Tokenizer, settings: AlignSettings
 ) -> RaggedTable:
     languages = [bench.context.languages.get(code) for code in stage.recipe["languages"]]
+    max_length = bench.max_length(stage, settings.max_length)
 
     def rows() -> Iterable[Mapping[str, Any]]:
         pairs = bench.source(stage).read(languages, "train")
-        for source, target in tokenise_pairs(tokenizer, pairs, settings.max_length):
+        for source, target in tokenise_pairs(tokenizer, pairs, max_length):
             yield {"source": source, "target": target}
 
-    identity = data_identity(stage, tokenizer, kind="pairs", max_length=settings.max_length)
+    identity = data_identity(stage, tokenizer, kind="pairs", max_length=max_length)
     return cached(bench.cache_folder(), identity, rows)
 
 
@@ -163,19 +166,27 @@ class Batches:
     corpus: Corpus
     encoder: Encoder
     tokenizer: Tokenizer
+    format: TextFormat
     stage: Stage
     settings: AlignSettings
 
+    @property
+    def chunks(self) -> int:
+        """How many chunks a batch is processed in: no more than it has pairs."""
+        return min(self.settings.accumulate, self.settings.batch_size)
+
+    def stream(self, step: int) -> tuple[Part, ...]:
+        """The name of a step's random streams."""
+        return (self.stage.spec["seed"], "align", step)
+
     def chunk(self, step: int, index: int) -> PairViews:
-        """The ``index``-th of ``accumulate`` chunks of a step's pairs."""
-        count = self.settings.accumulate
-        pairs = self.corpus.batch(step)[index::count] if count > 1 else self.corpus.batch(step)
-        stream: tuple[Part, ...] = (self.stage.spec["seed"], "align", step, index)
-        format = text_format(self.tokenizer, self.settings.mlm_probability)
+        """The ``index``-th chunk of a step's pairs: a run of them, of the same size to one."""
+        pairs = self.corpus.batch(step)
+        start, end = (len(pairs) * part // self.chunks for part in (index, index + 1))
         device = self.stage.recipe["device"]
-        texts = pair_texts(pairs, self.tokenizer, self.encoder.config.max_positions)
+        texts = pair_texts(pairs[start:end], self.tokenizer, self.encoder.config.max_positions)
         moved = PairTexts(texts.source.to(device), texts.target.to(device), texts.joint.to(device))
-        return PairViews(self.encoder, moved, format, stream)
+        return PairViews(self.encoder, moved, self.format, (*self.stream(step), index))
 
 
 def pair_texts(
@@ -201,19 +212,19 @@ def pair_texts(
 def _step(
     batches: Batches, objective: Objective, optimiser: Optimiser, step: int
 ) -> dict[str, Tensor]:
-    """One update; returns each term's mean over the whole batch, and ``loss``, their sum."""
-    count = batches.settings.accumulate
-    if count == 1:
+    """One update; returns each term's mean over the whole batch and, as ``loss``, their sum."""
+    # For what an objective draws from torch itself, in its own dropout, say.
+    seed_dropout(*batches.stream(step))
+    if batches.chunks == 1:
         with optimiser.autocast():
             loss, losses = total(objective, batches.chunk(step, 0))
         optimiser.backward(loss)
     else:
         with optimiser.autocast():
-            batch = ReplayedBatch(lambda index: batches.chunk(step, index), count)
+            batch = ReplayedBatch(lambda index: batches.chunk(step, index), batches.chunks)
             loss, losses = total(objective, batch)
         optimiser.backward(loss)
-        with optimiser.autocast():
-            batch.replay()
+        batch.replay(optimiser.autocast)
     optimiser.step(step)
     return losses
 
@@ -225,4 +236,5 @@ def total(objective: Objective, batch: PairBatch) -> tuple[Tensor, dict[str, Ten
         raise ValueError(f"{type(objective).__name__}.terms gave no term at all")
     loss = torch.stack(list(losses.values())).sum()
     detached = {name: value.detach() for name, value in losses.items()}
-    return loss, {"loss": loss.detach(), **detached}
+    # The sum comes last: where it is not finite, the term that spoilt it is named first.
+    return loss, {**detached, "loss": loss.detach()}

@@ -20,6 +20,7 @@ from xbench.files import dump_json
 from xbench.keys import key_of
 from xbench.models import TOKENIZER
 from xbench.nn.encoder import Encoder
+from xbench.nn.encoder_config import read_config
 from xbench.nn.views import TextFormat
 from xbench.plan import Stage, open_source
 from xbench.registry import Binding
@@ -39,13 +40,11 @@ class Bench:
         context: Context,
         progress: Progress = lambda step, steps, values: None,
         state_interval: float = 60.0,
-        deterministic: bool = False,
     ) -> None:
         self.store = store
         self.context = context
         self.progress = progress
         self.state_interval = state_interval
-        self.deterministic = deterministic
         self._kept: dict[Hashable, Any] = {}
         self._tokenizers: dict[Path, Tokenizer] = {}
 
@@ -78,6 +77,11 @@ class Bench:
             return Path(stage.recipe["model_folder"])
         name = f"step-{start['step']}/model.safetensors"
         return self.store.file("align", start["align"], name).parent
+
+    def max_length(self, stage: Stage, wanted: int) -> int:
+        """The wanted length of inputs, in tokens, or what the stage's encoder takes at most."""
+        config, _ = read_config(Path(stage.recipe["model_folder"]))
+        return min(wanted, config.max_positions)
 
     def source(self, stage: Stage) -> Source:
         """The data source that the suite binds to the stage."""
@@ -126,4 +130,5 @@ def text_format(tokenizer: Tokenizer, mlm_probability: float = 0.15) -> TextForm
 def data_identity(stage: Stage, tokenizer: Tokenizer, **extra: Any) -> dict[str, Any]:
     """What identifies a tokenised corpus: the data, the tokenizer, and how it was cut."""
     data = stage.spec["corpus"] if "corpus" in stage.spec else stage.spec["data"]
-    return {"data": key_of(data), "tokenizer": tokenizer.digest, **extra}
+    common = {"xbench": __version__, "data": key_of(data), "tokenizer": tokenizer.digest}
+    return {**common, **extra}

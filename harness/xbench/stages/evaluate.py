@@ -19,6 +19,9 @@ from xbench.stages.finetune import Tuned
 from xbench.store import Entry
 
 PREDICTIONS = "predictions.parquet"
+SCHEMA = pa.schema(
+    [("id", pa.string()), ("gold", pa.list_(pa.int32())), ("predicted", pa.list_(pa.int32()))]
+)
 
 
 def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -> None:
@@ -42,13 +45,14 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -
 
     if parent.spec["mode"] == "linear":  # seeds share the frozen encoder, and so its features
         name = (bench.encoder_folder(parent), stage.recipe["task"], stage.spec["language"])
-        vectors = bench.keep(("test features", *name, settings.max_length), encode)
+        how = (*wanted.values(), settings.max_length, settings.sentence_pooling, settings.precision)
+        vectors = bench.keep(("test features", *name, *how), encode)
     else:
         vectors = encode()
     predicted = predict(tuned, vectors)
     ids = examples.names()
     gold, answers = by_item(examples, predicted, len(ids))
-    table = pa.table({"id": ids, "gold": gold, "predicted": answers})
+    table = pa.table({"id": ids, "gold": gold, "predicted": answers}, schema=SCHEMA)
     pq.write_table(table, entry.folder / PREDICTIONS, compression="zstd")
     entry.result = {"items": len(ids), "labels": int(sum(map(len, gold)))}
 

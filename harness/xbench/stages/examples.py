@@ -10,8 +10,9 @@ from torch import Tensor
 
 from xbench.api.task import Task
 from xbench.data.ragged import RaggedTable, cached
-from xbench.data.tokenise import tokenise_sentences, tokenise_texts
+from xbench.data.tokenise import WordPieces, tokenise_sentences, tokenise_texts
 from xbench.data.tokenizer import Tokenizer
+from xbench.identity import component
 from xbench.nn.streams import permutation
 from xbench.nn.views import pad
 from xbench.plan import Stage
@@ -53,7 +54,7 @@ class Examples:
         owner = np.repeat(np.arange(len(rows)), [len(p) for p in places])
         labels = np.concatenate([self.labels(row) for row in rows])
         return Batch(
-            pad([i.tolist() for i in ids], pad_id).to(device),
+            pad(ids, pad_id).to(device),
             torch.from_numpy(owner).to(device),
             torch.from_numpy(np.concatenate(places).astype(np.int64)).to(device),
             torch.from_numpy(labels.astype(np.int64)).to(device),
@@ -76,16 +77,17 @@ def load_examples(
     """The stage's examples of a split. ``limits`` has ``max_length``, ``max_items``, ``sample``.
 
     With ``sample`` a limit on the items takes a fixed random sample, else the first ones.
+    Raises ``ValueError`` naming an item that has not one label per word (token level) or text.
     """
     task = bench.task(stage)
-    identity = data_identity(
-        stage,
-        tokenizer,
-        kind=task.level,
-        labels=list(task.labels),
-        task=stage.recipe["task"],
-        **limits,
-    )
+    if task.level not in ("token", "sentence"):
+        raise ValueError(
+            f"{type(task).__name__} is of the level {task.level!r}; only tasks of the levels "
+            f"'token' and 'sentence' can be trained"
+        )
+    limits = {**limits, "max_length": bench.max_length(stage, limits["max_length"])}
+    plugin = bench.context.discovery.table.get("tasks", stage.recipe["task"])
+    identity = data_identity(stage, tokenizer, task=component(plugin), **limits)
     table = cached(
         bench.cache_folder(), identity, lambda: _rows(stage, bench, tokenizer, split, limits)
     )
@@ -110,38 +112,41 @@ def _rows(
     stage: Stage, bench: Bench, tokenizer: Tokenizer, split: str, limits: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     task = bench.task(stage)
-    numbers = {label: number for number, label in enumerate(task.labels)}
     records = _items(stage, bench, split, limits)
-    labels = [
-        [_number(numbers, label, task, record) for label in task.gold(record)] for record in records
-    ]
-    if task.level == "token":
-        for piece in tokenise_sentences(tokenizer, records, limits["max_length"]):
-            end = piece.first_word + len(piece.first_subwords)
-            yield {
-                "ids": piece.ids,
-                "places": piece.first_subwords,
-                "labels": labels[piece.item][piece.first_word : end],
-                "item": [piece.item],
-                "first_word": [piece.first_word],
-                "name": list(records[piece.item].id.encode("utf-8")),
-            }
-        return
-    texts = (record.text for record in records)
-    for item, ids in enumerate(tokenise_texts(tokenizer, texts, limits["max_length"])):
+    labels = [_labels(task, record) for record in records]
+    for piece in _pieces(task, tokenizer, records, limits["max_length"]):
+        end = piece.first_word + len(piece.first_subwords)
         yield {
-            "ids": ids,
-            "places": [0],
-            "labels": labels[item],
-            "item": [item],
-            "first_word": [0],
-            "name": list(records[item].id.encode("utf-8")),
+            "ids": piece.ids,
+            "places": piece.first_subwords,
+            "labels": labels[piece.item][piece.first_word : end],
+            "item": [piece.item],
+            "first_word": [piece.first_word],
+            "name": list(records[piece.item].id.encode("utf-8")),
         }
 
 
-def _number(numbers: Mapping[str, int], label: str, task: Task, record: Any) -> int:
-    if label not in numbers:
-        raise ValueError(
-            f"item {record.id!r} has the label {label!r}, which is none of {type(task).__name__}'s"
-        )
-    return numbers[label]
+def _pieces(
+    task: Task, tokenizer: Tokenizer, records: list[Any], max_length: int
+) -> Iterator[WordPieces]:
+    if task.level == "token":
+        yield from tokenise_sentences(tokenizer, records, max_length)
+        return
+    texts = (record.text for record in records)
+    for item, ids in enumerate(tokenise_texts(tokenizer, texts, max_length)):
+        yield WordPieces(tuple(ids), (0,), item, 0)
+
+
+def _labels(task: Task, record: Any) -> list[int]:
+    """The class numbers of a record: one for each word, or one."""
+    gold = task.gold(record)
+    wanted = len(record.words) if task.level == "token" else 1
+    if len(gold) != wanted or not wanted:
+        raise ValueError(f"item {record.id!r} has {len(gold)} labels for {wanted} words or texts")
+    for label in gold:
+        if label not in task.labels:
+            raise ValueError(
+                f"item {record.id!r} has the label {label!r}, which {type(task).__name__} does "
+                f"not know"
+            )
+    return [task.labels.index(label) for label in gold]

@@ -19,7 +19,7 @@ def features(
     return view.pooled(1.0, pooling)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def all_features(
     encoder: Encoder,
     examples: Examples,

@@ -17,7 +17,7 @@ from xbench.nn.encoder import Encoder
 from xbench.nn.heads import Head
 from xbench.nn.optimise import Group, Optimiser, Schedule
 from xbench.nn.streams import permutation, seed_dropout
-from xbench.nn.training_state import TrainingState, check_finite
+from xbench.nn.training_state import Losses, TrainingState, check_weights
 from xbench.nn.views import TextFormat
 from xbench.plan import Stage
 from xbench.settings import FinetuneSettings
@@ -26,7 +26,6 @@ from xbench.stages.examples import Examples, load_examples
 from xbench.stages.features import all_features, features
 from xbench.store import Entry
 
-LOSSES_EVERY = 10
 INFERENCE_BATCH = 64
 
 
@@ -197,10 +196,9 @@ def source_features(work: Work, encoder: Encoder) -> list[Tensor]:
     pooling, precision = settings.sentence_pooling, settings.precision
 
     def encode() -> list[Tensor]:
-        vectors = all_features(
+        return all_features(
             encoder, work.examples, work.format, pooling, precision, INFERENCE_BATCH
         )
-        return [vector.clone() for vector in vectors]  # inference tensors cannot be trained on
 
     data = (work.stage.recipe["task"], settings.max_length, settings.max_train)
     name = ("features", work.bench.encoder_folder(work.stage), *data, pooling, precision)
@@ -221,19 +219,22 @@ def _train(
     state = TrainingState(folder, modules, optimiser, work.bench.state_interval)
     start, notes = state.restore()
     curve: list[dict[str, Any]] = notes.get("curve", [])
+    losses = Losses()
     for step in range(start, work.steps):
         rows = work.rows(step)
         labels = sum(len(work.examples.labels(row)) for row in rows)
-        losses = []
+        parts = []
         for chunk in range(min(work.settings.accumulate, len(rows))):
             with optimiser.autocast():
                 loss = loss_of(rows[chunk :: work.settings.accumulate], labels, step, chunk)
             optimiser.backward(loss)
-            losses.append(loss.detach())
+            parts.append(loss.detach())
         optimiser.step(step)
-        if step % LOSSES_EVERY == 0 or step == work.steps - 1:
-            values = check_finite({"loss": torch.stack(losses).sum()}, step)
+        values = losses.add(step, {"loss": torch.stack(parts).sum()}, last=step == work.steps - 1)
+        if values is not None:
             curve.append({"step": step, **values})
-            work.bench.progress(step, work.steps, values)
+            work.bench.progress(step + 1, work.steps, values)
         state.maybe_save(step + 1, {"curve": curve})
+    for module in modules.values():
+        check_weights(module, work.steps - 1)
     return curve

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import torch
+import transformers
 
 from xbench_plugins.clones.pretrain import Pretraining, Report, pretrain
 from xbench_plugins.clones.tokenizer import train_tokenizer
@@ -25,6 +26,7 @@ def build(out: Path, settings: Pretraining, report: Report) -> None:
     tokenizer.save_pretrained(out)
     model.to(torch.float16).save_pretrained(out)
     for file in sorted(out.iterdir()):
+        file.chmod(0o644)
         report(f"wrote {file} ({file.stat().st_size / 1000:.0f} kB)")
 
 
@@ -42,6 +44,7 @@ def build(out: Path, settings: Pretraining, report: Report) -> None:
 def main(out: Path, steps: int, sentences: int, seed: int) -> None:
     """Train the tokenizer and the encoder of the suite `mini` and write them to a folder."""
     torch.set_num_threads(1)
+    transformers.logging.disable_progress_bar()
     build(out, Pretraining(steps=steps, sentences=sentences, seed=seed), _to_stderr)
 
 

@@ -60,7 +60,10 @@ def parallel_text(
 
 
 def monolingual_text(language: CloneLanguage, count: int) -> Iterator[str]:
-    """``count`` sentences for pre-training; no two languages are given the same meanings."""
+    """``count`` sentences for pre-training, drawn anew for each language: no parallel text.
+
+    Two languages say the same only where short sentences coincide by chance.
+    """
     stream = meanings(f"text/{language.code}", "text")
     for index, meaning in enumerate(islice(stream, count)):
         yield " ".join(translate(meaning, language, f"text-{index}").words)

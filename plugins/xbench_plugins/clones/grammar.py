@@ -14,8 +14,8 @@ from xbench_plugins.clones.streams import Draws, digest
 
 PARTITIONS = ("train", "dev", "test", "parallel", "text")
 
-_ON_TOPIC = 0.45
-_OFF_TOPIC = 0.12
+_ON_TOPIC = 0.62
+_OFF_TOPIC = 0.1
 
 
 class Word(NamedTuple):

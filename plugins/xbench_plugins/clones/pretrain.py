@@ -25,9 +25,9 @@ _INITIAL_SPREAD = 0.08
 class Pretraining:
     """The settings of pre-training; with the same ones, one machine gives the same encoder."""
 
-    steps: int = 5000
+    steps: int = 2500
     batch_size: int = 64
-    sentences: int = 20_000
+    sentences: int = 15_000
     learning_rate: float = 1e-3
     warmup: float = 0.05
     weight_decay: float = 0.01

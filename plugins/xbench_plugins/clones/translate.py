@@ -4,7 +4,7 @@ from collections import defaultdict
 from functools import lru_cache
 from typing import NamedTuple
 
-from xbench_plugins.clones.grammar import Meaning
+from xbench_plugins.clones.grammar import Meaning, Word
 from xbench_plugins.clones.language import CloneLanguage
 from xbench_plugins.clones.lexicon import SOURCE, Concept, inventory, private_lexicon
 from xbench_plugins.clones.scripts import letters, transliterate
@@ -69,16 +69,16 @@ def translate(meaning: Meaning, language: CloneLanguage, occurrence: str = "") -
     ``occurrence`` names the place in a corpus: misspellings (the knob ``noise``) depend on it.
     """
     forms, suffixes = vocabulary(language)
-    placed = in_order(meaning, language.word_order)
-    bound = defaultdict(list)
-    for word, host in placed:
+    free: list[Word] = []
+    bound: dict[int, list[Word]] = defaultdict(list)
+    for word, host in in_order(meaning, language.word_order):
         if host is not None and word.concept in suffixes:
             bound[host].append(word)
+        else:
+            free.append(word)
     misspell = _Misspelling(language, occurrence) if language.noise else None
     words, tags, nodes = [], [], []
-    for word, host in placed:
-        if host is not None and word.concept in suffixes:
-            continue
+    for word in free:
         carried = [word, *sorted(bound[word.node], key=_suffix_order)]
         form = "".join([forms[part.concept] for part in carried])
         tag = word.concept.upos
@@ -88,9 +88,8 @@ def translate(meaning: Meaning, language: CloneLanguage, occurrence: str = "") -
     return Sentence(tuple(words), tuple(tags), tuple(nodes))
 
 
-def _suffix_order(word: tuple[int, Concept]) -> tuple[int, int]:
-    node, concept = word
-    return _SUFFIX_RANK[concept.upos], node
+def _suffix_order(word: Word) -> tuple[int, int]:
+    return _SUFFIX_RANK[word.concept.upos], word.node
 
 
 class _Misspelling:
@@ -105,7 +104,7 @@ class _Misspelling:
         if tag in _NEVER_MISSPELT or not self._draws.chance(self._rate):
             return form
         place = int(self._draws.uniform() * len(form))
-        letter = self._draws.pick(self._letters)
+        letter = self._draws.pick(self._letters.replace(form[place], ""))
         return form[:place] + letter + form[place + 1 :]
 
 

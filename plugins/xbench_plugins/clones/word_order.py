@@ -38,14 +38,9 @@ def _bound(word: Word | None, host: Word) -> Placed | None:
     return None if word is None else Placed(word, host.node)
 
 
-class _Parts:
-    """The parts of a clause, each function word with its host."""
-
-    def __init__(self, clause: Clause) -> None:
-        self.verb = clause.predicate
-        self.auxiliary = _bound(clause.auxiliary, clause.predicate)
-        self.negation = _bound(clause.negation, clause.predicate)
-        self.adverb = clause.adverb
+def _verb_particles(clause: Clause) -> tuple[Placed | None, Placed | None]:
+    """The auxiliary and the negation, each with the predicate as its host."""
+    return _bound(clause.auxiliary, clause.predicate), _bound(clause.negation, clause.predicate)
 
 
 def _head_final(phrase: NounPhrase | None) -> list[Placed]:
@@ -88,41 +83,41 @@ def _head_initial(phrase: NounPhrase | None) -> list[Placed]:
 
 
 def _svo_clause(clause: Clause) -> list[Placed]:
-    parts = _Parts(clause)
+    auxiliary, negation = _verb_particles(clause)
     return _row(
         _prepositional(clause.subject),
-        parts.auxiliary,
-        parts.negation,
-        parts.verb,
+        auxiliary,
+        negation,
+        clause.predicate,
         _prepositional(clause.complement),
         _prepositional(clause.adjunct),
-        parts.adverb,
+        clause.adverb,
     )
 
 
 def _sov_clause(clause: Clause) -> list[Placed]:
-    parts = _Parts(clause)
+    auxiliary, negation = _verb_particles(clause)
     return _row(
         _head_final(clause.subject),
-        parts.adverb,
+        clause.adverb,
         _head_final(clause.adjunct),
         _head_final(clause.complement),
-        parts.verb,
-        parts.negation,
-        parts.auxiliary,
+        clause.predicate,
+        negation,
+        auxiliary,
     )
 
 
 def _vso_clause(clause: Clause) -> list[Placed]:
-    parts = _Parts(clause)
+    auxiliary, negation = _verb_particles(clause)
     return _row(
-        parts.auxiliary,
-        parts.negation,
-        parts.verb,
+        auxiliary,
+        negation,
+        clause.predicate,
         _head_initial(clause.subject),
         _head_initial(clause.complement),
         _head_initial(clause.adjunct),
-        parts.adverb,
+        clause.adverb,
     )
 
 

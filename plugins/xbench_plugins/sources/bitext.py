@@ -12,16 +12,19 @@ from xbench_plugins.sources.folder import FolderSource
 
 
 class Bitext(FolderSource):
-    """Sentence pairs of two languages, from whichever of these is there:
+    """Sentence pairs of two languages, from a table of columns or two line-aligned files.
+
+    Reads whichever of these is there:
 
     - ``FOLDER/de-en.tsv``, with columns named ``de`` and ``en`` among others;
     - ``FOLDER/de-en.de`` and ``FOLDER/de-en.en``, line by line (as OPUS gives them).
 
     Languages may be named in ISO 639-1 or 639-3, or as their ``bitext`` resource says, and in
-    either order; the first language asked for
-    is always ``source``. Options: ``folder`` below the place; ``stem``, the name in place of the
-    pair's, where ``{pair}`` and ``{split}`` are filled in (without ``{split}`` there is only
-    ``train``); ``minimum``, the least number in a column (``{"en_words": 4}``; tables only).
+    either order; the first language asked for is always ``source``.
+
+    Options: ``folder`` below the place; ``stem``, the name in place of the pair's, where ``{pair}``
+    and ``{split}`` are filled in (without ``{split}`` there is only ``train``); ``minimum``, the
+    least number in a column (``{"en_words": 4}``; tables only).
     """
 
     name = "bitext"

@@ -1,0 +1,153 @@
+"""Running xbench in tests: the command line in this process, plans without one, fake distributions."""
+
+import io
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from xbench.cli import main
+from xbench.cli.session import Session, context, open_session
+from xbench.engine.job import JobRunner
+from xbench.plan import Plan, build_plan
+from xbench.resolve import resolve
+from xbench.spec import RunSpec, make_spec
+from xbench.stages.bench import Bench
+from xbench.store import Store
+
+# Four steps of everything: a cell takes a fraction of a second.
+QUICK = {
+    "align.steps": 4,
+    "align.batch_size": 4,
+    "finetune.steps": 4,
+    "finetune.batch_size": 4,
+    "finetune.max_train": 24,
+    "evaluate.max_items": 8,
+}
+QUICK_OPTIONS = [part for name, value in QUICK.items() for part in ("-O", f"{name}={value}")]
+SMALL = {
+    "objective": ["hictl:S1W0M0"],
+    "task": ["pos"],
+    "arm": ["none", "aligned"],
+    "mode": ["full", "linear"],
+    "seed": [15],
+    "language": ["qaa", "qac"],
+    "device": "cpu",
+}
+SMALL_OPTIONS = [
+    part
+    for name, value in SMALL.items()
+    for part in (f"--{name}", value if isinstance(value, str) else ",".join(map(str, value)))
+]
+Role = tuple[Any, ...]
+# The coordinates of a cell: the first five tell alignments apart, the first nine fine-tunings.
+NAMES = ("arm", "objective", "variant", "pair", "align_seed")
+NAMES += ("align_step", "task", "mode", "seed", "language")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: exit code, stdout, stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+def xbench(*arguments: str | Path) -> Outcome:
+    """The command line in this process; only workers are processes of their own."""
+    out, err = io.StringIO(), io.StringIO()
+    code: Any = 0
+    with (
+        redirect_stdout(out),
+        redirect_stderr(err),
+        patch.object(sys, "argv", ["xbench", *map(str, arguments)]),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    return Outcome(code, out.getvalue(), err.getvalue())
+
+
+def request(**changes: Any) -> RunSpec:
+    """The small, quick matrix with changes; ``options`` are added to the quick ones."""
+    options = QUICK | changes.pop("options", {})
+    return make_spec({**SMALL, **changes, "options": options}, "the test")
+
+
+def plan_of(spec: RunSpec, place: Any = None) -> Plan:
+    """The plan of a request."""
+    here = place or context()
+    return build_plan(resolve(spec, here), here, offline=True)
+
+
+def compute(spec: RunSpec, store: Store) -> Session:
+    """Compute what the store lacks, in this process. Returns the session: what was to do."""
+    session = open_session(spec, store, offline=True)
+    store.prepare()
+    bench = Bench(store, context())
+    for job in session.work.jobs:
+        runner = JobRunner(session.plan.stages, bench, lambda event, stage, details: None, False)
+        runner.run(job.stages)
+    return session
+
+
+def kinds(session: Session) -> dict[str, int]:
+    """How many stages of each kind a session had to compute."""
+    return {kind: n["todo"] for kind, n in session.work.counts(session.plan).items() if n["todo"]}
+
+
+def roles(plan: Plan) -> dict[Role, str]:
+    """What each key of a plan is for: (kind, coordinates) -> key."""
+    found: dict[Role, str] = {}
+    for cell in plan.cells:
+        for kind, count in {"align": 5, "finetune": 9, "evaluate": 10, "score": 10}.items():
+            key = getattr(cell, kind)
+            if key is not None:
+                found[(kind, *(cell.coordinates.get(name) for name in NAMES[:count]))] = key
+    return found
+
+
+def changed(before: Plan, after: Plan) -> set[Role]:
+    """The roles that both plans have and whose keys differ."""
+    old, new = roles(before), roles(after)
+    assert set(old) & set(new), "the plans have no role in common"
+    return {role for role in set(old) & set(new) if old[role] != new[role]}
+
+
+def where(plan: Plan, test: Callable[[Mapping[str, Any]], bool]) -> set[Role]:
+    """The roles of a plan that a test on kind and coordinates holds for."""
+    return {role for role in roles(plan) if test(facts_of(role))}
+
+
+def facts_of(role: Role) -> dict[str, Any]:
+    """A role's kind and coordinates by name; None for those that its kind has not."""
+    return {"kind": role[0], **dict(zip_longest(NAMES, role[1:]))}
+
+
+def fake_distribution(
+    folder: Path,
+    name: str,
+    entry_points: Mapping[str, Mapping[str, str]],
+    modules: Mapping[str, str],
+    editable: bool = False,
+) -> Path:
+    """A distribution as ``pip install --target`` leaves it, for a folder on ``sys.path``."""
+    info = folder / f"{name.replace('-', '_')}-1.2.dist-info"
+    info.mkdir(parents=True, exist_ok=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    lines = []
+    for kind, targets in entry_points.items():
+        lines += [f"[xbench.{kind}]", *(f"{n} = {target}" for n, target in targets.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    if editable:
+        (info / "direct_url.json").write_text('{"dir_info": {"editable": true}, "url": "file:"}')
+    for path, source in modules.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(source)
+    return folder

@@ -1,0 +1,64 @@
+"""Fixtures that several folders share."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from xbench.discovery import discovery
+
+from .command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, fake_distribution, xbench
+
+Install = Callable[..., Path]
+
+
+@pytest.fixture
+def fresh_discovery() -> Iterator[Callable[[], None]]:
+    """Call it after a change of what is installed; afterwards all is as it was."""
+
+    def forget() -> None:
+        discovery.__dict__.pop("table", None)
+
+    yield forget
+    forget()
+
+
+@pytest.fixture
+def install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_discovery: Callable[[], None]
+) -> Install:
+    """Install a fake distribution for the length of a test, here and in workers."""
+
+    def install(name: str, *arguments: object, **options: object) -> Path:
+        folder = fake_distribution(tmp_path / "installed" / name, name, *arguments, **options)  # type: ignore[arg-type]
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setenv("PYTHONPATH", str(folder), prepend=":")
+        fresh_discovery()
+        return folder
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """The store of a small run that has ended well, and what the command said. Read only."""
+    store = tmp_path_factory.mktemp("finished") / "store"
+    outcome = xbench("run", *SMALL_OPTIONS, *QUICK_OPTIONS, "--store", store, "--jobs", "1")
+    assert outcome.code == 0, outcome.err
+    return store, outcome
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The least data of the suite `paper`: two treebanks and two corpora, of two sentences each."""
+    root = tmp_path / "data"
+    for treebank, language in (("UD_English-EWT", "en"), ("UD_German-GSD", "de")):
+        for split in ("train", "test"):
+            path = root / "ud" / treebank / f"{language}-ud-{split}.conllu"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"# {treebank} {split}\n1\tx\tx\tNOUN" + "\t_" * 6 + "\n\n")
+    for first, second in (("de", "en"), ("en", "kk")):
+        path = root / "parallel" / "pairs" / f"{first}-{second}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{first}\t{second}\nx\ty\nu\tv\n")
+    return root

@@ -1,0 +1,440 @@
+"""Keys: every change of a spec changes the keys of what it influences, and no others."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xbench import identity
+from xbench import plan as planning
+from xbench.cli.session import context
+from xbench.errors import XbenchError
+from xbench.identity import component
+from xbench.plan import Plan, Stage
+from xbench.resolve import Context
+from xbench.settings import AlignSettings, EvaluateSettings, FinetuneSettings
+from xbench.spec import make_spec
+from xbench_plugins.clones.sources import CloneBitext, CloneTopics, CloneTreebank
+from xbench_plugins.metrics.accuracy import Accuracy
+from xbench_plugins.metrics.macro_f1 import MacroF1
+from xbench_plugins.objectives.hictl import HiCTL
+from xbench_tasks.pos import PartOfSpeech
+
+from ..command import NAMES, changed, facts_of, plan_of, request, roles, where
+
+Facts = Mapping[str, Any]
+Test = Callable[[Facts], bool]
+MATRIX = {
+    "objective": ["hictl:S1W0M0", "S1W1M1"],
+    "task": ["pos", "topic"],
+    "pair": ["qaa-qac", "qab-qaa"],
+    "arm": ["none", "aligned", "shuffled"],
+    "seed": [15, 33],
+    "align_seed": [42, 43],
+    "align_step": [2, 4],
+}
+
+
+def matrix(**changes: Any) -> Plan:
+    options = {"finetune.steps": 4} | changes.pop("options", {})
+    return plan_of(request(**{**MATRIX, **changes}, options=options))
+
+
+@pytest.fixture(scope="module")
+def base() -> Plan:
+    return matrix()
+
+
+def aligned(facts: Facts) -> bool:
+    return facts["arm"] != "none"
+
+
+def everything(facts: Facts) -> bool:
+    return True
+
+
+def nothing(facts: Facts) -> bool:
+    return False
+
+
+def below(*kinds: str, **facts_wanted: Any) -> Test:
+    """Roles of some kinds at some coordinates."""
+    return lambda facts: (
+        facts["kind"] in kinds and all(facts[name] == value for name, value in facts_wanted.items())
+    )
+
+
+TUNED = ("finetune", "evaluate", "score")
+# A value that differs from the base, for every setting; and who is to notice.
+ALIGN: dict[str, tuple[Any, Test]] = {
+    "steps": (5, aligned),
+    "checkpoints": ([1, 3], nothing),
+    "batch_size": (6, aligned),
+    "accumulate": (2, aligned),
+    "learning_rate": (1e-3, aligned),
+    "schedule": ("constant", aligned),
+    "warmup": (0.5, aligned),
+    "weight_decay": (0.1, aligned),
+    "clip": (0.5, aligned),
+    "max_length": (32, aligned),
+    "max_pairs": (100, aligned),
+    "mlm_probability": (0.2, aligned),
+    "precision": ("bf16", aligned),
+}
+FINETUNE: dict[str, tuple[Any, Test]] = {
+    "epochs": (2, below(*TUNED)),
+    "steps": (5, below(*TUNED)),
+    "batch_size": (6, below(*TUNED)),
+    "accumulate": (2, below(*TUNED)),
+    "encoder_learning_rate": (1e-3, below(*TUNED, mode="full")),
+    "head_learning_rate": (1e-4, below(*TUNED)),
+    "schedule": ("constant", below(*TUNED)),
+    "warmup": (0.5, below(*TUNED)),
+    "weight_decay": (0.1, below(*TUNED)),
+    "clip": (0.5, below(*TUNED)),
+    "head_dropout": (0.2, below(*TUNED)),
+    "sentence_pooling": ("cls", below(*TUNED, task="topic")),
+    "max_length": (32, below(*TUNED)),
+    "max_train": (25, below(*TUNED)),
+    "precision": ("bf16", below(*TUNED)),
+}
+EVALUATE: dict[str, tuple[Any, Test]] = {
+    "split": ("dev", below("evaluate", "score")),
+    "max_items": (9, below("evaluate", "score")),
+    "batch_size": (65, below("evaluate", "score")),
+}
+OBJECTIVE: dict[str, Any] = {
+    "sentence": 0,
+    "word": 0,
+    "mlm": 0,
+    "temperature": 0.3,
+    "similarity": "dot",
+    "pooling": "cls",
+    "depth": 0.5,
+    "query": "cls_of_joint",
+    "query_depth": 0.5,
+    "bag": "multiset",
+    "exclude_special": False,
+    "negatives": 9,
+    "detach_embeddings": True,
+    "mlm_input": "joint",
+    "share_masked_forward": True,
+    "smoothed_hard_negatives": True,
+    "zeta": 0.5,
+}
+
+
+def test_the_base_has_every_sort_of_role(base: Plan) -> None:
+    count = {kind: len(base.of_kind(kind)) for kind in planning.KINDS}
+    # 2 pairs x 2 alignment seeds x (2 variants aligned + 2 shuffled)
+    assert count["align"] == 16
+    # (16 x 2 checkpoints + untouched) x 2 tasks x 2 modes x 2 seeds
+    assert count["finetune"] == 33 * 8
+    assert count["evaluate"] == count["score"] == 33 * 8 * 2 == len(base.cells)
+    assert len(set(roles(base).values())) == sum(count.values())
+
+
+@pytest.mark.parametrize(
+    ("phase", "settings", "table"),
+    [
+        ("align", AlignSettings, ALIGN),
+        ("finetune", FinetuneSettings, FINETUNE),
+        ("evaluate", EvaluateSettings, EVALUATE),
+    ],
+)
+def test_the_tables_above_name_every_setting(phase: str, settings: Any, table: Any) -> None:
+    assert {field.name for field in fields(settings)} == set(table), phase
+    # negative_sampler has one value only
+    assert {field.name for field in fields(HiCTL.Config)} - {"negative_sampler"} == set(OBJECTIVE)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "noticed"),
+    [
+        (f"{phase}.{name}", value, noticed)
+        for phase, table in (("align", ALIGN), ("finetune", FINETUNE), ("evaluate", EVALUATE))
+        for name, (value, noticed) in table.items()
+    ],
+    ids=lambda part: part if isinstance(part, str) else "",
+)
+def test_a_setting_changes_its_phase_and_what_lies_below(
+    base: Plan, name: str, value: Any, noticed: Test
+) -> None:
+    assert changed(base, matrix(options={name: value})) == where(base, noticed)
+
+
+@pytest.mark.parametrize("field", OBJECTIVE)
+def test_a_field_of_the_objective_changes_its_alignments_and_what_lies_below(
+    base: Plan, field: str
+) -> None:
+    own: dict[str, Any] = {**base.spec.objective["hictl"]["S1W1M1"], field: OBJECTIVE[field]}  # type: ignore[index, call-overload]
+    other = base.spec.objective["hictl"]["S1W0M0"]  # type: ignore[index, call-overload]
+    after = matrix(objective={"hictl": {"S1W0M0": other, "S1W1M1": own}})
+    assert changed(base, after) == where(base, lambda f: f["variant"] == "S1W1M1")
+
+
+@pytest.mark.parametrize(
+    ("name", "noticed"),
+    [
+        ("finetune.pos.batch_size", below(*TUNED, task="pos")),
+        ("finetune.linear.batch_size", below(*TUNED, mode="linear")),
+        ("finetune.topic.full.batch_size", below(*TUNED, task="topic", mode="full")),
+        ("finetune.topic.linear.encoder_learning_rate", nothing),
+        ("finetune.pos.sentence_pooling", nothing),
+    ],
+)
+def test_a_setting_of_one_task_or_mode_leaves_the_others(
+    base: Plan, name: str, noticed: Test
+) -> None:
+    value = {"sentence_pooling": "cls"}.get(name.split(".")[-1], 7)
+    assert changed(base, matrix(options={name: value})) == where(base, noticed)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"device": "cpu:0"},
+        {"options": {"align.precision": "fp32", "finetune.precision": "fp32"}},
+        {"mode": ["linear", "full"], "seed": [33, 15], "language": ["qac", "qaa"]},
+        {"task": ["topic"]},
+        {"arm": ["shuffled"]},
+        {"pair": ["qab-qaa"]},
+        {"align_step": [4]},
+        {"language": ["qac", "qae"]},
+        {"seed": [33, 34]},
+        {"align_seed": [43]},
+        {"objective": ["hictl:S1W1M1"]},
+    ],
+    ids=str,
+)
+def test_what_plays_no_part_changes_no_key(base: Plan, changes: dict[str, Any]) -> None:
+    assert changed(base, matrix(**changes)) == set()
+
+
+@pytest.mark.parametrize(
+    ("axis", "old", "new", "noticed"),
+    [
+        ("seed", 15, 16, below(*TUNED)),
+        ("align_seed", 42, 44, aligned),
+        ("align_step", 2, 3, lambda f: aligned(f) and f["kind"] != "align"),
+        ("mode", "full", "linear", below(*TUNED)),
+        ("arm", "aligned", "shuffled", aligned),
+        ("pair", "qaa-qac", "qab-qaa", aligned),
+        ("task", "pos", "topic", below(*TUNED)),
+        ("language", "qaa", "qac", below("evaluate", "score")),
+        ("variant", "S1W0M0", "S1W1M1", aligned),
+    ],
+)
+def test_a_coordinate_is_part_of_the_keys_of_its_kind_and_below(
+    base: Plan, axis: str, old: Any, new: Any, noticed: Test
+) -> None:
+    """Roles that differ in this coordinate alone have different keys."""
+    plan = matrix(**{axis: [old, new]}) if axis in MATRIX and axis != "variant" else base
+    keys = roles(plan)
+    compared = 0
+    for role, key in keys.items():
+        facts = facts_of(role)
+        if facts[axis] != old or not noticed(facts):
+            continue
+        names = NAMES[: len(role) - 1]
+        twin = (role[0], *(new if name == axis else facts[name] for name in names))
+        assert keys[twin] != key
+        compared += 1
+    assert compared
+
+
+@pytest.mark.parametrize(
+    ("plugin", "noticed"),
+    [
+        (HiCTL, aligned),
+        (CloneBitext, aligned),
+        (CloneTreebank, below(*TUNED, task="pos")),
+        (CloneTopics, below(*TUNED, task="topic")),
+        (PartOfSpeech, below(*TUNED, task="pos")),
+        (Accuracy, below("score")),
+        (MacroF1, below("score", task="topic")),
+    ],
+)
+def test_the_version_of_a_plugin_changes_what_it_computes(
+    base: Plan, plugin: Any, noticed: Test, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin, "version", 99)
+    assert changed(base, matrix()) == where(base, noticed)
+
+
+@pytest.mark.parametrize(
+    ("module", "noticed"),
+    [
+        ("xbench_plugins.objectives.hictl", aligned),
+        ("xbench_tasks.pos", below(*TUNED, task="pos")),
+        ("xbench_plugins.metrics.accuracy", below("score")),
+    ],
+)
+def test_so_does_its_code(
+    base: Plan, module: str, noticed: Test, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hictl = context().discovery.table.get("objectives", "hictl")
+    assert "code" in component(hictl), "the tests need an editable install"
+    true = identity.code_digest
+    monkeypatch.setattr(identity, "code_digest", lambda m: "changed" if m == module else true(m))
+    assert changed(base, matrix()) == where(base, noticed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "noticed"),
+    [
+        ("align", aligned),
+        ("finetune", below(*TUNED)),
+        ("evaluate", below("evaluate", "score")),
+        ("score", below("score")),
+    ],
+)
+def test_so_does_the_schema_of_a_stage(
+    base: Plan, kind: str, noticed: Test, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(planning.SCHEMA, kind, 99)
+    assert changed(base, matrix()) == where(base, noticed)
+
+
+@pytest.mark.parametrize(
+    ("binding", "noticed"),
+    [
+        (("corpus",), aligned),
+        (("tasks", "pos"), below(*TUNED, task="pos")),
+        (("tasks", "topic"), below(*TUNED, task="topic")),
+    ],
+)
+def test_so_do_the_options_of_a_source(base: Plan, binding: Any, noticed: Test) -> None:
+    registry = context().registry.model_dump(mode="json")
+    place = registry["suites"]["mini"]
+    for name in binding:
+        place = place[name]
+    place["options"] = {"train": 300}
+    here = Context(type(context().registry).model_validate(registry), context().discovery)
+    spec = request(**MATRIX, options={"finetune.steps": 4})
+    assert changed(base, plan_of(spec, here)) == where(base, noticed)
+
+
+class TestFiles:
+    """Digests of the content of model and data, wherever they lie."""
+
+    def plan(self, data: Path, model: Path | str = "mini-encoder") -> Plan:
+        spec = make_spec(
+            {
+                "suite": "paper",
+                "model": str(model),
+                "data": str(data),
+                "objective": "hictl:S1W0M0",
+                "task": "pos",
+                "pair": "de-en,en-kk",
+                "language": "deu,eng,kas_Deva",
+                "seed": 15,
+                "device": "cpu",
+            },
+            "the test",
+        )
+        return plan_of(spec)
+
+    @pytest.fixture
+    def model(self, tmp_path: Path) -> Path:
+        source = Path(str(files("xbench_plugins.clones") / "encoder"))
+        return Path(shutil.copytree(source, tmp_path / "model"))
+
+    @pytest.mark.parametrize(
+        ("name", "noticed"),
+        [
+            ("ud/UD_English-EWT/en-ud-train.conllu", below(*TUNED)),
+            (
+                "ud/UD_English-EWT/en-ud-test.conllu",
+                lambda f: f["kind"] in ("evaluate", "score") and f["language"] == "eng",
+            ),
+            (
+                "ud/UD_German-GSD/de-ud-test.conllu",
+                lambda f: f["kind"] in ("evaluate", "score") and f["language"] == "deu",
+            ),
+            ("ud/UD_German-GSD/de-ud-train.conllu", nothing),
+            ("parallel/pairs/de-en.tsv", lambda f: f["pair"] == "deu-eng"),
+        ],
+    )
+    def test_data(self, name: str, noticed: Test, data: Path) -> None:
+        before = self.plan(data)
+        with (data / name).open("a") as file:
+            file.write("\n")
+        assert changed(before, self.plan(data)) == where(before, noticed)
+
+    def test_the_place_and_the_packing_of_data_play_no_part(
+        self, data: Path, tmp_path: Path
+    ) -> None:
+        before = self.plan(data)
+        assert changed(before, self.plan(data.rename(tmp_path / "elsewhere"))) == set()
+
+    @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+    def test_the_model(self, name: str, model: Path, data: Path) -> None:
+        before = self.plan(data, model)
+        with (model / name).open("ab") as file:
+            file.write(b" ")
+        after = self.plan(data, model)
+        assert changed(before, after) == where(before, everything)
+
+    def test_its_place_and_other_files_in_its_folder_play_no_part(
+        self, model: Path, data: Path, tmp_path: Path
+    ) -> None:
+        before = self.plan(data, model)
+        (model / "README.md").write_text("about")
+        after = self.plan(data, model.rename(tmp_path / "renamed"))
+        assert roles(after) == roles(before)
+        assert {cell.coordinates["model"] for cell in after.cells} == {"renamed"}
+
+    def test_a_language_without_data_is_a_gap(self, data: Path) -> None:
+        plan = self.plan(data)
+        assert list(plan.gaps) == ["pos: kas_Deva"]
+        gaps = [cell for cell in plan.cells if cell.coordinates["language"] == "kas_Deva"]
+        assert gaps
+        assert all(cell.unavailable and cell.score is None for cell in gaps)
+        assert all(not cell.unavailable for cell in plan.cells if cell not in gaps)
+
+    @pytest.mark.parametrize(
+        ("path", "message"),
+        [
+            ("ud/UD_English-EWT/en-ud-train.conllu", "No training data for task 'pos'"),
+            ("parallel/pairs/de-en.tsv", "No parallel text for the pair deu-eng"),
+        ],
+    )
+    def test_data_that_nothing_works_without_is_an_error(
+        self, path: str, message: str, data: Path
+    ) -> None:
+        (data / path).unlink()
+        with pytest.raises(XbenchError, match=message):
+            self.plan(data)
+
+    def test_damaged_files_are_told(self, data: Path) -> None:
+        (data / "parallel/pairs/de-en.tsv").rename(data / "parallel/pairs/de-en.tsv.gz")
+        with pytest.raises(XbenchError, match=r"de-en\.tsv\.gz is named \.gz but"):
+            self.plan(data)
+
+
+def test_a_worker_gives_a_stage_the_same_key(base: Plan) -> None:
+    """Stages travel to workers as JSON."""
+    for stage in base.stages.values():
+        sent = {"kind": stage.kind, "spec": stage.spec, "recipe": stage.recipe}
+        received = Stage(**json.loads(json.dumps(sent)), parents=stage.parents)
+        assert received.key == stage.key
+
+
+def test_parents_come_before_children_and_are_in_the_plan(base: Plan) -> None:
+    seen: set[str] = set()
+    for key, stage in base.stages.items():
+        assert key == stage.key
+        assert seen.issuperset(stage.parents)
+        seen.add(key)
+
+
+def test_no_path_is_in_any_key(base: Plan) -> None:
+    folder = str(Path(str(files("xbench_plugins"))).parent)
+    assert all(folder not in json.dumps(stage.spec) for stage in base.stages.values())
+    assert any(folder in json.dumps(stage.recipe) for stage in base.stages.values())
