@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import torch
+
 from xbench.cli import main
 from xbench.cli.session import Session, context, open_session
 from xbench.engine.job import JobRunner
@@ -47,6 +49,9 @@ Role = tuple[Any, ...]
 # The coordinates of a cell: the first five tell alignments apart, the first nine fine-tunings.
 NAMES = ("arm", "objective", "variant", "pair", "align_seed")
 NAMES += ("align_step", "task", "mode", "seed", "language")
+TUNED = ("finetune", "evaluate", "score")
+Facts = Mapping[str, Any]
+Test = Callable[[Facts], bool]
 
 
 @dataclass(frozen=True)
@@ -90,11 +95,17 @@ def compute(spec: RunSpec, store: Store) -> Session:
     """Compute what the store lacks, in this process. Returns the session: what was to do."""
     session = open_session(spec, store, offline=True)
     store.prepare()
+    work_off(session, store)
+    return session
+
+
+def work_off(session: Session, store: Store) -> None:
+    """Compute all jobs of a session, in this process and, as workers do, with one thread."""
+    torch.set_num_threads(1)
     bench = Bench(store, context())
     for job in session.work.jobs:
         runner = JobRunner(session.plan.stages, bench, lambda event, stage, details: None, False)
         runner.run(job.stages)
-    return session
 
 
 def kinds(session: Session) -> dict[str, int]:
@@ -120,7 +131,7 @@ def changed(before: Plan, after: Plan) -> set[Role]:
     return {role for role in set(old) & set(new) if old[role] != new[role]}
 
 
-def where(plan: Plan, test: Callable[[Mapping[str, Any]], bool]) -> set[Role]:
+def where(plan: Plan, test: Test) -> set[Role]:
     """The roles of a plan that a test on kind and coordinates holds for."""
     return {role for role in roles(plan) if test(facts_of(role))}
 
@@ -128,6 +139,21 @@ def where(plan: Plan, test: Callable[[Mapping[str, Any]], bool]) -> set[Role]:
 def facts_of(role: Role) -> dict[str, Any]:
     """A role's kind and coordinates by name; None for those that its kind has not."""
     return {"kind": role[0], **dict(zip_longest(NAMES, role[1:]))}
+
+
+def everything(facts: Facts) -> bool:
+    return True
+
+
+def nothing(facts: Facts) -> bool:
+    return False
+
+
+def below(*kinds: str, **facts_wanted: Any) -> Test:
+    """Roles of some kinds at some coordinates."""
+    return lambda facts: (
+        facts["kind"] in kinds and all(facts[name] == value for name, value in facts_wanted.items())
+    )
 
 
 def fake_distribution(

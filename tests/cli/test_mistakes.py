@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from xbench.cli import group
 from xbench.store import FORMAT, MARKER
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
@@ -290,13 +289,3 @@ def test_a_reader_that_goes_away_is_told_nothing(finished: tuple[Path, Outcome])
     process = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=120)
     os.close(writer)
     assert (process.returncode, process.stderr) == (1, b"")
-
-
-def test_ctrl_c_is_told_with_the_way_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*args: object, **options: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(group, "main", interrupted)
-    outcome = xbench("list")
-    assert outcome.code == 130
-    assert outcome.err == "Interrupted. The same command goes on where this one stopped.\n"

@@ -56,8 +56,8 @@ def test_the_shipped_weights_are_float16_of_the_shape_that_the_suite_promises():
         "num_attention_heads": 4,
         "intermediate_size": 512,
         "max_position_embeddings": 130,
-        "hidden_dropout_prob": 0.1,
-        "attention_probs_dropout_prob": 0.1,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
     }
     assert {name: config[name] for name in expected} == expected
 

@@ -8,12 +8,15 @@ import pytest
 
 from xbench.cli.session import context
 from xbench.errors import UnknownName, XbenchError
+from xbench.registry import load_registry, plain
 from xbench.resolve import resolve
 from xbench.settings import AlignSettings, EvaluateSettings, FinetuneSettings, known_fields
 from xbench.spec import RunSpec, make_spec, read_spec
 from xbench_plugins.objectives.hictl import HiCTL
 
 from ..command import plan_of, request, roles
+
+MINI = load_registry().suite("mini")
 
 
 def resolved(**values: Any) -> RunSpec:
@@ -227,7 +230,7 @@ class TestSettings:
         }
 
     def test_an_option_wins_over_the_spec_and_the_spec_over_the_suite(self) -> None:
-        assert resolved().align["steps"] == 100
+        assert resolved().align["steps"] == plain(MINI.align)["steps"]
         assert resolved(align={"steps": 60}).align["steps"] == 60
         assert resolved(align={"steps": 60}, options={"align.steps": 70}).align["steps"] == 70
 
@@ -236,7 +239,7 @@ class TestSettings:
             settings = finetune("pos", "full", **options)
             return settings["epochs"], settings["steps"]
 
-        assert budget() == (None, 100)
+        assert budget() == (None, plain(MINI.finetune)["steps"])
         assert budget(finetune__epochs=3) == (3, None)
         assert budget(finetune__pos__epochs=3) == (3, None)
         assert budget(finetune__epochs=3, finetune__steps=9) == (None, 9)
@@ -260,7 +263,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("values", "message"),
         [
-            ({"align_step": 101}, "--align-step 101: alignment runs for 100 steps"),
+            ({"align_step": 10**6}, "--align-step 1000000: alignment runs for "),
             ({"align_step": 0}, "--align-step 0"),
             (
                 {"options": {"align.stesp": 1}},

@@ -2,16 +2,19 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from xbench.cli import run_command
 from xbench.discovery import discovery
+from xbench.results import record_run
+from xbench.store import Store
 
-from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, plan_of, request, xbench
 from .unruly import install_unruly
 
 OPTIONS = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--mode", "linear", "--jobs", "1"]
@@ -125,15 +128,28 @@ def test_the_next_run_tries_what_failed_and_leaves_the_rest(runs: Runs) -> None:
 
 
 def test_where_everything_fails_the_list_is_still_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_discovery: Callable[[], None]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = install_unruly(tmp_path / "unruly")
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=":")
-    monkeypatch.delenv("REPAIRED", raising=False)
-    fresh_discovery()
-    arms = ["--arm", "aligned", "--objective", "broken"]
-    outcome = xbench("run", *OPTIONS, *arms, "--store", tmp_path / "store")
-    assert outcome.code == 1
-    assert "(broken default aligned qaa-qac 42): RuntimeError: the flux" in outcome.err
-    assert "Traceback" not in outcome.err + outcome.out
+    store, plan = Store(tmp_path), plan_of(request(arm=["aligned"]))
+    (align,) = plan.of_kind("align")
+    failure = {"error": "RuntimeError: the flux capacitor is empty", "traceback": "", "cause": ""}
+    store.write_failure("align", align, {}, failure)
+    assert run_command._finish(store, record_run(plan, store)) == 1
+    shown = capsys.readouterr()
+    assert "(hictl S1W0M0 aligned qaa-qac 42): RuntimeError: the flux capacitor" in shown.err
+    assert "Repeat: xbench run " in shown.out
+
+
+def test_a_worker_that_cannot_start_is_told_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nsys.stderr.write('no room on this machine')\n"
+        "sys.stderr.flush()\nos._exit(7)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    outcome = xbench("run", *OPTIONS, "--arm", "none", "--store", tmp_path / "store")
+    assert outcome.code == 2
+    for part in ("died (exit code 7)", "could not start", "no room on this machine"):
+        assert part in outcome.err
+    assert "Traceback" not in outcome.err

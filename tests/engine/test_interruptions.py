@@ -30,12 +30,14 @@ MAIN = "from xbench.cli import main; main()"
 class Driver:
     """``xbench run`` as a process of its own, which PAUSE makes stop in the middle of a stage."""
 
-    def __init__(self, folder: Path, store: Path, pause: str = "", **environment: str) -> None:
+    def __init__(
+        self, folder: Path, store: Path, pause: str = "", *options: str, **environment: str
+    ) -> None:
         self.marker = store.with_name(f"marker-{time.monotonic_ns()}")
         environment |= {"PYTHONPATH": str(folder)}
         if pause:
             environment["PAUSE"] = f"{pause}:{self.marker}"
-        command = [sys.executable, "-c", MAIN, "run", *OPTIONS, "--store", str(store)]
+        command = [sys.executable, "-c", MAIN, "run", *OPTIONS, *options, "--store", str(store)]
         self.process = subprocess.Popen(
             command,
             env=os.environ | environment,
@@ -222,3 +224,23 @@ def test_two_runs_on_one_store_share_the_work(
     assert len(count.read_text().splitlines()) == 1  # one alignment, in one of them
     assert outcome(store) == outcome(undisturbed)
     assert unfinished(store) == []
+
+
+def test_what_is_left_of_a_killed_workers_job_is_done_by_another(
+    folder: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    """Linear probes of one encoder are one job; the one that was being trained is lost alone."""
+    store = tmp_path / "store"
+    shutil.copytree(undisturbed / "cache", store / "cache")
+    options = ["--arm", "none", "--mode", "linear", "--seed", "15,16,17"]
+    driver = Driver(folder, store, "finetune:2", *options)
+    os.kill(driver.worker(), signal.SIGKILL)
+    code, err = driver.end()
+    assert code == 1
+    assert "FAILED fine-tune pos linear seed 15 on the untouched encoder: The worker" in err
+    rows = json.loads(xbench("results", "--store", store, "--format", "json").out)
+    assert {(row["seed"], row["status"]) for row in rows} == {
+        (15, "blocked"),
+        (16, "done"),
+        (17, "done"),
+    }

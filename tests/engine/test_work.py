@@ -7,11 +7,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from xbench.cli.session import context, open_session
+from xbench.engine.job import JobRunner
 from xbench.engine.work import find_work
+from xbench.plan import Stage
 from xbench.results import results
+from xbench.stages.bench import Bench
 from xbench.store import Store
 
-from ..command import compute, kinds, plan_of, request, roles
+from ..command import Outcome, compute, kinds, plan_of, request, roles, work_off
 
 # The small matrix: an aligned encoder and the untouched one, two modes, two languages.
 ALL = {"align": 1, "finetune": 4, "evaluate": 8, "score": 8}
@@ -19,8 +23,9 @@ ENCODER = "encoder/model.safetensors"
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def computed(tmp_path_factory: pytest.TempPathFactory, finished: tuple[Path, Outcome]) -> Store:
     store = Store(tmp_path_factory.mktemp("work") / "store")
+    shutil.copytree(finished[0] / "cache", store.root / "cache")  # the tokenised text
     assert kinds(compute(request(), store)) == ALL
     return store
 
@@ -57,7 +62,7 @@ def test_every_predicted_word_has_its_gold_tag(computed: Store) -> None:
     ("changes", "expected"),
     [
         ({"options": {"objective.temperature": 0.3}}, [1, 2, 4, 4]),
-        ({"options": {"align.learning_rate": 1e-3}}, [1, 2, 4, 4]),
+        ({"options": {"align.learning_rate": 1.23e-3}}, [1, 2, 4, 4]),
         ({"options": {"finetune.full.clip": 0.5}}, [0, 2, 4, 4]),
         ({"options": {"finetune.linear.clip": 0.5}}, [0, 2, 4, 4]),
         ({"options": {"evaluate.max_items": 7}}, [0, 4, 8, 8]),
@@ -178,3 +183,41 @@ def test_linear_probes_of_one_encoder_are_one_job(tmp_path: Path) -> None:
     waiting = [job for job in work.jobs if align in job.after]
     assert len(waiting) == 4
     assert {key for job in work.jobs for key in job.stages} == set(plan.stages)
+
+
+class TestAnotherRun:
+    """Two runs have planned the same work, and the other one was quicker."""
+
+    def test_what_it_has_done_and_freed_is_not_done_again(
+        self, computed: Store, tmp_path: Path
+    ) -> None:
+        store = Store(tmp_path / "store")
+        session = open_session(request(), store, offline=True)
+        shutil.copytree(computed.root, store.root, dirs_exist_ok=True)
+        before = {path: path.stat().st_mtime_ns for path in store.root.glob("*/*/status.json")}
+        assert set(session.work.todo) == {path.parent.name for path in before}
+        work_off(session, store)
+        after = {path: path.stat().st_mtime_ns for path in store.root.glob("*/*/status.json")}
+        assert after == before
+
+    def test_a_model_that_it_has_freed_too_early_is_trained_again(self, store: Store) -> None:
+        """It wanted one language, and this run wants two."""
+        old = values(store)
+        asked = request(mode=["full"], arm=["none"])
+        plan = plan_of(asked)
+        (finetune,) = plan.of_kind("finetune")
+        for kind in ("evaluate", "score"):
+            for key in plan.of_kind(kind):
+                shutil.rmtree(store.folder(kind, key))
+        session = open_session(asked, store, offline=True)
+
+        def frees(event: str, stage: Stage, details: Any) -> None:
+            if (event, stage.kind) == ("done", "finetune"):
+                runner._tuned.clear()
+                assert store.free("finetune", finetune, ENCODER) > 0
+
+        runner = JobRunner(session.plan.stages, Bench(store, context()), frees, keep=True)
+        (job,) = session.work.jobs
+        runner.run(job.stages)
+        assert store.has_file("finetune", finetune, ENCODER)
+        assert values(store) == old

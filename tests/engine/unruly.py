@@ -50,13 +50,13 @@ class Noisy(Pull):
 
 
 def pausing(save):
-    """Stop for good after the training state of the step in PAUSE was saved, and say so."""
+    """Stop for good, once, after the training state of the step in PAUSE was saved, and say so."""
     kind, step, marker = os.environ["PAUSE"].split(":")
 
     def maybe_save(self, next_step, notes):
         save(self, next_step, notes)
         if kind == ("align" if "objective" in self._modules else "finetune"):
-            if next_step == int(step):
+            if next_step == int(step) and not os.path.exists(marker):
                 with open(marker + ".tmp", "w") as file:
                     file.write(str(os.getpid()))
                 os.rename(marker + ".tmp", marker)

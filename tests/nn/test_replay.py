@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -96,7 +97,7 @@ def joined(parts: list[Tensor], padding: int = 0) -> Tensor:
 def cut(encoder: Encoder, sizes: Sequence[int]) -> Callable[[int], PairViews]:
     """The chunk of a number, built afresh, each with a stream of its own."""
     starts = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
-    pieces: list[list[Pair]] = [PAIRS[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    pieces: list[list[Pair]] = [PAIRS[a:b] for a, b in pairwise(starts)]
     return lambda index: pair_views(encoder, pieces[index], (7, "align", 3, index))
 
 

@@ -123,6 +123,12 @@ def test_dropout_differs_by_step_side_and_layer_and_is_off_in_evaluation() -> No
     assert torch.equal(view(encoder, ROWS).states(), view(encoder, ROWS, stream=(8, "x")).states())
 
 
+def test_the_masked_text_has_dropout_of_its_own() -> None:
+    nothing_masked = view(tiny_encoder(dropout=0.3), [[], []])
+    assert torch.equal(nothing_masked.ids, nothing_masked.masked.ids)
+    assert not torch.equal(nothing_masked.states(), nothing_masked.masked.states())
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("rows", [ROWS, MANY], ids=["one group", "several groups"])
 def test_more_padding_changes_nothing(rows: list[list[int]], dropout: float) -> None:

@@ -18,7 +18,7 @@ from xbench.plan import Stage
 from xbench.settings import AlignSettings
 from xbench.stages.align import Corpus, pair_texts
 
-from ..toys import World, model_folder
+from ..toys import Everything, World, model_folder
 
 Worlds = Callable[..., World]
 WEIGHTS = "model.safetensors"
@@ -97,6 +97,18 @@ def test_the_state_of_torchs_own_generator_does_not_matter(new_world: Worlds) ->
         torch.manual_seed(seed)
         folders.append(aligned(new_world(), objective=("remembering:all",), steps=4))
     assert equal(weights(folders[0], 4), weights(folders[1], 4))
+
+
+def test_the_objective_hears_of_every_step(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[tuple[type, int, bool]] = []
+
+    def after_step(self: Any, encoder: Any, step: int) -> None:
+        updated = all(parameter.grad is None for parameter in encoder.parameters())
+        heard.append((type(encoder), step, updated))
+
+    monkeypatch.setattr(Everything, "after_step", after_step)
+    aligned(world, steps=3)
+    assert heard == [(Encoder, step, True) for step in range(3)]
 
 
 STEPS = 14

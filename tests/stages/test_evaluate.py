@@ -13,8 +13,8 @@ from xbench.plan import Plan, Stage
 from xbench.stages import finetune
 from xbench.stages.bench import text_format
 from xbench.stages.evaluate import PREDICTIONS
-from xbench.stages.features import all_features
 from xbench.stages.examples import load_examples
+from xbench.stages.features import all_features
 from xbench.stages.finetune import Tuned
 
 from ..toys import TAGS, TOPICS, Tagged, Topical, World

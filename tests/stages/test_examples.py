@@ -167,5 +167,5 @@ def test_levels_that_cannot_be_trained_are_refused(
 
 
 def test_an_empty_split_is_an_error(new_world: Worlds) -> None:
-    with pytest.raises(ValueError, match="the train data of .* is empty"):
+    with pytest.raises(ValueError, match=r"the train data of .* is empty"):
         loaded(new_world(data={"count": 0}))

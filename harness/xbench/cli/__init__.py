@@ -68,9 +68,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = 2
-    except click.Abort:
-        code = 130
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):  # click makes the one of the other
         click.echo("Interrupted. The same command goes on where this one stopped.", err=True)
         code = 130
     except XbenchError as error:

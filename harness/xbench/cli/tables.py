@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from xbench.errors import XbenchError
 
 if TYPE_CHECKING:
-    from xbench.registry import SuiteEntry
     import pandas as pd
 
+    from xbench.registry import SuiteEntry
     from xbench.report.style import Style
     from xbench.report.table import Table
 

@@ -76,8 +76,7 @@ class ReplayedBatch:
                 with autocast():
                     outputs.append(ask(chunk))
                 gradients.append(_share(gradient, shapes, index))
-            if outputs:
-                torch.autograd.backward(outputs, gradients)
+            torch.autograd.backward(outputs, gradients)
 
 
 def _share(gradient: Tensor, shapes: Sequence[tuple[int, ...]], index: int) -> Tensor:

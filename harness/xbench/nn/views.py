@@ -16,7 +16,7 @@ from torch import Tensor
 
 from xbench.api.batch import Vocabulary
 from xbench.nn.encoder import Encoder
-from xbench.nn.grouping import length_groups
+from xbench.nn.packing import Packing
 from xbench.nn.streams import Part, generator, seed_dropout
 
 Integers = npt.NDArray[np.integer]
@@ -64,16 +64,6 @@ def mean_over(states_BTD: Tensor, mask_BT: Tensor) -> Tensor:
     return (states_BTD * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Some rows of a view: ids and token types [1, b, t], and the attention bias that they need."""
-
-    rows: Tensor
-    ids: Tensor
-    token_types: Tensor | None
-    bias: Tensor
-
-
 class TextView:
     """One batch of inputs through the encoder (:class:`xbench.api.View`).
 
@@ -88,8 +78,8 @@ class TextView:
         self._text = text
         self._format = format
         self._stream = stream
-        self._states: list[list[Tensor]] = []  # by layer, then by group
-        self._joined: dict[int, Tensor] = {}
+        self._states: list[Tensor] = []  # by layer, as the layers see them
+        self._unpacked: dict[int, Tensor] = {}
 
     @property
     def ids(self) -> Tensor:
@@ -108,54 +98,48 @@ class TextView:
         return self.attention_mask & ~torch.isin(self.ids, frame)
 
     @cached_property
-    def _groups(self) -> list["_Group"]:
-        """The rows as the encoder sees them: in groups of similar length on a CPU, else all at once."""
-        device = self.ids.device
-        groups = [list(range(len(self.ids)))]
-        if device.type == "cpu":
-            groups = length_groups(self.attention_mask.sum(1).tolist())
-        return [self._group(torch.tensor(rows, device=device)) for rows in groups]
+    def _packing(self) -> Packing | None:
+        """The rows that the layers see on a CPU; elsewhere they see the batch as it is."""
+        # asking for lengths would wait for another device
+        return Packing.of(self.attention_mask) if self.ids.device.type == "cpu" else None
 
-    def _group(self, rows: Tensor) -> "_Group":
-        mask = self.attention_mask[rows]
-        # elsewhere than on a CPU, asking for the length would wait for the device
-        longest = int(mask.sum(1).max()) if mask.device.type == "cpu" else mask.shape[1]
-        # [B, T] -> [1, b, t]: the replica dimension, some rows, no padding beyond the longest
-        ids = self.ids[rows, :longest].unsqueeze(0)
-        types = self._text.token_types
-        types = None if types is None else types[rows, :longest].unsqueeze(0)
-        bias = self._encoder.attention_bias(mask[:, :longest].unsqueeze(0))
-        return _Group(rows, ids, types, bias)
+    @cached_property
+    def _bias(self) -> Tensor:
+        mask = self.attention_mask if self._packing is None else self._packing.mask()
+        return self._encoder.attention_bias(mask.unsqueeze(0))
 
     def states(self, depth: float = 1.0) -> Tensor:
         """[B, T, D] at a relative depth; runs the encoder no further than that."""
         layer = self._encoder.layer_at(depth)
         while len(self._states) <= layer:
             self._states.append(self._next())
-        if layer not in self._joined:
-            self._joined[layer] = self._join(self._states[layer])
-        return self._joined[layer]
+        if layer not in self._unpacked:
+            states_BTD = self._states[layer].squeeze(0)  # the replica dimension
+            if self._packing is not None:
+                states_BTD = self._packing.batch_of(states_BTD)
+            self._unpacked[layer] = states_BTD
+        return self._unpacked[layer]
 
-    def _next(self) -> list[Tensor]:
-        """The next layer's states, [1, b, t, D] for each group."""
+    def _next(self) -> Tensor:
+        """The next layer's states, [1, B, T, D] or, packed, [1, R, W, D]."""
         done = len(self._states)
         if self._encoder.training:
             seed_dropout(*self._stream, "layer", done)
-        if done == 0:
-            return [self._encoder.embed(group.ids, group.token_types) for group in self._groups]
-        return [
-            self._encoder.layer(done - 1, states, group.bias)
-            for group, states in zip(self._groups, self._states[-1], strict=True)
-        ]
+        if done > 0:
+            return self._encoder.layer(done - 1, self._states[-1], self._bias)
+        return self._embed()
 
-    def _join(self, parts: list[Tensor]) -> Tensor:
-        """[1, b, t, D] of each group -> [B, T, D], rows in their order."""
-        if self.ids.device.type != "cpu":  # one group of all rows, in their order
-            return parts[0].squeeze(0)
-        width = self.ids.shape[1]
-        padded = [F.pad(part.squeeze(0), (0, 0, 0, width - part.shape[2])) for part in parts]
-        order = torch.cat([group.rows for group in self._groups])
-        return torch.cat(padded).index_select(0, order.argsort())
+    def _embed(self) -> Tensor:
+        ids, types = self._text.ids.unsqueeze(0), self._text.token_types
+        types = None if types is None else types.unsqueeze(0)
+        if self._packing is None:
+            return self._encoder.embed(ids, types)
+        # Superfluous padding is left out, so that it takes no draws from dropout's stream.
+        longest = self._packing.longest
+        types = None if types is None else types[..., :longest]
+        states_BTD = self._encoder.embed(ids[..., :longest], types).squeeze(0)
+        padding = (0, 0, 0, ids.shape[-1] - longest)
+        return self._packing.rows_of(F.pad(states_BTD, padding)).unsqueeze(0)
 
     def pooled(self, depth: float = 1.0, how: str = "mean") -> Tensor:
         """[B, D]: ``mean`` over content tokens, or ``cls``, the first token."""
