@@ -83,17 +83,17 @@ def pair_views(
     return PairViews(encoder, PairTexts(*sides, joint), FORMAT, stream)
 
 
-def count_rows(encoder: Encoder) -> Counter[Any]:
-    """From now on, how many rows each layer (and ``embed``) has encoded."""
+def count_calls(encoder: Encoder) -> Counter[Any]:
+    """From now on, how often each layer (and ``embed``) has run."""
     seen: Counter[Any] = Counter()
     layer, embed = encoder.layer, encoder.embed
 
     def counted_layer(index: int, states: Tensor, bias: Tensor) -> Tensor:
-        seen[index] += states.shape[1]
+        seen[index] += 1
         return layer(index, states, bias)
 
     def counted_embed(ids: Tensor, types: Tensor | None = None) -> Tensor:
-        seen["embed"] += ids.shape[1]
+        seen["embed"] += 1
         return embed(ids, types)
 
     encoder.layer = counted_layer  # type: ignore[method-assign]

@@ -19,7 +19,7 @@ from .batches import (
     SPECIALS,
     STREAM,
     UNKNOWN,
-    count_rows,
+    count_calls,
     pair_views,
     random_pairs,
     random_text,
@@ -29,7 +29,7 @@ from .batches import (
 )
 
 ROWS = [random_text(length, seed) for seed, length in enumerate((4, 1, 9, 4, 30, 2))]
-# enough rows of two lengths that the encoder sees them in more than one group
+# of two lengths; more than fit into one of the rows that the layers see
 MANY = [random_text(2 if seed % 2 else 25, seed) for seed in range(24)]
 EVERYTHING = replace(FORMAT, mlm_probability=1.0)
 
@@ -41,41 +41,41 @@ def test_pad_fills_on_the_right() -> None:
 
 def test_the_encoder_runs_no_further_than_asked() -> None:
     encoder = tiny_encoder()
-    rows = count_rows(encoder)
+    calls = count_calls(encoder)
     some = view(encoder, MANY)
     some.states(2 / 3)
-    assert rows == {"embed": 24, 0: 24, 1: 24}
+    assert calls == {"embed": 1, 0: 1, 1: 1}
     some.states(0)
     some.pooled(1 / 3)
-    assert rows == {"embed": 24, 0: 24, 1: 24}
+    assert calls == {"embed": 1, 0: 1, 1: 1}
     some.states(1.0)
     some.pooled(1.0)
-    assert rows == {"embed": 24, 0: 24, 1: 24, 2: 24}
+    assert calls == {"embed": 1, 0: 1, 1: 1, 2: 1}
 
 
 def test_masks_and_labels_run_no_encoder() -> None:
     encoder = tiny_encoder()
-    rows = count_rows(encoder)
+    calls = count_calls(encoder)
     batch = pair_views(encoder, random_pairs((3, 4), (5, 1)))
     assert batch.source.ids.shape == (2, 7)
     assert batch.joint.content_mask.sum() == 13
     assert batch.target.masked.labels.dim() == 1
     batch.embeddings(batch.source.ids)
-    assert not rows
+    assert not calls
 
 
 def test_a_masked_view_is_encoded_once_however_many_ask() -> None:
     encoder = tiny_encoder()
-    rows = count_rows(encoder)
+    calls = count_calls(encoder)
     some = view(encoder, ROWS)
     some.masked.logits()
     some.masked.logits()
     some.masked.states(1 / 3)
     assert some.masked.masked is some.masked
-    assert rows == {"embed": 6, 0: 6, 1: 6, 2: 6}
+    assert calls == {"embed": 1, 0: 1, 1: 1, 2: 1}
 
 
-@pytest.mark.parametrize("rows", [ROWS, MANY], ids=["one group", "several groups"])
+@pytest.mark.parametrize("rows", [ROWS, MANY], ids=["one row", "several rows"])
 @pytest.mark.parametrize("depth", [0, 1 / 3, 2 / 3, 1])
 def test_states_are_those_of_the_whole_padded_batch(rows: list[list[int]], depth: float) -> None:
     encoder = tiny_encoder()
@@ -98,7 +98,7 @@ def answers(some: TextView, order: list[str]) -> dict[str, Tensor]:
     return {name: ask[name]() for name in order}
 
 
-@pytest.mark.parametrize("rows", [ROWS, MANY], ids=["one group", "several groups"])
+@pytest.mark.parametrize("rows", [ROWS, MANY], ids=["one row", "several rows"])
 def test_the_order_of_asking_changes_nothing_even_with_dropout(rows: list[list[int]]) -> None:
     encoder = tiny_encoder(dropout=0.3)
     order = ["low", "top", "pooled", "logits", "labels", "masked"]
@@ -130,7 +130,7 @@ def test_the_masked_text_has_dropout_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-@pytest.mark.parametrize("rows", [ROWS, MANY], ids=["one group", "several groups"])
+@pytest.mark.parametrize("rows", [ROWS, MANY], ids=["one row", "several rows"])
 def test_more_padding_changes_nothing(rows: list[list[int]], dropout: float) -> None:
     encoder = tiny_encoder(dropout)
     some, padded = view(encoder, rows), view(encoder, rows, padding=11)
@@ -154,7 +154,7 @@ def test_companions_in_the_batch_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("padding", [0, 5])
-def test_gradients_do_not_depend_on_padding_or_grouping(padding: int) -> None:
+def test_gradients_do_not_depend_on_padding(padding: int) -> None:
     gradients = []
     for more in (0, padding):
         encoder = tiny_encoder(dropout=0.2)
@@ -268,7 +268,7 @@ def test_masking_needs_a_mask_token() -> None:
         _ = view(tiny_encoder(), ROWS, format=without).masked
 
 
-def test_token_types_reach_the_encoder_in_every_group() -> None:
+def test_token_types_reach_the_encoder_wherever_a_text_is_packed() -> None:
     encoder = tiny_encoder(model_type="bert")
     ids = text(MANY).ids
     types = (torch.arange(ids.shape[1]) > 2).long().expand_as(ids)

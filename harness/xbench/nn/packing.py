@@ -43,8 +43,9 @@ def pack(lengths: Sequence[int], width: int = ROW_WIDTH) -> list[list[int]]:
 class Packing:
     """Where the tokens of a batch lie in the rows.
 
-    ``shape`` is (B, T) and ``longest`` the tokens of the longest sentence. ``owners`` [R, W] holds each place's sentence, -1 for none; ``places`` [N] and ``tokens`` [N]
-    say which place of the flattened rows holds which token of the flattened batch.
+    ``shape`` is (B, T) and ``longest`` the tokens of the longest sentence. ``owners`` [R, W] holds
+    each place's sentence, -1 for none; ``places`` [N] and ``tokens`` [N] say which place of the
+    flattened rows holds which token of the flattened batch.
     """
 
     shape: tuple[int, int]
