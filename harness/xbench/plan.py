@@ -99,6 +99,7 @@ class _Planner:
         if self.place is not None and not self.place.is_dir():
             raise XbenchError(f"The data folder {data} does not exist.")
         self.plan = Plan(spec)
+        self.model_digest = key_of(self.model.identity)
         self.device = resolve_device(spec.device)
         # The same few files and plugins stand behind thousands of stages.
         self.component = lru_cache(maxsize=None)(self._component)
@@ -278,6 +279,7 @@ class _Planner:
     def _recipe(self, binding: Binding, **extra: Any) -> dict[str, Any]:
         return {
             "model_folder": str(self.model.folder),
+            "model_digest": self.model_digest,
             "device": self.device,
             "place": str(self.place) if self.place else None,
             "binding": binding.model_dump(mode="json"),

@@ -144,17 +144,26 @@ def _done(store: Store, cell: Mapping[str, Any]) -> bool:
 
 
 def failures(store: Store, run: Mapping[str, Any]) -> list[str]:
-    """A line for each stage that failed and cost a cell its value: kind, error, where its log is."""
-    seen: dict[str, str] = {}
+    """What failed and cost a cell its value, a line for each kind of stage and error.
+
+    Stages that fail alike are one line: the first of them, its log, and how many more there are.
+    """
+    alike: dict[tuple[str, str], dict[str, str]] = {}
     for cell in run["cells"]:
         if cell["unavailable"] or _done(store, cell):
             continue
         for kind, names in POINTS.items():
             key = cell[kind]
-            error = store.error(kind, key) if key is not None and key not in seen else None
+            error = store.error(kind, key) if key is not None else None
             if error is not None:
                 point = [cell["coordinates"].get(name) for name in names]
                 shown = " ".join(str(part) for part in point if part is not None)
-                log = store.folder(kind, key) / "log.txt"
-                seen[key] = f"{kind} {key[:12]} ({shown}): {error} Log: {log}"
-    return list(seen.values())
+                alike.setdefault((kind, error), {}).setdefault(key, shown)
+    return [_failure(store, kind, error, points) for (kind, error), points in alike.items()]
+
+
+def _failure(store: Store, kind: str, error: str, points: Mapping[str, str]) -> str:
+    key, shown = next(iter(points.items()))
+    log = store.folder(kind, key) / "log.txt"
+    more = f", and {len(points) - 1} more like it" if len(points) > 1 else ""
+    return f"{kind} {key[:12]} ({shown}){more}: {error} Log: {log}"

@@ -105,6 +105,14 @@ def test_a_failure_is_the_reason_of_its_own_cells_only(
     assert str(store.folder(kind, key) / "log.txt") in line
 
 
+def test_stages_that_fail_alike_are_one_line(store: Store) -> None:
+    for key in ("score-A-deu", "score-B-deu"):
+        store.write_failure("score", key, {}, FAILURE)
+    (line,) = failures(store, cells())
+    assert line.startswith("score score-A-deu (")
+    assert ", and 1 more like it: ValueError: bad Log: " in line
+
+
 def test_a_failure_that_cost_nothing_is_not_listed(store: Store) -> None:
     put(store, "score", "score-A-deu", scores=dict.fromkeys(METRICS, 0.5), n=1)
     put(store, "score", "score-A-kas", scores=dict.fromkeys(METRICS, 0.5), n=1)

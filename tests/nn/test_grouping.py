@@ -1,6 +1,6 @@
 """Groups of similar length: complete, ordered, and of the least cost."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ def every_way_to_cut(rows: list[int]) -> list[list[list[int]]]:
     for count in range(len(rows)):
         for cuts in combinations(range(1, len(rows)), count):
             edges = [0, *cuts, len(rows)]
-            ways.append([rows[a:b] for a, b in zip(edges, edges[1:], strict=False)])
+            ways.append([rows[a:b] for a, b in pairwise(edges)])
     return ways
 
 

@@ -16,9 +16,10 @@ from xbench import __version__
 from xbench.api.source import Source
 from xbench.api.task import Task
 from xbench.data.tokenizer import Tokenizer
+from xbench.errors import XbenchError
 from xbench.files import dump_json
 from xbench.keys import key_of
-from xbench.models import TOKENIZER
+from xbench.models import TOKENIZER, identity
 from xbench.nn.encoder import Encoder
 from xbench.nn.encoder_config import read_config
 from xbench.nn.views import TextFormat
@@ -63,6 +64,7 @@ class Bench:
         """The tokenizer of the stage's model."""
         folder = Path(stage.recipe["model_folder"])
         if folder not in self._tokenizers:  # large vocabularies take seconds to load
+            _check_unchanged(folder, stage.recipe["model_digest"])
             self._tokenizers[folder] = Tokenizer.from_folder(folder)
         return self._tokenizers[folder]
 
@@ -119,6 +121,15 @@ class Bench:
         if stage.recipe["device"] != "cpu":
             environment["gpu"] = torch.cuda.get_device_name(stage.recipe["device"])
         (entry.folder / "env.json").write_text(dump_json(environment), encoding="utf-8")
+
+
+def _check_unchanged(folder: Path, planned: str) -> None:
+    """Raises where the model is not the one that the keys were made for."""
+    if key_of(identity(folder)) != planned:
+        raise XbenchError(
+            f"The model folder {folder} has changed since this run was planned. Run again: what was "
+            f"computed with the old files keeps its keys."
+        )
 
 
 def text_format(tokenizer: Tokenizer, mlm_probability: float = 0.15) -> TextFormat:
