@@ -4,12 +4,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from xbench.discovery import discovery
 
 from .command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, fake_distribution, xbench
 
 Install = Callable[..., Path]
+
+# Sums depend on the number of threads, and tests run beside each other on few cores.
+torch.set_num_threads(1)
 
 
 @pytest.fixture

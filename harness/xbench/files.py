@@ -1,5 +1,6 @@
 """Writing so that a reader never sees half a file: temporary sibling, fsync, rename."""
 
+import hashlib
 import json
 import os
 import secrets
@@ -47,3 +48,9 @@ def sync_folder(path: Path) -> None:
 def dump_json(value: Any) -> str:
     """Readable JSON; NaN and infinities are refused."""
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """Model name -> a folder in the Hugging Face format, and the identity of what lies in it."""
 
-import hashlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xbench.errors import UnknownName, XbenchError
+from xbench.files import file_digest
 from xbench.registry import ModelEntry, Registry
 
 WEIGHTS = "*.safetensors"
@@ -60,12 +60,6 @@ def identity(folder: Path) -> dict[str, Any]:
         "weights": {path.name: file_digest(path) for path in weights},
         "tokenizer": {path.name: file_digest(path) for path in tokenizer},
     }
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _require(folder: Path, what: str, found: bool) -> None:

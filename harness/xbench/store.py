@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xbench.errors import XbenchError
-from xbench.files import dump_json, sync_file, sync_folder, write_atomic, write_synced
+from xbench.files import dump_json, file_digest, sync_file, sync_folder, write_atomic, write_synced
 from xbench.lease import Lease
-from xbench.models import file_digest
 
 FORMAT = 1
 MARKER = "xbench-store.json"

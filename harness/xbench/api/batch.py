@@ -38,7 +38,10 @@ class View(Protocol):
 
     @property
     def content_mask(self) -> Tensor:
-        """[B, T] bool, true at tokens that are neither padding nor special."""
+        """[B, T] bool, true at tokens that are neither padding nor specials that frame the text.
+
+        Unknown and masked tokens are content.
+        """
         ...
 
     def states(self, depth: float = 1.0) -> Tensor:

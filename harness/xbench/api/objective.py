@@ -24,7 +24,8 @@ class Term:
     @property
     def mean(self) -> Tensor:
         """The value of the term on its own; 0 for a term without items (nothing was masked)."""
-        return self.sum / torch.clamp(torch.as_tensor(self.count), min=1)
+        count = torch.as_tensor(self.count)
+        return self.sum / torch.where(count == 0, torch.ones_like(count), count)
 
 
 class Objective(nn.Module):

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from xbench.files import dump_json, write_atomic
+from xbench.files import dump_json, file_digest, write_atomic
 from xbench.nn.optimise import Optimiser
 
 NOTE = "state.json"
@@ -61,8 +61,7 @@ class TrainingState:
         """The note, if it is whole and its tensors are what was written."""
         try:
             note: dict[str, Any] = json.loads((self._folder / NOTE).read_text(encoding="utf-8"))
-            with (self._folder / note["file"]).open("rb") as file:
-                intact = hashlib.file_digest(file, "sha256").hexdigest() == note["sha256"]
+            intact = file_digest(self._folder / note["file"]) == note["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return note if intact else None
