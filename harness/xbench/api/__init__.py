@@ -7,19 +7,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xbench.api.batch import MaskedView, PairBatch, View, Vocabulary
-    from xbench.api.examples import LabelledText, ParallelText, TaggedSentence
+    from xbench.api.aligner import Aligner, WordPair, WordSide
+    from xbench.api.batch import MaskedView, PairBatch, TaskBatch, View, Vocabulary
+    from xbench.api.copies import FrozenCopy
+    from xbench.api.examples import LabelledPair, LabelledText, ParallelText, TaggedSentence
     from xbench.api.language import Language
+    from xbench.api.merge import Merge
     from xbench.api.metric import Metric
     from xbench.api.objective import Objective, Term
     from xbench.api.probe import Probe
     from xbench.api.source import MissingData, Source
     from xbench.api.task import Task
+    from xbench.api.transform import FitView, Transform
 
 _HOME = {
+    "Aligner": "aligner",
+    "FitView": "transform",
+    "FrozenCopy": "copies",
     "Language": "language",
+    "LabelledPair": "examples",
     "LabelledText": "examples",
     "MaskedView": "batch",
+    "Merge": "merge",
     "Metric": "metric",
     "MissingData": "source",
     "Objective": "objective",
@@ -29,15 +38,24 @@ _HOME = {
     "Source": "source",
     "TaggedSentence": "examples",
     "Task": "task",
+    "TaskBatch": "batch",
     "Term": "objective",
+    "Transform": "transform",
     "View": "batch",
     "Vocabulary": "batch",
+    "WordPair": "aligner",
+    "WordSide": "aligner",
 }
 
 __all__ = [
+    "Aligner",
+    "FitView",
+    "FrozenCopy",
+    "LabelledPair",
     "LabelledText",
     "Language",
     "MaskedView",
+    "Merge",
     "Metric",
     "MissingData",
     "Objective",
@@ -47,9 +65,13 @@ __all__ = [
     "Source",
     "TaggedSentence",
     "Task",
+    "TaskBatch",
     "Term",
+    "Transform",
     "View",
     "Vocabulary",
+    "WordPair",
+    "WordSide",
 ]
 
 

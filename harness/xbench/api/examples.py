@@ -31,6 +31,16 @@ class LabelledText:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledPair:
+    """Two texts with one label (a pair-level example): premise and hypothesis, two paraphrases."""
+
+    text: str
+    second: str
+    label: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ParallelText:
     """A sentence and its translation, with word links where they are known.
 

@@ -1,6 +1,6 @@
 """An alignment objective: the loss that is to pull languages together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -32,16 +32,17 @@ class Objective(nn.Module):
     """One class, one file: a loss with its own parameters and buffers; it never holds the encoder.
 
     Subclasses give ``Config`` (a frozen dataclass, every field with a default) and ``terms``.
-    ``needs`` names the data the objective asks for, ``phases`` when it acts (``before``: phase I,
-    ``during``: joint with the task), ``coupled`` the terms whose items depend on the whole batch
-    (in-batch negatives). ``variants`` names configurations; ``sources`` says, per config field, who
-    stated its default: ``paper``, ``code: NAME`` or ``reconstruction``.
+    ``needs`` names the data the objective asks for (``pairs``, ``links``, ``task``,
+    ``translated_task``), ``phases`` when it can act (``before``: phase I, ``during``: joint with
+    the task loss, at the weight ``finetune.joint_weight``), ``coupled`` the terms whose items
+    depend on the whole batch (in-batch negatives). ``variants`` names configurations; ``sources``
+    says, per config field, who stated its default: ``paper``, ``code: NAME`` or ``reconstruction``.
     Bump ``version`` when the numbers change.
     """
 
     version: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
-    phases: ClassVar[frozenset[str]] = frozenset({"before"})
+    phases: ClassVar[frozenset[str]] = frozenset({"before", "during"})
     coupled: ClassVar[frozenset[str]] = frozenset()
     variants: ClassVar[Mapping[str, Any]] = {}
     sources: ClassVar[Mapping[str, str]] = {}
@@ -55,7 +56,17 @@ class Objective(nn.Module):
         self.config = config if config is not None else self.Config()
 
     def setup(self, encoder: nn.Module) -> None:
-        """Called once before training: create heads, teachers, queues. Default: nothing."""
+        """Called once before training: create heads, frozen copies, queues. Default: nothing.
+
+        ``encoder.config.hidden_size`` is D. The random stream is set: draw initial weights freely.
+        """
+
+    def prepare(self, batches: Iterator[PairBatch]) -> None:
+        """Called once before the first step, without gradients: fill a queue, take statistics.
+
+        Take as many batches as are needed; they are a pass over the corpus in an order of its own.
+        A resumed training does not prepare again: what is to last belongs into buffers.
+        """
 
     def terms(self, batch: PairBatch) -> dict[str, Term]:
         """The loss as named, weighted terms; terms of weight zero are left out."""

@@ -12,8 +12,10 @@ Level = Literal["token", "sentence", "pair", "span", "retrieval"]
 class Task:
     """What is to be predicted, from which examples, and how it is scored.
 
-    ``level`` decides the head that the harness puts on the encoder: ``token`` classifies the first
-    subword of every word, ``sentence`` the pooled text.
+    ``level`` decides the head that the harness puts on the encoder: ``token`` and ``span`` (tags
+    that mark spans, as B-PER) classify the first subword of every word, ``sentence`` the pooled
+    text, ``pair`` the pooled concatenation of two texts. At level ``retrieval`` nothing is
+    trained, so mode and seed are null: every text must find its translation among all others.
     ``labels`` fixes the order of the classes; ``metrics`` are names of metric plugins, the first
     of which is the one that tables show.
     """
@@ -29,6 +31,9 @@ class Task:
         Raises ``ValueError`` at a label outside ``labels``, naming the item.
         """
         for example in source.read([language], split):
+            if self.level == "retrieval":
+                yield example
+                continue
             unknown = sorted(set(self.gold(example)) - set(self.labels))
             if unknown:
                 raise ValueError(

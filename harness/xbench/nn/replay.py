@@ -7,16 +7,16 @@ and passes its share of that gradient on. Dropout draws from streams named by ch
 both encodings are the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from xbench.api.batch import Vocabulary
+from xbench.api.batch import AttentionRule, Perturbation, TaskBatch, Vocabulary
 from xbench.nn.views import PairViews
 
 Ask = Callable[[PairViews], Tensor]
@@ -29,9 +29,10 @@ class ReplayedBatch:
     call :meth:`replay`, once, to carry the gradients through the encoder.
     """
 
-    def __init__(self, chunk: Callable[[int], PairViews], count: int) -> None:
+    def __init__(self, chunk: Callable[[int], PairViews], count: int, frozen: bool = False) -> None:
         self._chunk = chunk
         self._first = [chunk(i) for i in range(count)]
+        self._frozen = frozen  # nothing to replay: no answer carries a gradient
         self._asked: list[tuple[Ask, Tensor, list[tuple[int, ...]]]] = []
         self.source = _JoinedView(self, lambda b: b.source)
         self.target = _JoinedView(self, lambda b: b.target)
@@ -47,6 +48,36 @@ class ReplayedBatch:
         """Straight from the encoder: differentiated without a replay."""
         return self._first[0].embeddings(ids)
 
+    @property
+    def task(self) -> TaskBatch:
+        """As in every chunk: there is none in phase I."""
+        return self._first[0].task
+
+    @cached_property
+    def links(self) -> Tensor:
+        """[K, 3] the links of all chunks; rows are counted over the whole batch."""
+        found, before = [], 0
+        for chunk in self._first:
+            offset = torch.tensor([before, 0, 0], device=chunk.links.device)
+            found.append(chunk.links + offset)
+            before += len(chunk.source.ids)
+        return torch.cat(found)
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Straight from the encoder: differentiated without a replay."""
+        return self._first[0].weights()
+
+    def compose(self, texts: Sequence[Sequence[int]]) -> "_JoinedView":
+        """New texts, encoded in as many chunks as the batch."""
+        count = len(self._first)
+        bounds = [len(texts) * index // count for index in range(count + 1)]
+        return _JoinedView(self, lambda b: b.compose(texts[bounds[b.index] : bounds[b.index + 1]]))
+
+    def through(self, encoder: nn.Module) -> "ReplayedBatch":
+        """The same batch seen by a frozen encoder."""
+        chunks = [chunk.through(encoder) for chunk in self._first]
+        return ReplayedBatch(lambda index: chunks[index], len(chunks), frozen=True)
+
     def data(self, ask: Ask, padding: float | int = 0) -> Tensor:
         """Join what needs no gradient (ids, masks, labels) over the chunks."""
         return _join([ask(b) for b in self._first], padding)
@@ -55,6 +86,8 @@ class ReplayedBatch:
         """Join an encoded answer over the chunks, as a leaf that collects its gradient."""
         with torch.no_grad():
             parts = [ask(b) for b in self._first]
+        if self._frozen:
+            return _join(parts, 0)
         leaf = _join(parts, 0).requires_grad_(True)
         self._asked.append((ask, leaf, [tuple(part.shape) for part in parts]))
         return leaf
@@ -105,6 +138,7 @@ class _JoinedView:
         self._batch = batch
         self._of = of
         self._known: dict[tuple[Any, ...], Tensor] = {}
+        self._views: dict[tuple[Any, ...], _JoinedView] = {}
 
     def _once(self, name: tuple[Any, ...], ask: Ask) -> Tensor:
         if name not in self._known:
@@ -126,6 +160,33 @@ class _JoinedView:
     def content_mask(self) -> Tensor:
         """[B, T] bool."""
         return self._batch.data(lambda b: self._of(b).content_mask, False)
+
+    @cached_property
+    def sides(self) -> Tensor:
+        """[B, T] int64."""
+        return self._batch.data(lambda b: self._of(b).sides, -1)
+
+    @cached_property
+    def word_mask(self) -> Tensor:
+        """[B, W] bool."""
+        return self._batch.data(lambda b: self._of(b).word_mask, False)
+
+    def words(self, depth: float = 1.0, how: str = "mean") -> Tensor:
+        """[B, W, D]."""
+        return self._once(("words", depth, how), lambda b: self._of(b).words(depth, how))
+
+    def attending(self, rule: AttentionRule) -> "_JoinedView":
+        """The altered view over all chunks; the rule sees one chunk at a time."""
+        return self._view(("attending", rule), lambda b: self._of(b).attending(rule))
+
+    def perturbed(self, rule: Perturbation) -> "_JoinedView":
+        """The altered view over all chunks; the rule sees one chunk at a time."""
+        return self._view(("perturbed", rule), lambda b: self._of(b).perturbed(rule))
+
+    def _view(self, name: tuple[Any, ...], of: Callable[[PairViews], Any]) -> "_JoinedView":
+        if name not in self._views:
+            self._views[name] = _JoinedView(self._batch, of)
+        return self._views[name]
 
     def states(self, depth: float = 1.0) -> Tensor:
         """[B, T, D]."""

@@ -4,44 +4,76 @@ B pairs, T padded length, D hidden size, V vocabulary, M masked positions. The e
 dimension is 1 here and is dropped from what objectives see.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from xbench.api.batch import Vocabulary
+from xbench.api.batch import AttentionRule, Perturbation, TaskBatch, Vocabulary
+from xbench.api.copies import FrozenCopy
 from xbench.nn.encoder import Encoder
 from xbench.nn.packing import Packing
 from xbench.nn.streams import Part, generator, seed_dropout
+from xbench.nn.words import word_mask, word_vectors
 
 Integers = npt.NDArray[np.integer]
 
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How a tokenizer frames text (``frame_ids``: specials around and between), and how much is masked."""
+    """How a tokenizer frames text, and how much of it is masked.
+
+    ``frame_ids`` are the specials around and between texts; ``frame`` puts them around one.
+    """
 
     vocabulary: Vocabulary
     frame_ids: tuple[int, ...]
     mlm_probability: float = 0.15
+    frame: Callable[[Sequence[int]], list[int]] | None = None
 
 
 @dataclass(frozen=True)
 class Text:
-    """A padded batch of inputs: ids and, where the encoder has them, token types, both [B, T]."""
+    """A padded batch of inputs, all [B, T]: ids and, where they are known, what each token is.
+
+    ``token_types`` are the encoder's; ``owners`` says which word a token belongs to and ``sides``
+    which text of a pair (0 or 1), both -1 at specials and padding.
+    """
 
     ids: Tensor
     token_types: Tensor | None = None
+    owners: Tensor | None = None
+    sides: Tensor | None = None
 
     def to(self, device: str) -> "Text":
         """The same on another device."""
-        types = None if self.token_types is None else self.token_types.to(device)
-        return Text(self.ids.to(device), types)
+        others = (self.token_types, self.owners, self.sides)
+        return Text(self.ids.to(device), *(None if t is None else t.to(device) for t in others))
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """How a view is encoded otherwise than plainly: who attends to whom, noise on the embeddings."""
+
+    attention: AttentionRule | None = None
+    perturbation: Perturbation | None = None
+
+    @property
+    def label(self) -> tuple[Part, ...]:
+        """Sets the dropout of altered views apart from that of the plain one."""
+        parts = [("attending", self.attention), ("perturbed", self.perturbation)]
+        return tuple(name for name, rule in parts if rule is not None)
+
+
+PLAIN = Alteration()
 
 
 def pad(rows: Sequence[Sequence[int] | Integers], pad_id: int) -> Tensor:
@@ -72,12 +104,19 @@ class TextView:
     """
 
     def __init__(
-        self, encoder: Encoder, text: Text, format: TextFormat, stream: tuple[Part, ...]
+        self,
+        encoder: Encoder,
+        text: Text,
+        format: TextFormat,
+        stream: tuple[Part, ...],
+        alteration: Alteration = PLAIN,
     ) -> None:
         self._encoder = encoder
         self._text = text
         self._format = format
         self._stream = stream
+        self._alteration = alteration
+        self._altered: dict[Alteration, TextView] = {}
         self._states: list[Tensor] = []  # by layer, as the layers see them
         self._unpacked: dict[int, Tensor] = {}
 
@@ -97,14 +136,65 @@ class TextView:
         frame = torch.tensor(self._format.frame_ids, device=self.ids.device)
         return self.attention_mask & ~torch.isin(self.ids, frame)
 
+    @property
+    def sides(self) -> Tensor:
+        """[B, T] int64: which text of the pair a token belongs to, -1 at specials and padding."""
+        if self._text.sides is None:
+            return torch.where(self.content_mask, 0, -1)
+        return self._text.sides
+
+    @property
+    def _owners(self) -> Tensor:
+        if self._text.owners is None:
+            raise ValueError(
+                "the words of this text are not known: an objective that reads words says so, "
+                "needs = {'pairs', 'links'}, and reads them from source and target"
+            )
+        return self._text.owners
+
+    @cached_property
+    def word_mask(self) -> Tensor:
+        """[B, W] bool, true where there is a word."""
+        return word_mask(self._owners)
+
+    def words(self, depth: float = 1.0, how: str = "mean") -> Tensor:
+        """[B, W, D]: one vector per word (:func:`xbench.nn.words.word_vectors`)."""
+        return word_vectors(self.states(depth), self._owners, how)
+
+    def attending(self, rule: AttentionRule) -> "TextView":
+        """The same text, encoded where attention is allowed by ``rule(view)``, [B, T, T] bool."""
+        return self._with(replace(self._alteration, attention=rule))
+
+    def perturbed(self, rule: Perturbation) -> "TextView":
+        """The same text, encoded from ``rule(embedding output [B, T, D], generator)``."""
+        return self._with(replace(self._alteration, perturbation=rule))
+
+    def _with(self, alteration: Alteration) -> "TextView":
+        if alteration not in self._altered:
+            self._altered[alteration] = self._copy(alteration)
+        return self._altered[alteration]
+
+    def _copy(self, alteration: Alteration) -> "TextView":
+        return TextView(self._encoder, self._text, self._format, self._stream, alteration)
+
+    def _gradients(self) -> AbstractContextManager[Any]:
+        """A frozen encoder builds no graph."""
+        frozen = not self._encoder.word_embeddings.requires_grad
+        return torch.no_grad() if frozen else nullcontext()
+
     @cached_property
     def _packing(self) -> Packing | None:
         """The rows that the layers see on a CPU; elsewhere they see the batch as it is."""
+        if self._alteration.attention is not None:  # its masks are those of single texts
+            return None
         # asking for lengths would wait for another device
         return Packing.of(self.attention_mask) if self.ids.device.type == "cpu" else None
 
     @cached_property
     def _bias(self) -> Tensor:
+        if self._alteration.attention is not None:
+            allowed_BTT = self._alteration.attention(self) & self.attention_mask.unsqueeze(1)
+            return self._encoder.attention_bias(allowed_BTT.unsqueeze(0))
         mask = self.attention_mask if self._packing is None else self._packing.mask()
         return self._encoder.attention_bias(mask.unsqueeze(0))
 
@@ -124,22 +214,30 @@ class TextView:
         """The next layer's states, [1, B, T, D] or, packed, [1, R, W, D]."""
         done = len(self._states)
         if self._encoder.training:
-            seed_dropout(*self._stream, "layer", done)
-        if done > 0:
-            return self._encoder.layer(done - 1, self._states[-1], self._bias)
-        return self._embed()
+            seed_dropout(*self._stream, *self._alteration.label, "layer", done)
+        with self._gradients():
+            if done > 0:
+                return self._encoder.layer(done - 1, self._states[-1], self._bias)
+            return self._embed()
 
     def _embed(self) -> Tensor:
         ids, types = self._text.ids.unsqueeze(0), self._text.token_types
         types = None if types is None else types.unsqueeze(0)
         if self._packing is None:
-            return self._encoder.embed(ids, types)
+            return self._perturb(self._encoder.embed(ids, types))
         # Superfluous padding is left out, so that it takes no draws from dropout's stream.
         longest = self._packing.longest
         types = None if types is None else types[..., :longest]
-        states_BTD = self._encoder.embed(ids[..., :longest], types).squeeze(0)
+        states_BTD = self._perturb(self._encoder.embed(ids[..., :longest], types)).squeeze(0)
         padding = (0, 0, 0, ids.shape[-1] - longest)
         return self._packing.rows_of(F.pad(states_BTD, padding)).unsqueeze(0)
+
+    def _perturb(self, states_1BTD: Tensor) -> Tensor:
+        rule = self._alteration.perturbation
+        if rule is None:
+            return states_1BTD
+        stream = generator(*self._stream, "perturbation")
+        return rule(states_1BTD.squeeze(0), stream).unsqueeze(0)
 
     def pooled(self, depth: float = 1.0, how: str = "mean") -> Tensor:
         """[B, D]: ``mean`` over content tokens, or ``cls``, the first token."""
@@ -159,15 +257,31 @@ class TextView:
 class MaskedTextView(TextView):
     """A view with content tokens masked: 80 % ``<mask>``, 10 % a random id, 10 % left (Devlin 2019)."""
 
-    def __init__(self, plain: TextView) -> None:
+    def __init__(self, plain: TextView, alteration: Alteration | None = None) -> None:
         self._plain = plain
         ids, self._positions = _mask(plain)
         super().__init__(
             plain._encoder,
-            Text(ids, plain._text.token_types),
+            replace(plain._text, ids=ids),
             plain._format,
             (*plain._stream, "masked"),
+            plain._alteration if alteration is None else alteration,
         )
+
+    def _copy(self, alteration: Alteration) -> "MaskedTextView":
+        return MaskedTextView(self._plain, alteration)
+
+    def attending(self, rule: AttentionRule) -> "MaskedTextView":
+        """The same masked text, encoded where attention is allowed by ``rule(view)``."""
+        view = super().attending(rule)
+        assert isinstance(view, MaskedTextView)
+        return view
+
+    def perturbed(self, rule: Perturbation) -> "MaskedTextView":
+        """The same masked text, encoded from altered embeddings."""
+        view = super().perturbed(rule)
+        assert isinstance(view, MaskedTextView)
+        return view
 
     @property
     def attention_mask(self) -> Tensor:
@@ -187,7 +301,8 @@ class MaskedTextView(TextView):
     def logits(self) -> Tensor:
         """[M, V] predictions at the masked positions only."""
         states_MD = self.states(1.0)[self._positions]
-        return self._encoder.mlm_logits(states_MD.unsqueeze(0)).squeeze(0)
+        with self._gradients():
+            return self._encoder.mlm_logits(states_MD.unsqueeze(0)).squeeze(0)
 
     @property
     def labels(self) -> Tensor:
@@ -230,32 +345,105 @@ def _ordinary_ids(vocabulary: Vocabulary, count: int, stream: torch.Generator) -
 
 @dataclass(frozen=True)
 class PairTexts:
-    """The inputs of B pairs: each side by itself, and both as one."""
+    """The inputs of B pairs: each side by itself, and both as one.
+
+    ``links`` [K, 3] int64 are (row, word of the source, word of the target), where they are known.
+    """
 
     source: Text
     target: Text
     joint: Text
+    links: Tensor | None = None
+
+    def to(self, device: str) -> "PairTexts":
+        """The same on another device."""
+        links = None if self.links is None else self.links.to(device)
+        texts = (text.to(device) for text in (self.source, self.target, self.joint))
+        return PairTexts(*texts, links)
 
 
 class PairViews:
-    """A batch of pairs over the encoder (:class:`xbench.api.PairBatch`)."""
+    """A batch of pairs over the encoder (:class:`xbench.api.PairBatch`).
+
+    ``index`` is the chunk's number where a batch is processed in chunks.
+    """
 
     def __init__(
-        self, encoder: Encoder, texts: PairTexts, format: TextFormat, stream: tuple[Part, ...]
+        self,
+        encoder: Encoder,
+        texts: PairTexts,
+        format: TextFormat,
+        stream: tuple[Part, ...],
+        index: int = 0,
     ) -> None:
         self._encoder = encoder
+        self._texts = texts
         self._format = format
+        self._stream = stream
+        self.index = index
         self.source = TextView(encoder, texts.source, format, (*stream, "source"))
         self.target = TextView(encoder, texts.target, format, (*stream, "target"))
         self.joint = TextView(encoder, texts.joint, format, (*stream, "joint"))
         self.generator = generator(*stream, "objective")
+        self._composed: dict[tuple[tuple[int, ...], ...], TextView] = {}
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The tokenizer's size and special ids."""
         return self._format.vocabulary
 
+    @property
+    def task(self) -> TaskBatch:
+        """There is none in phase I."""
+        raise ValueError("there are no labelled examples in this phase: run with --phase during")
+
+    @cached_property
+    def links(self) -> Tensor:
+        """[K, 3] the links between words that are both there (none was cut off)."""
+        if self._texts.links is None:
+            raise ValueError(
+                "there are no word links: an objective that reads them says needs = {'pairs', 'links'}"
+            )
+        row_K, first_K, second_K = self._texts.links.unbind(1)
+        there_K = _is_there(self.source.word_mask, row_K, first_K)
+        there_K &= _is_there(self.target.word_mask, row_K, second_K)
+        return self._texts.links[there_K]
+
     def embeddings(self, ids: Tensor | None = None) -> Tensor:
         """[..., D] rows of the input word embeddings; [V, D] without ``ids``."""
         words_VD = self._encoder.word_embeddings.squeeze(0)  # [1, V, D] -> [V, D]
         return words_VD if ids is None else torch.nn.functional.embedding(ids, words_VD)
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The encoder's trainable parameters by name."""
+        return {n: p for n, p in self._encoder.named_parameters() if p.requires_grad}
+
+    def compose(self, texts: Sequence[Sequence[int]]) -> TextView:
+        """B new texts from content ids; equal texts share one encoding."""
+        name = tuple(tuple(map(int, text)) for text in texts)
+        if name not in self._composed:
+            assert self._format.frame is not None
+            longest = self._encoder.config.max_positions - len(self._format.frame([]))
+            rows = [self._format.frame(text[:longest]) for text in name]
+            ids = pad(rows, self.vocabulary.pad_id).to(self.source.ids.device)
+            stream = (*self._stream, "composed", content_digest(name))
+            self._composed[name] = TextView(self._encoder, Text(ids), self._format, stream)
+        return self._composed[name]
+
+    def through(self, encoder: nn.Module) -> Self:
+        """The same texts, masks included, seen by a frozen encoder."""
+        other = encoder.encoder if isinstance(encoder, FrozenCopy) else encoder
+        return type(self)(other, self._texts, self._format, self._stream, self.index)  # type: ignore[arg-type]
+
+
+def _is_there(word_mask_BW: Tensor, row_K: Tensor, word_K: Tensor) -> Tensor:
+    """[K] bool: whether the word of that row has a subword left."""
+    if word_mask_BW.shape[1] == 0:
+        return torch.zeros_like(word_K, dtype=torch.bool)
+    inside_K = word_K < word_mask_BW.shape[1]
+    return inside_K & word_mask_BW[row_K, word_K.clamp(max=word_mask_BW.shape[1] - 1)]
+
+
+def content_digest(texts: tuple[tuple[int, ...], ...]) -> str:
+    """A name for the random streams of a text, from its ids."""
+    return hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
