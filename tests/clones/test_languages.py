@@ -6,9 +6,11 @@ from collections import Counter
 import pytest
 
 from xbench.api import Language
+from xbench.registry import load_registry
 from xbench_plugins.clones.language import CloneLanguage
-from xbench_plugins.clones.languages import ALIGNED_PAIRS, LANGUAGES, QAA, RETRIEVAL_GROUPS
+from xbench_plugins.clones.languages import ALIGNED_PAIRS, LANGUAGES, QAA
 
+GROUPS = load_registry().suite("mini").retrieval_groups
 BY_CODE = {language.code: language for language in LANGUAGES}
 IN_ALIGNED_PAIRS = {code for pair in ALIGNED_PAIRS for code in pair}
 
@@ -32,8 +34,9 @@ def test_scripts_relate_as_in_the_study():
 
 
 def test_groups_are_of_the_kind_that_their_names_say():
-    for name, pairs in RETRIEVAL_GROUPS.items():
-        for first, second in pairs:
+    for group in GROUPS.values():
+        name = group.label
+        for first, second in (pair.split("-") for pair in group.pairs):
             aligned = {first, second} & IN_ALIGNED_PAIRS - {"qaa"}
             assert bool(aligned) == ("non-aligned" not in name), (name, first, second)
             if "pivot" in name:
@@ -44,7 +47,7 @@ def test_groups_are_of_the_kind_that_their_names_say():
 
 
 def test_no_pair_is_in_two_groups_and_every_language_is_in_some():
-    pairs = [frozenset(pair) for group in RETRIEVAL_GROUPS.values() for pair in group]
+    pairs = [frozenset(pair.split("-")) for group in GROUPS.values() for pair in group.pairs]
     assert len(pairs) == len(set(pairs))
     assert frozenset().union(*pairs) == set(BY_CODE)
 

@@ -10,7 +10,8 @@ class Language:
 
     ``code`` is ISO 639-3, with the ISO 15924 script where the script matters (``kas_Deva``).
     ``resources`` maps a data source's name to this language's id there
-    (``{"sib200": "deu_Latn"}``); a missing entry means that the source has no such data.
+    (``{"sib200": "deu_Latn"}``); a missing entry means that the source has no such data, and
+    ``stand_in`` may say what is used in its place.
     """
 
     code: str
@@ -20,6 +21,7 @@ class Language:
     word_order: str = ""
     iso639_1: str = ""
     resources: Mapping[str, str] = field(default_factory=dict)
+    stand_in: Mapping[str, str] = field(default_factory=dict)
 
     def matches(self, typed: str) -> bool:
         """Whether ``typed`` (639-3, 639-1, or a code with its script) means this language."""

@@ -70,7 +70,7 @@ def _device(plan: Any) -> str:
 
 def _finish(store: Store, folder: Path) -> int:
     """Show and write the tables; the exit code says whether every cell has its value."""
-    from xbench.cli.tables import show_tables, tables_of
+    from xbench.cli.tables import settings_tables, show_tables, tables_of
     from xbench.report.build import write_report
     from xbench.results import SPEC, read_run, results
 
@@ -82,7 +82,8 @@ def _finish(store: Store, folder: Path) -> int:
         click.echo(str(error), err=True)
     else:
         show_tables(tables[:1])
-        written = write_report(tables, folder / "report", ("markdown", "latex"))
+        whole = [*tables, *settings_tables(folder)]
+        written = write_report(whole, folder / "report", ("markdown", "latex"))
         report = next((path for path in written if path.name == "report.md"), folder / "report")
         click.echo(f"Report: {report}")
     again = shlex.join(["xbench", "run", str(folder / SPEC), "--store", str(store.root)])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xbench.errors import XbenchError
+from xbench.errors import UnknownName, XbenchError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from xbench.registry import SuiteEntry
     from xbench.report.style import Style
     from xbench.report.table import Table
+    from xbench.spec import RunSpec
 
 RECONSTRUCTION = (
     "Settings that the reference study does not state are reconstructions; `xbench show {suite}` "
     "gives the source of each."
 )
+SET_HERE = "set for this run"
 
 
 def tables_of(
@@ -54,6 +56,75 @@ def _style(run: Mapping[str, Any], allow_partial: bool) -> "Style":
         mlm_control=(objective, variant),
         notes=(RECONSTRUCTION.format(suite=name),) if suite and _is_reconstructed(suite) else (),
     )
+
+
+def settings_tables(folder: Path) -> "list[Table]":
+    """Tables B1 of a run: every setting as it was, and who stated the value.
+
+    A value that is not the suite's was set for the run; an objective says itself where its come from.
+    """
+    from xbench.registry import load_registry, plain, sources
+    from xbench.report.settings_table import flat, settings_table
+    from xbench.results import SPEC
+    from xbench.spec import read_spec
+
+    spec = read_spec(folder / SPEC)
+    suite = load_registry().suites.get(spec.suite)
+    tables = []
+    for phase in ("align", "finetune", "evaluate"):
+        given = getattr(suite, phase) if suite else {}
+        own, stated = flat(plain(given)), sources(given)
+        values = flat(getattr(spec, phase))
+        origin = {}
+        for name, value in values.items():
+            of_suite = next((n for n in _candidates(name) if n in own), None)
+            if of_suite is None:
+                continue
+            same = own[of_suite] == value or of_suite == "checkpoints"
+            origin[name] = stated.get(of_suite, f"the suite {spec.suite}") if same else SET_HERE
+        tables.append(settings_table(spec.suite, phase, values, origin))
+    return tables + _objective_tables(spec)
+
+
+def chosen(tables: "Sequence[Table]", only: str | None) -> "list[Table]":
+    """The tables asked for by name (``1`` is short for ``table1``). Raises :class:`UnknownName`."""
+    if only is None:
+        return list(tables)
+    known = list(dict.fromkeys(table.name for table in tables))
+    names = [
+        f"table{name}" if name.isdigit() else name for name in only.replace(" ", "").split(",")
+    ]
+    for name in names:
+        if name not in known:
+            raise UnknownName("table", name, known)
+    return [table for name in names for table in tables if table.name == name]
+
+
+def _candidates(name: str) -> list[str]:
+    """Where a suite may state ``task.mode.setting``: the most special place first."""
+    *path, setting = name.split(".")
+    places = [path, path[:1], path[1:], []]
+    return list(dict.fromkeys(".".join([*place, setting]) for place in places))
+
+
+def _objective_tables(spec: "RunSpec") -> "list[Table]":
+    from xbench.discovery import discovery
+    from xbench.objectives import load
+    from xbench.report.settings_table import settings_table
+
+    tables = []
+    objectives = spec.objective if isinstance(spec.objective, dict) else {}
+    for name, variants in objectives.items():
+        first = next(iter(variants.values()), {})
+        varying = {field for config in variants.values() for field in config}
+        shared = {f: v for f, v in first.items() if all(c.get(f) == v for c in variants.values())}
+        values = {f: shared.get(f, "by variant") for f in sorted(varying)}
+        try:
+            origin = dict(load(name, discovery).sources)
+        except XbenchError:  # the plugin is not here any more; what it was set to is
+            origin = {}
+        tables.append(settings_table(spec.suite, f"objective {name}", values, origin))
+    return tables
 
 
 def _is_reconstructed(suite: "SuiteEntry") -> bool:

@@ -82,6 +82,13 @@ class Tokenizer:
         encoded = self._texts.encode_batch(list(texts), add_special_tokens=False)
         return [self._as_content(encoding.ids) for encoding in encoded]
 
+    def encode_with_offsets(
+        self, texts: Sequence[str]
+    ) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """As :meth:`encode_texts`, with the (start, end) of every id in its text, in characters."""
+        encoded = self._texts.encode_batch(list(texts), add_special_tokens=False)
+        return [(self._as_content(encoding.ids), list(encoding.offsets)) for encoding in encoded]
+
     def encode_words(self, words: Sequence[str]) -> list[list[int]]:
         """Ids of each word, every word taken as if a space stood before it.
 

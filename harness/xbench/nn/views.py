@@ -358,8 +358,8 @@ class PairTexts:
     def to(self, device: str) -> "PairTexts":
         """The same on another device."""
         links = None if self.links is None else self.links.to(device)
-        texts = (text.to(device) for text in (self.source, self.target, self.joint))
-        return PairTexts(*texts, links)
+        source, target = self.source.to(device), self.target.to(device)
+        return PairTexts(source, target, self.joint.to(device), links)
 
 
 class PairViews:

@@ -1,4 +1,4 @@
-"""The ten clone languages of the suite ``mini``, and the pairs and groups of the study.
+"""The ten clone languages of the suite ``mini``, and the pairs that are aligned.
 
 They mirror the reference study (arXiv 2603.18863): the comment names the language each one plays.
 """
@@ -40,37 +40,3 @@ LANGUAGES = (QAA, QAB, QAC, QAD, QAE, QAF, QAG, QAH, QAI, QAJ)
 
 ALIGNED_PAIRS = (("qab", "qaa"), ("qaa", "qac"), ("qae", "qac"), ("qac", "qad"))
 """The pairs that encoders are aligned on."""
-
-RETRIEVAL_GROUPS = {
-    "G1 aligned, with the pivot": (
-        ("qab", "qaa"),
-        ("qac", "qaa"),
-        ("qad", "qaa"),
-        ("qae", "qaa"),
-    ),
-    "G2 aligned, without the pivot": (("qae", "qac"), ("qad", "qac")),
-    "G3 non-aligned, with the pivot": (
-        ("qai", "qaa"),
-        ("qaj", "qaa"),
-        ("qaf", "qaa"),
-        ("qah", "qaa"),
-    ),
-    "G4 same script, non-aligned": (("qaf", "qag"),),
-    "G5 same script, aligned": (("qac", "qah"), ("qab", "qaf"), ("qab", "qag")),
-    "G6 different script, non-aligned": (
-        ("qaf", "qah"),
-        ("qaf", "qai"),
-        ("qaj", "qag"),
-        ("qai", "qaj"),
-    ),
-    "G7 different script, aligned": (
-        ("qab", "qaj"),
-        ("qac", "qai"),
-        ("qae", "qah"),
-        ("qad", "qag"),
-    ),
-}
-"""The analogue of the seven groups of the study's Table 2.
-
-In G5 and G7 the first language takes part in an aligned pair and the second does not.
-"""
