@@ -16,6 +16,10 @@ VOCABULARIES = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab
 TOKENIZER = (*VOCABULARIES, "tokenizer_config.json", "special_tokens_map.json", "merges.txt")
 
 
+class MissingModel(XbenchError):
+    """The model is not on this machine and could not be fetched."""
+
+
 @dataclass(frozen=True)
 class Model:
     """An encoder on disk. ``identity`` holds content digests only, never paths."""
@@ -97,7 +101,7 @@ def _from_hub(entry: ModelEntry, name: str, offline: bool) -> Path:
             local_files_only=offline,
         )
     except Exception as cause:
-        raise XbenchError(
+        raise MissingModel(
             f"The model {entry.hub_id or name} is not here and could not be fetched from the hub "
             f"({type(cause).__name__}). Two ways out: run once where the network reaches the hub "
             f"(the files stay in its cache), or pass a local folder: --model DIR."

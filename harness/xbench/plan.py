@@ -10,13 +10,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from xbench.api.language import Language
 from xbench.api.source import MissingData, Source
 from xbench.device import resolve_device, resolve_precision
 from xbench.discovery import PluginError
 from xbench.errors import XbenchError
 from xbench.identity import component
 from xbench.keys import canonical, key_of
-from xbench.models import Model, find_model
+from xbench.models import MissingModel, Model, find_model
 from xbench.registry import Binding
 from xbench.resolve import Context
 from xbench.spec import RunSpec
@@ -61,6 +62,7 @@ class Plan:
     stages: dict[str, Stage] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     gaps: dict[str, str] = field(default_factory=dict)
+    unresolved: list[str] = field(default_factory=list)
 
     def add(self, stage: Stage) -> str:
         """Add a stage once; returns its key."""
@@ -82,23 +84,32 @@ class Arm:
     align: str | None = None
 
 
-def build_plan(spec: RunSpec, context: Context, offline: bool = False) -> Plan:
-    """The graph of a resolved spec. Raises :class:`XbenchError` on missing model, pair or training data."""
-    return _Planner(spec, context, offline).build()
+def build_plan(
+    spec: RunSpec, context: Context, offline: bool = False, tentative: bool = False
+) -> Plan:
+    """The graph of a resolved spec. Raises :class:`XbenchError` on missing model, pair or training data.
+
+    A ``tentative`` plan is for counting: what is not on this machine has a name in place of an
+    identity, and ``plan.unresolved`` says what that is. It cannot be run.
+    """
+    return _Planner(spec, context, offline, tentative).build()
 
 
 class _Planner:
-    def __init__(self, spec: RunSpec, context: Context, offline: bool) -> None:
+    def __init__(
+        self, spec: RunSpec, context: Context, offline: bool, tentative: bool = False
+    ) -> None:
         self.spec = spec
         self.context = context
         self.suite = context.registry.suite(spec.suite)
         assert spec.model is not None
-        self.model: Model = find_model(spec.model, context.registry, offline)
+        self.plan = Plan(spec)
+        self.tentative = tentative
+        self.model = self._model(spec.model, offline)
         data = spec.data or os.environ.get("XBENCH_DATA")
         self.place = Path(data).expanduser().resolve() if data else None
         if self.place is not None and not self.place.is_dir():
             raise XbenchError(f"The data folder {data} does not exist.")
-        self.plan = Plan(spec)
         self.model_digest = key_of(self.model.identity)
         self.device = resolve_device(spec.device)
         # The same few files and plugins stand behind thousands of stages.
@@ -106,6 +117,16 @@ class _Planner:
         self.task = lru_cache(maxsize=None)(self._task)
         self.metrics = lru_cache(maxsize=None)(self._metrics)
         self.data = lru_cache(maxsize=None)(self._data)
+
+    def _model(self, name: str, offline: bool) -> Model:
+        try:
+            # A count is no reason to fetch a gigabyte.
+            return find_model(name, self.context.registry, offline or self.tentative)
+        except MissingModel as error:
+            if not self.tentative:
+                raise
+            self.plan.unresolved.append(f"the model {name}: {error}")
+            return Model(name, Path(name), {"unresolved": name})
 
     def build(self) -> Plan:
         for arm in self._arms():
@@ -258,8 +279,14 @@ class _Planner:
 
     def _data(self, what: str, codes: tuple[str, ...], split: str) -> dict[str, Any]:
         binding = self.suite.corpus if what == "corpus" else self.suite.tasks[what]
-        source = open_source(binding, self.place, self.context)
         languages = [self.context.languages.get(code) for code in codes]
+        if self.tentative and self.place is None:
+            needs_place = (
+                self.context.discovery.table.get("sources", binding.source).load().needs_place
+            )
+            if needs_place:
+                return self._unresolved_data(binding, languages, split)
+        source = open_source(binding, self.place, self.context)
         try:
             content = dict(source.fingerprint(languages, split))
             canonical(content)
@@ -275,6 +302,20 @@ class _Planner:
             "split": split,
             "content": content,
         }
+
+    def _unresolved_data(
+        self, binding: Binding, languages: list[Language], split: str
+    ) -> dict[str, Any]:
+        """Stands for data that is not here; what the registry knows to be missing is missing."""
+        note = f"the data of source {binding.source}: no data folder (--data DIR or XBENCH_DATA)"
+        if note not in self.plan.unresolved:
+            self.plan.unresolved.append(note)
+        known = binding.source in self.context.registry.datasets
+        lacking = [one.code for one in languages if binding.source not in one.resources]
+        if known and lacking:
+            raise MissingData(f"{binding.source} has no data for {', '.join(lacking)}")
+        codes = [one.code for one in languages]
+        return {"unresolved": binding.source, "languages": codes, "split": split}
 
     def _recipe(self, binding: Binding, **extra: Any) -> dict[str, Any]:
         return {

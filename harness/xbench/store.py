@@ -39,10 +39,14 @@ class DamagedArtefact(XbenchError):
 
 @dataclass
 class Entry:
-    """A directory being written. Put files into ``folder``; ``result`` becomes result.json."""
+    """A directory being written. Put files into ``folder``; ``result`` becomes result.json.
+
+    ``measured`` goes into status.json: what it took (time, memory), which is no part of the result.
+    """
 
     folder: Path
     result: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
 
 
 class Store:
@@ -148,7 +152,8 @@ class Store:
             yield entry
             write_synced(folder / "spec.json", dump_json(spec).encode())
             write_synced(folder / "result.json", dump_json(entry.result).encode())
-            self._seal(folder, {"state": "done", "started": started, "finished": time.time()})
+            times = {"started": started, "finished": time.time(), "measured": entry.measured}
+            self._seal(folder, {"state": "done", **times})
             self._publish(folder, final)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

@@ -131,15 +131,15 @@ class TestPlan:
             assert shown["gaps"] == {}
             # Weights that a run has freed are not wanted any more: a run again computes nothing.
             assert shown["stages"] == {
-                kind: {"total": n, "cached": n * cached, "todo": n * (not cached)}
+                kind: {"total": n, "cached": n * cached, "todo": n * (not cached), "blocked": 0}
                 for kind, n in ALL_STAGES.items()
             }
 
     def test_as_text(self, tmp_path: Path) -> None:
         outcome = xbench("plan", *SMALL_OPTIONS, *QUICK_OPTIONS, "--store", tmp_path / "none")
         lines = [line.split() for line in outcome.out.splitlines()]
-        assert lines[0] == ["stage", "total", "cached", "to", "do"]
-        assert ["finetune", "4", "0", "4"] in lines
+        assert lines[0] == ["stage", "total", "cached", "to", "do", "blocked"]
+        assert ["finetune", "4", "0", "4", "0"] in lines
         assert lines[5] == ["8", "cells,", "5", "jobs", "to", "do"]
 
     def test_it_computes_and_writes_nothing(self, finished: Finished, tmp_path: Path) -> None:

@@ -25,10 +25,10 @@ def context() -> Context:
     return Context(load_registry(), discovery)
 
 
-def open_session(request: RunSpec, store: Store, offline: bool) -> Session:
+def open_session(request: RunSpec, store: Store, offline: bool, tentative: bool = False) -> Session:
     """Resolve and plan; raises with advice before anything is computed or written."""
     here = context()
     spec = resolve(request, here)
-    plan = build_plan(spec, here, offline)
+    plan = build_plan(spec, here, offline, tentative)
     store.check_format()
     return Session(spec, plan, find_work(plan, store))

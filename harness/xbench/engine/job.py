@@ -1,5 +1,7 @@
 """Compute the stages of one job, record what fails, and go on with what does not depend on it."""
 
+import resource
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -11,6 +13,7 @@ from xbench.lease import Busy
 from xbench.plan import Stage
 from xbench.stages import align, evaluate, finetune, score
 from xbench.stages.bench import Bench
+from xbench.stages.cost import measured
 from xbench.store import Entry
 
 Report = Callable[[str, Stage, Mapping[str, Any]], None]
@@ -94,7 +97,13 @@ class JobRunner:
                     if not self._is_settled(stage):  # another run may have been quicker
                         with store.write(stage.kind, stage.key, stage.spec) as entry:
                             self._bench.describe(entry, stage)
+                            began = time.monotonic()
                             self._dispatch(stage, entry)
+                            seconds = time.monotonic() - began
+                            memory = peak_memory(stage.recipe["device"])
+                            entry.measured = measured(
+                                stage, self._stages, entry.result, seconds, memory
+                            )
                     return
             except Busy:
                 time.sleep(WAIT)
@@ -140,6 +149,18 @@ def _files(stage: Stage) -> list[str]:
     if stage.kind == "finetune":
         return [HEAD, ENCODER] if stage.spec["mode"] == "full" else [HEAD]
     return ["result.json"]
+
+
+def peak_memory(device: str) -> int:
+    """Bytes: the GPU's peak since the last call, or on a CPU this process' highest ever."""
+    if device != "cpu":
+        import torch
+
+        peak = int(torch.cuda.max_memory_allocated(device))
+        torch.cuda.reset_peak_memory_stats(device)
+        return peak
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def cause_of(error: BaseException) -> str:

@@ -32,14 +32,35 @@ class Work:
     todo: set[str]
     jobs: list[Job]
 
-    def counts(self, plan: Plan) -> dict[str, dict[str, int]]:
-        """For each kind of stage how many there are, are cached, and are to do."""
+    def counts(self, plan: Plan, store: Store | None = None) -> dict[str, dict[str, int]]:
+        """For each kind of stage how many there are, are cached, are to do, and are blocked.
+
+        Blocked are those that wait for a stage that failed when it was last tried; a run tries it
+        again. They are not counted as to do. Without a store, none is known to be blocked.
+        """
+        blocked = self._blocked(plan, store) if store else set()
         result = {}
         for kind in KINDS:
             keys = plan.of_kind(kind)
-            todo = sum(key in self.todo for key in keys)
-            result[kind] = {"total": len(keys), "cached": len(keys) - todo, "todo": todo}
+            wanting = [key for key in keys if key in self.todo]
+            held_up = sum(key in blocked for key in wanting)
+            result[kind] = {
+                "total": len(keys),
+                "cached": len(keys) - len(wanting),
+                "todo": len(wanting) - held_up,
+                "blocked": held_up,
+            }
         return result
+
+    def _blocked(self, plan: Plan, store: Store) -> set[str]:
+        lost: set[str] = set()
+        failed: set[str] = set()
+        for key, stage in plan.stages.items():  # parents come before children
+            if any(parent in lost or parent in failed for parent in stage.parents):
+                lost.add(key)
+            elif key in self.todo and store.state(stage.kind, key) == "failed":
+                failed.add(key)
+        return lost
 
 
 def find_work(plan: Plan, store: Store) -> Work:

@@ -1,0 +1,58 @@
+"""A few steps of each kind of stage, measured in a store of their own that is then thrown away."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from xbench.errors import XbenchError
+from xbench.spec import RunSpec
+from xbench.store import Store
+
+# Two lengths, to tell what a stage takes to begin from what a step takes.
+STEPS = (5, 25)
+ITEMS = (32, 128)
+
+
+@contextmanager
+def calibration(spec: RunSpec, jobs: int, wanted: bool) -> Iterator[list[Store]]:
+    """The store of a small run of the same kind as ``spec``, or nothing where it is not wanted."""
+    if not wanted:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(prefix="xbench-calibration-") as folder:
+        click.echo(f"Measuring {sum(STEPS)} steps of each kind of stage ...", err=True)
+        store = Path(folder) / "store"
+        for steps, items in zip(STEPS, ITEMS, strict=True):
+            path = Path(folder) / f"spec-{steps}.yaml"
+            path.write_text(small(spec, steps, items).to_yaml(), encoding="utf-8")
+            command = [sys.executable, "-m", "xbench", "run", str(path), "--store", str(store)]
+            done = subprocess.run([*command, "--jobs", str(jobs)], capture_output=True, text=True)
+            if done.returncode != 0:
+                raise XbenchError(f"The measurement failed:\n{done.stderr.strip()[-2000:]}")
+        yield [Store(store)]
+
+
+def small(spec: RunSpec, steps: int, items: int) -> RunSpec:
+    """One variant of each objective, one pair, seed and language, and few steps of it all."""
+    assert isinstance(spec.objective, dict)
+    objective = {name: dict(list(configs.items())[:1]) for name, configs in spec.objective.items()}
+    align = {**spec.align, "steps": steps, "checkpoints": []}
+    finetune = {
+        task: {mode: {**settings, "steps": steps} for mode, settings in modes.items()}
+        for task, modes in spec.finetune.items()
+    }
+    changes = {
+        "objective": objective,
+        "align": align,
+        "align_step": None,
+        "finetune": finetune,
+        "evaluate": {**spec.evaluate, "max_items": items},
+    }
+    for axis in ("pair", "seed", "align_seed", "language"):
+        changes[axis] = (getattr(spec, axis) or ())[:1] or None
+    return RunSpec.model_validate(spec.model_dump() | changes)
