@@ -16,6 +16,7 @@ COMMANDS = {
     "report": "Render the tables of a run in Markdown and LaTeX.",
     "list": "List plugins, suites or models.",
     "show": "Show one plugin: what it does, its settings, where it comes from.",
+    "doctor": "Say what this machine and installation offer, and what is wrong with them.",
 }
 
 

@@ -8,20 +8,25 @@ import click
 from xbench.discovery import KINDS, discovery
 from xbench.errors import UnknownName
 
-CATALOGUE = ("suites", "models")
+CATALOGUE = ("suites", "models", "datasets")
 
 
 @click.command("list")
 @click.argument("kind", required=False)
+@click.option("--check", is_flag=True, help="Import each plugin and say what is wrong with it.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-def command(kind: str | None, form: str) -> int:
-    """List plugins of a KIND: objectives, tasks, languages, metrics, probes, sources; suites or models.
+def command(kind: str | None, check: bool, form: str) -> int:
+    """List plugins of a KIND (objectives, tasks, ...), or suites, models, datasets.
 
-    Nothing is imported: names and origins come from the metadata of installed distributions.
+    Names and origins come from the metadata of installed distributions: nothing is imported. With
+    --check each distribution's plugins are imported in a process of their own; the exit code is 1
+    where one is broken.
     """
     known = (*KINDS, *CATALOGUE)
     if kind is not None and kind not in known:
         raise UnknownName("kind", kind, known)
+    if check:
+        return _check(kind, form)
     rows = [row for wanted in ([kind] if kind else known) for row in _rows(wanted)]
     if form == "json":
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
@@ -40,11 +45,33 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         from xbench.registry import load_registry
 
         entries = getattr(load_registry(), kind)
-        return [{"kind": kind, "name": n, "about": e.description} for n, e in entries.items()]
+        return [{"kind": kind, "name": n, "about": _about(e)} for n, e in entries.items()]
     rows = [_plugin_row(plugin) for plugin in discovery.table if plugin.kind == kind]
     if kind == "languages":
         rows += _registry_languages({row["name"] for row in rows})
     return rows
+
+
+def _check(kind: str | None, form: str) -> int:
+    from xbench.check_imports import check
+
+    checked = check(plugin for plugin in discovery.table if kind in (None, plugin.kind))
+    rows = [{**_plugin_row(one.plugin), "problem": one.problem} for one in checked]
+    if form == "json":
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        width = max((len(row["name"]) for row in rows), default=0)
+        for row in rows:
+            state = f"BROKEN  {row['problem']}" if row["problem"] else "ok"
+            maker = f"{row['distribution']} {row['version']}"
+            click.echo(f"{row['kind']:<12}{row['name']:<{width}}  {maker}  {state}")
+    return 1 if any(row["problem"] for row in rows) else 0
+
+
+def _about(entry: Any) -> str:
+    """What a record of the registry is, in a line."""
+    about = getattr(entry, "description", "") or getattr(entry, "licence", "")
+    return f"{entry.hub_id}: {about}" if getattr(entry, "hub_id", None) else str(about)
 
 
 def _plugin_row(plugin: Any) -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""Plans of the whole study: counted without network, model or data; what is blocked; estimates."""
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
+from ..engine.unruly import OBJECTIVES
+
+STUDY = (
+    "plan",
+    "--suite",
+    "paper",
+    "--objective",
+    "hictl",
+    "--task",
+    "pos,topic",
+    "--device",
+    "cpu",
+)
+
+
+@pytest.fixture
+def cut_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No network, no data, an empty hub cache, and no weights that could be loaded."""
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("a plan went to the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr("safetensors.torch.load_file", refuse)
+    monkeypatch.delenv("XBENCH_DATA", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.mark.usefixtures("cut_off")
+@pytest.mark.parametrize(("steps", "tuned"), [((), 348), (("--align-step", "3000,6000"), 684)])
+def test_the_study_is_counted_without_anything(
+    steps: tuple[str, ...], tuned: int, tmp_path: Path
+) -> None:
+    outcome = xbench(*STUDY, *steps, "--store", tmp_path / "store", "--format", "json")
+    assert outcome.code == 0, outcome.err
+    shown = json.loads(outcome.out)
+    assert shown["stages"]["align"]["total"] == shown["stages"]["align"]["todo"] == 28
+    assert shown["stages"]["finetune"]["total"] == tuned
+    assert list(shown["gaps"]) == ["pos: kas_Deva"]
+    assert any("xlm-roberta-base" in what for what in shown["unresolved"])
+    assert shown["estimate"]["seconds"] is None
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.usefixtures("cut_off")
+def test_what_is_not_here_cannot_be_run(tmp_path: Path) -> None:
+    outcome = xbench("run", *STUDY[1:], "--store", tmp_path / "store", "--offline")
+    assert outcome.code == 2
+    assert "--model DIR" in outcome.err
+
+
+def test_stages_under_a_failed_one_are_blocked(
+    install: Callable[..., Path], tmp_path: Path
+) -> None:
+    install("unruly", {"objectives": {"broken": "unruly:Broken"}}, {"unruly.py": OBJECTIVES})
+    options = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--objective", "broken", "--store", tmp_path / "s"]
+    assert xbench("run", *options, "--jobs", "1").code == 1
+    stages = json.loads(xbench("plan", *options, "--format", "json").out)["stages"]
+    assert stages["align"] == {"total": 1, "cached": 0, "todo": 1, "blocked": 0}
+    assert stages["finetune"] == {"total": 4, "cached": 2, "todo": 0, "blocked": 2}
+    assert stages["score"] == {"total": 8, "cached": 4, "todo": 0, "blocked": 4}
+
+
+def test_a_measurement_gives_time_and_memory(tmp_path: Path) -> None:
+    options = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--store", tmp_path / "store", "--jobs", "1"]
+    unknown = xbench("plan", *options)
+    assert "time: unknown" in unknown.out
+    outcome = xbench("plan", *options, "--calibrate", "--format", "json")
+    assert outcome.code == 0, outcome.err
+    guess = json.loads(outcome.out)["estimate"]
+    assert guess["seconds"] > 0
+    assert guess["memory"] > 10**7
+    assert guess["unmeasured"] == []
+    assert guess["disk_kept"] > 10**6
+    assert not (tmp_path / "store").exists()
