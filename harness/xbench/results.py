@@ -46,6 +46,13 @@ POINTS = {
     "evaluate": (*_FINETUNE, "language"),
     "score": (*_FINETUNE, "language"),
 }
+ADVICE = {
+    "memory": "Out of memory: process batches in parts, -O align.accumulate=4 or -O finetune.accumulate=2"
+    " (same gradients), or run fewer workers, --jobs 1.",
+    "disk": "The disk is full: free some (xbench store), or name another, --store DIR.",
+    "diverged": "Training diverged: a lower learning rate, or precision fp32.",
+    "killed": "Its process was killed: if that was for memory, run fewer workers, --jobs 1.",
+}
 PLAN = "plan.json"
 SPEC = "spec.yaml"
 
@@ -156,10 +163,18 @@ def failures(store: Store, run: Mapping[str, Any]) -> list[str]:
             key = cell[kind]
             error = store.error(kind, key) if key is not None else None
             if error is not None:
+                error += _advice(store.status(kind, key))
                 point = [cell["coordinates"].get(name) for name in names]
                 shown = " ".join(str(part) for part in point if part is not None)
                 alike.setdefault((kind, error), {}).setdefault(key, shown)
     return [_failure(store, kind, error, points) for (kind, error), points in alike.items()]
+
+
+def _advice(status: Mapping[str, Any]) -> str:
+    """Whose code raised, and what to do about the cause."""
+    whose = f" In the code of {status['plugin']}." if status.get("plugin") else ""
+    advice = ADVICE.get(str(status.get("cause")), "")
+    return whose + (f" {advice}" if advice else "")
 
 
 def _failure(store: Store, kind: str, error: str, points: Mapping[str, str]) -> str:

@@ -243,9 +243,20 @@ class Store:
             os.rename(self.folder(kind, key), aside)
             (aside / "why.txt").write_text(reason + "\n", encoding="utf-8")
 
-    def free(self, kind: str, key: str, name: str) -> int:
-        """Delete a file that nothing needs any more (weights); returns the bytes that it held."""
+    def keep(self, kind: str, key: str) -> None:
+        """Mark a stage's weights as wanted: no later run frees them."""
         status = self.status(kind, key)
+        if status and not status.get("kept"):
+            write_atomic(self.folder(kind, key) / STATUS, dump_json({**status, "kept": True}))
+
+    def free(self, kind: str, key: str, name: str) -> int:
+        """Delete a file that nothing needs any more (weights); returns the bytes that it held.
+
+        What was marked with :meth:`keep` stays.
+        """
+        status = self.status(kind, key)
+        if status.get("kept"):
+            return 0
         held = status.get("files", {}).pop(name, None)
         if held is None:
             return 0

@@ -1,6 +1,8 @@
 """The command line. Commands are imported when they are called: help and lists load no torch."""
 
+import signal
 import sys
+import threading
 from importlib import import_module
 
 import click
@@ -14,9 +16,11 @@ COMMANDS = {
     "status": "Show how far the runs of a store are.",
     "results": "Print the tidy table of a run: a row per measured value.",
     "report": "Render the tables of a run in Markdown and LaTeX.",
+    "retry": "Try again what failed in a run.",
+    "store": "Show what a store holds, verify it, free space.",
     "list": "List plugins, suites or models.",
     "show": "Show one plugin: what it does, its settings, where it comes from.",
-    "doctor": "Say what this machine and installation offer, and what is wrong with them.",
+    "doctor": "Look at this machine and installation: what is wrong, what to do.",
 }
 
 
@@ -63,7 +67,18 @@ def group() -> None:
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one message and exit code 2, never a traceback."""
+    """Entry point: a user's mistake is one message and exit code 2, never a traceback.
+
+    SIGTERM, which a scheduler sends, ends a command like Ctrl-C, with the exit code 143.
+    """
+    terminated = []
+
+    def end(number: int, frame: object) -> None:
+        terminated.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
     try:
         code = group.main(standalone_mode=False)
     except click.ClickException as error:
@@ -71,7 +86,7 @@ def main() -> None:
         code = 2
     except (click.Abort, KeyboardInterrupt):  # click makes the one of the other
         click.echo("Interrupted. The same command goes on where this one stopped.", err=True)
-        code = 130
+        code = 143 if terminated else 130
     except XbenchError as error:
         click.echo(f"Error: {error}", err=True)
         code = 2

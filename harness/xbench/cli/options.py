@@ -34,6 +34,31 @@ SPEC_OPTIONS = [
     ),
     click.option("--device", help="auto (default), cpu, cuda or cuda:N."),
 ]
+# What says how to compute, and is no part of a spec.
+COMPUTE = ("jobs", "keep", "deterministic", "save_state", "offline")
+COMPUTE_OPTIONS = [
+    click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        help="Worker processes (default: one per core; 1 on a GPU).",
+    ),
+    click.option(
+        "--keep",
+        type=click.Choice(["none", "align", "all"]),
+        default="align",
+        show_default=True,
+        help="Weights that stay: of alignments, of full fine-tunings too, or none.",
+    ),
+    click.option("--deterministic", is_flag=True, help="Bitwise repeatable on a GPU, and slower."),
+    click.option(
+        "--save-state",
+        type=click.FloatRange(0),
+        default=60.0,
+        show_default=True,
+        help="Seconds between saved training states.",
+    ),
+    click.option("--offline", is_flag=True, help="Never touch the network."),
+]
 STORE = click.option(
     "--store",
     type=click.Path(path_type=Path),
@@ -42,6 +67,13 @@ STORE = click.option(
     envvar="XBENCH_STORE",
     help="Folder of all results.",
 )
+
+
+def compute_options(command: Command) -> Command:
+    """Add all options that say how to compute."""
+    for option in reversed(COMPUTE_OPTIONS):
+        command = option(command)
+    return command
 
 
 def spec_options(command: Command) -> Command:

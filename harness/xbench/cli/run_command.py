@@ -4,62 +4,62 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from xbench.cli.options import STORE, spec_from, spec_options
+from xbench.cli.options import COMPUTE, STORE, compute_options, spec_from, spec_options
 from xbench.errors import XbenchError
 from xbench.store import Store
+
+if TYPE_CHECKING:
+    from xbench.cli.session import Session
 
 
 @click.command("run")
 @spec_options
 @STORE
-@click.option(
-    "--jobs", type=click.IntRange(1), help="Worker processes (default: one per core; 1 on a GPU)."
-)
-@click.option("--keep", is_flag=True, help="Keep the weights of full fine-tunings.")
-@click.option("--deterministic", is_flag=True, help="Bitwise repeatable on a GPU, and slower.")
-@click.option(
-    "--save-state",
-    type=click.FloatRange(0),
-    default=60.0,
-    show_default=True,
-    help="Seconds between saved training states.",
-)
-@click.option("--offline", is_flag=True, help="Never touch the network.")
-def command(store: Path, jobs: int | None, keep: bool, deterministic: bool, **values: Any) -> int:
+@compute_options
+def command(store: Path, **values: Any) -> int:
     """Compute the cells of a matrix and show the table.
 
     Everything that is already in the store is reused; run the same command again to go on after an
     interruption. Exit code 0: all cells; 1: some failed; 2: usage; 130: interrupted.
     """
+    from xbench.cli.session import open_session
+
+    how = {name: values.pop(name) for name in COMPUTE}
+    place = Store(store)
+    session = open_session(spec_from(values), place, how["offline"])
+    return compute(session, place, how)
+
+
+def compute(session: "Session", store: Store, how: Mapping[str, Any]) -> int:
+    """Compute what a session lacks, then show its tables; the exit code of the command."""
     from xbench.cli.preflight import check_inputs
     from xbench.cli.progress import observer
-    from xbench.cli.session import context, open_session
+    from xbench.cli.session import context
     from xbench.engine.local import LocalLauncher, default_settings
+    from xbench.engine.work import free_alignments
     from xbench.results import record_run
 
-    offline, interval = values.pop("offline"), values.pop("save_state")
-    place = Store(store)
-    session = open_session(spec_from(values), place, offline)
-    place.prepare()
-    check_inputs(session.plan, session.work, context(), place)
-    folder = record_run(session.plan, place)
-    device = _device(session.plan)
+    store.prepare()
+    check_inputs(session.plan, session.work, context(), store)
+    folder = record_run(session.plan, store)
     settings = replace(
-        default_settings(device, jobs),
-        keep=keep,
-        deterministic=deterministic,
-        state_interval=interval,
+        default_settings(_device(session.plan), how["jobs"]),
+        keep=how["keep"] == "all",
+        deterministic=how["deterministic"],
+        state_interval=how["save_state"],
     )
     if session.work.todo:
         with observer(session.plan, session.work) as watch:
-            LocalLauncher(session.plan, place, settings, watch).run(session.work, folder)
+            LocalLauncher(session.plan, store, settings, watch).run(session.work, folder)
     else:
         click.echo("Everything is in the store; nothing to compute.", err=True)
-    return _finish(place, folder)
+    if how["keep"] == "none":
+        free_alignments(session.plan, store)
+    return _finish(store, folder)
 
 
 def _device(plan: Any) -> str:
@@ -101,3 +101,5 @@ def _list_failures(store: Store, run: Mapping[str, Any]) -> None:
     for line in failures(store, run):
         click.echo(f"  {line}", err=True)
     click.echo("The same command tries them again; the rest is kept.", err=True)
+    again = shlex.join(["xbench", "retry", "--failed", "--store", str(store.root)])
+    click.echo(f"Only what failed: {again}", err=True)

@@ -13,8 +13,9 @@ from xbench.store import Store
 @click.command("status")
 @STORE
 @click.option("--run", "run", help="A run's id, or its beginning (default: the last one).")
+@click.option("--traceback", is_flag=True, help="Show where each failure was raised.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-def command(store: Path, run: str | None, form: str) -> int:
+def command(store: Path, run: str | None, traceback: bool, form: str) -> int:
     """Show how far a run is: cells done, failed, blocked, missing, without data."""
     from xbench.results import failures, find_run, read_run, results
 
@@ -40,4 +41,14 @@ def command(store: Path, run: str | None, form: str) -> int:
             click.echo(f"  {counts[state]:>6} cells {state}")
     for line in failed:
         click.echo(f"  {line}")
+        if traceback:
+            click.echo(_indented(Path(line.rpartition("Log: ")[2])))
     return 0
+
+
+def _indented(log: Path) -> str:
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        text = f"{log} cannot be read: {error.strerror}"
+    return "\n".join(f"      {line}" for line in text.rstrip().splitlines())

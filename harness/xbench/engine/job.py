@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from xbench.discovery import PluginTable
 from xbench.engine.work import ENCODER, HEAD
 from xbench.lease import Busy
 from xbench.plan import Stage
@@ -24,7 +25,7 @@ class JobRunner:
     """Runs the stages of a job in order. ``report(event, stage, details)`` hears of each.
 
     ``stages`` maps keys to all stages of the job and their parents; ``keep`` says whether the
-    weights of a full fine-tuning stay after its last evaluation.
+    weights of a full fine-tuning stay after its last evaluation, whatever later runs say.
     """
 
     def __init__(
@@ -68,7 +69,11 @@ class JobRunner:
     def _release(self, key: str, lost: set[str]) -> None:
         self._tuned.pop(key, None)
         failed_below = any(key in self._stages[other].parents for other in lost)
-        if not self._keep and not failed_below and self._stages[key].spec["mode"] == "full":
+        if failed_below or self._stages[key].spec["mode"] != "full":
+            return
+        if self._keep:
+            self._bench.store.keep("finetune", key)
+        else:
             self._bench.store.free("finetune", key, ENCODER)
 
     def _attempt(self, stage: Stage) -> bool:
@@ -81,6 +86,7 @@ class JobRunner:
                 "error": f"{type(error).__name__}: {error}",
                 "traceback": traceback.format_exc(),
                 "cause": cause_of(error),
+                "plugin": blame(error, self._bench.context.discovery.table),
             }
             with suppress(OSError):  # a full disk has no room for the record either
                 self._bench.store.write_failure(stage.kind, stage.key, stage.spec, failure)
@@ -161,6 +167,21 @@ def peak_memory(device: str) -> int:
         return peak
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def blame(error: BaseException, table: PluginTable) -> str:
+    """The distribution and version whose code raised, if it is not xbench's own; else nothing.
+
+    The innermost frame that lies in a plugin's package counts: what it called is seldom at fault.
+    """
+    owners = {plugin.target.split(":")[0].split(".")[0]: plugin for plugin in table}
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).split(".")[0]
+        plugin = owners.get(package)
+        if plugin is not None and plugin.distribution != "xbench":
+            found = f"{plugin.distribution} {plugin.version}"
+    return found
 
 
 def cause_of(error: BaseException) -> str:

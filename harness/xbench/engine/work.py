@@ -70,6 +70,33 @@ def find_work(plan: Plan, store: Store) -> Work:
     return Work(todo, _jobs(plan, todo))
 
 
+def only_failed(work: Work, plan: Plan, store: Store) -> Work:
+    """Of what is to do, what failed when it was last tried, what needs that, and what that needs."""
+    failed = {k for k in work.todo if store.state(plan.stages[k].kind, k) == "failed"}
+    wanted = set(failed)
+    for key, stage in plan.stages.items():  # parents come before children
+        if key in work.todo and any(parent in wanted for parent in stage.parents):
+            wanted.add(key)
+    for key in reversed(list(plan.stages)):
+        if key in wanted:
+            wanted |= {parent for parent in plan.stages[key].parents if parent in work.todo}
+    return Work(wanted, _jobs(plan, wanted))
+
+
+def free_alignments(plan: Plan, store: Store) -> int:
+    """Delete the weights of alignments that nothing of this plan lacks; returns the bytes freed."""
+    left = find_work(plan, store).todo
+    needed = {parent for key in left for parent in plan.stages[key].parents}
+    freed = 0
+    for key in plan.of_kind("align"):
+        if key in left or key in needed:
+            continue
+        for name in list(store.status("align", key).get("files", {})):
+            if name.endswith("model.safetensors"):
+                freed += store.free("align", key, name)
+    return freed
+
+
 class _Demand:
     def __init__(self, plan: Plan, store: Store) -> None:
         self.plan = plan

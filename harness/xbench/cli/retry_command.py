@@ -1,0 +1,38 @@
+"""``xbench retry``: try again what failed in a run."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xbench.cli.options import COMPUTE, STORE, compute_options
+from xbench.store import Store
+
+
+@click.command("retry")
+@STORE
+@click.option("--run", "run", help="A run's id, or its beginning (default: the last one).")
+@click.option("--failed", is_flag=True, help="Only what failed, and what waits for it.")
+@compute_options
+def command(store: Path, run: str | None, failed: bool, **values: Any) -> int:
+    """Go on with a run from its written spec: what failed is tried again, and what is missing.
+
+    Exit code 0 when all cells have their value, else 1 with a list.
+    """
+    from xbench.cli.run_command import compute
+    from xbench.cli.session import open_session
+    from xbench.engine.work import only_failed
+    from xbench.results import SPEC, find_run
+    from xbench.spec import read_spec
+
+    how = {name: values[name] for name in COMPUTE}
+    place = Store(store)
+    place.check_format()
+    folder = find_run(place, run)
+    session = open_session(read_spec(folder / SPEC), place, how["offline"])
+    if failed:
+        session = replace(session, work=only_failed(session.work, session.plan, place))
+        if not session.work.todo:
+            click.echo(f"Nothing failed in the run {folder.name}.", err=True)
+    return compute(session, place, how)
