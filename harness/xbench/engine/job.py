@@ -1,5 +1,6 @@
 """Compute the stages of one job, record what fails, and go on with what does not depend on it."""
 
+import errno
 import resource
 import sys
 import time
@@ -189,7 +190,9 @@ def cause_of(error: BaseException) -> str:
     name = type(error).__name__
     if name == "OutOfMemoryError" or isinstance(error, MemoryError):
         return "memory"
-    if isinstance(error, OSError) and error.errno in (28, 122):  # no space left, quota exceeded
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "disk"
+    if name == "SafetensorError" and "os error 28" in str(error):  # it wraps the system's errors
         return "disk"
     if isinstance(error, FloatingPointError):
         return "diverged"

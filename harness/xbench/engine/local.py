@@ -80,7 +80,8 @@ class LocalLauncher:
         try:
             for number in range(min(self._settings.jobs, len(waiting))):
                 workers.append(self._start(logs / f"worker-{number}.log"))
-            while self._pending:
+            # After its last stage a worker still frees weights: it is done when it says so.
+            while self._pending or any(worker.job is not None for worker in workers):
                 worker, event = self._events.get()
                 if event is None:
                     workers.remove(worker)
