@@ -222,6 +222,8 @@ class _Planner:
             "settings": settings,
             "seed": seed,
         }
+        if "selection" in settings:
+            stage_spec["selected_on"] = self._selected_on(task)
         recipe = self._recipe(
             self.suite.tasks[task],
             task=task,
@@ -231,6 +233,17 @@ class _Planner:
         return self.plan.add(
             Stage("finetune", stage_spec, recipe, (arm.align,) if arm.align else ())
         )
+
+    def _selected_on(self, task: str) -> dict[str, Any]:
+        """What a model is selected by: dev data of the source language, and the first metric."""
+        try:
+            data = self.data(task, (self.suite.source_language,), "dev")
+        except MissingData as error:
+            raise XbenchError(
+                f"No development data to select models of task {task!r} by: {error}. "
+                f"Keep the last step's instead: --selection last."
+            ) from error
+        return {"data": data, "metric": self.metrics(task)[0]}
 
     def _cell(self, coordinates: Mapping[str, Any], arm: Arm, task: str, finetune: str) -> Cell:
         code = coordinates["language"]
@@ -351,6 +364,9 @@ def _idle(settings: Mapping[str, Any], mode: str, level: str) -> Iterator[str]:
         yield "sentence_pooling"
     if settings["steps"] is not None:  # steps win over epochs
         yield "epochs"
+    if settings["selection"] == "last":  # nothing is scored on the way
+        yield "selection"
+        yield "selection_every"
 
 
 def _label(arm: Arm) -> str:

@@ -40,8 +40,11 @@ class FinetuneSettings:
     """Phase II: how a task is learnt in the source language.
 
     Either ``epochs`` or ``steps`` gives the budget; with both, ``steps`` wins. ``sentence_pooling``
-    is what a sentence-level head sees. In mode ``linear`` the encoder is frozen and in evaluation
-    mode, its features are computed once and the encoder's learning rate and dropout play no part.
+    is what a sentence-level head sees. ``selection`` says whose weights are kept: the ``last``
+    step's, or those that did ``best`` on the source language's dev split, which is scored every
+    ``selection_every`` steps (once an epoch, if that is not given). In mode ``linear`` the encoder
+    is frozen and in evaluation mode, its features are computed once and the encoder's learning
+    rate and dropout play no part.
     """
 
     epochs: int | None = Field(default=None, gt=0)
@@ -58,6 +61,8 @@ class FinetuneSettings:
     sentence_pooling: Literal["mean", "cls"] = "mean"
     max_length: int = Field(default=256, gt=4)
     max_train: int | None = Field(default=None, gt=0)
+    selection: Literal["last", "best"] = "last"
+    selection_every: int | None = Field(default=None, gt=0)
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:

@@ -93,6 +93,8 @@ FINETUNE: dict[str, tuple[Any, Test]] = {
     "sentence_pooling": ("cls", below(*TUNED, task="topic")),
     "max_length": (31, below(*TUNED)),
     "max_train": (25, below(*TUNED)),
+    "selection": ("best", below(*TUNED)),
+    "selection_every": (3, nothing),  # while the last step's weights are kept
     "precision": ("bf16", below(*TUNED)),
 }
 EVALUATE: dict[str, tuple[Any, Test]] = {

@@ -166,7 +166,7 @@ def test_a_state_whose_other_files_are_gone_is_not_used(saved: Training, tmp_pat
     other = Training(tmp_path, seed=1)
     before = other.tensors()
     asked: list[int] = []
-    assert other.state.restore(lambda step: bool(asked.append(step))) == (0, {})
+    assert other.state.restore(lambda step, notes: bool(asked.append(step))) == (0, {})
     assert asked == [4]
     assert same(other.tensors(), before)
 

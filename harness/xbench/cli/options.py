@@ -29,6 +29,10 @@ SPEC_OPTIONS = [
     click.option("--max-train", type=int, help="At most so many training items (a fixed sample)."),
     click.option("--max-test", type=int, help="At most so many test items a language (the first)."),
     click.option("--epochs", type=int, help="Passes over the training data in phase II."),
+    click.option("--max-steps", type=int, help="Updates in phase II, in place of epochs."),
+    click.option(
+        "--selection", help="Whose weights phase II keeps: last (default), or best on dev."
+    ),
     click.option(
         "-O", "option", multiple=True, metavar="NAME=VALUE", help="A setting, as align.steps=150."
     ),
@@ -91,6 +95,8 @@ def spec_from(values: dict[str, Any]) -> RunSpec:
         "finetune.max_train": values.pop("max_train", None),
         "evaluate.max_items": values.pop("max_test", None),
         "finetune.epochs": values.pop("epochs", None),
+        "finetune.steps": values.pop("max_steps", None),
+        "finetune.selection": values.pop("selection", None),
     }
     options |= {name: value for name, value in shorthand.items() if value is not None}
     given = {name: value for name, value in values.items() if value is not None}

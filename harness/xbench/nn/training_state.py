@@ -41,14 +41,14 @@ class TrainingState:
         self._saved = time.monotonic()
 
     def restore(
-        self, usable: Callable[[int], bool] = lambda step: True
+        self, usable: Callable[[int, Mapping[str, Any]], bool] = lambda step, notes: True
     ) -> tuple[int, dict[str, Any]]:
         """(the step to go on with, the notes saved with it); (0, {}) where no intact state is.
 
-        ``usable(step)`` may refuse a saved step whose other files are gone.
+        ``usable(step, notes)`` may refuse a saved step whose other files are gone.
         """
         note = self._read()
-        if note is None or not usable(note["step"]):
+        if note is None or not usable(note["step"], note["notes"]):
             return 0, {}
         tensors = load_file(self._folder / note["file"])
         for name, module in self._modules.items():

@@ -46,7 +46,7 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     work = bench.store.work_folder(stage.key)
     modules = {"encoder": encoder, "objective": objective}
     state = TrainingState(work, modules, optimiser, bench.state_interval)
-    start, notes = state.restore(lambda step: _has_checkpoints(work, stage, step))
+    start, notes = state.restore(lambda step, notes: _has_checkpoints(work, stage, step))
     curve: list[dict[str, Any]] = notes.get("curve", [])
     losses = Losses()
     for step in range(start, settings.steps):

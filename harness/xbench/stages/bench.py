@@ -6,13 +6,14 @@ features so that three seeds of a linear probe encode the data once.
 
 import os
 import platform
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from xbench import __version__
+from xbench.api.metric import Metric
 from xbench.api.source import Source
 from xbench.api.task import Task
 from xbench.data.tokenizer import Tokenizer
@@ -96,6 +97,11 @@ class Bench:
         task: Task = self.context.discovery.table.get("tasks", stage.recipe["task"]).load()()
         return task
 
+    def metric(self, name: str, labels: Sequence[str]) -> Metric:
+        """A metric of that name for those labels."""
+        metric: Metric = self.context.discovery.table.get("metrics", name).load()(labels)
+        return metric
+
     def cache_folder(self) -> Path:
         """Where tokenised text is kept between runs."""
         return self.store.root / "cache"
@@ -138,8 +144,14 @@ def text_format(tokenizer: Tokenizer, mlm_probability: float = 0.15) -> TextForm
     return TextFormat(tokenizer.vocabulary, tuple(sorted(frame)), mlm_probability)
 
 
-def data_identity(stage: Stage, tokenizer: Tokenizer, **extra: Any) -> dict[str, Any]:
-    """What identifies a tokenised corpus: the data, the tokenizer, and how it was cut."""
-    data = stage.spec["corpus"] if "corpus" in stage.spec else stage.spec["data"]
+def data_identity(
+    stage: Stage, tokenizer: Tokenizer, data: Mapping[str, Any] | None = None, **extra: Any
+) -> dict[str, Any]:
+    """What identifies a tokenised corpus: the data, the tokenizer, and how it was cut.
+
+    The data are the stage's own, unless others are given.
+    """
+    if data is None:
+        data = stage.spec["corpus"] if "corpus" in stage.spec else stage.spec["data"]
     common = {"xbench": __version__, "data": key_of(data), "tokenizer": tokenizer.digest}
     return {**common, **extra}

@@ -72,9 +72,16 @@ class Batch:
 
 
 def load_examples(
-    stage: Stage, bench: Bench, tokenizer: Tokenizer, split: str, limits: Mapping[str, Any]
+    stage: Stage,
+    bench: Bench,
+    tokenizer: Tokenizer,
+    split: str,
+    limits: Mapping[str, Any],
+    data: Mapping[str, Any] | None = None,
 ) -> Examples:
     """The stage's examples of a split. ``limits`` has ``max_length``, ``max_items``, ``sample``.
+
+    ``data`` identifies them where they are not the stage's main data (a dev split, say).
 
     With ``sample`` a limit on the items takes a fixed random sample, else the first ones.
     Raises ``ValueError`` naming an item that has not one label per word (token level) or text.
@@ -87,7 +94,7 @@ def load_examples(
         )
     limits = {**limits, "max_length": bench.max_length(stage, limits["max_length"])}
     plugin = bench.context.discovery.table.get("tasks", stage.recipe["task"])
-    identity = data_identity(stage, tokenizer, task=component(plugin), **limits)
+    identity = data_identity(stage, tokenizer, data, task=component(plugin), **limits)
     table = cached(
         bench.cache_folder(), identity, lambda: _rows(stage, bench, tokenizer, split, limits)
     )

@@ -3,8 +3,9 @@
 Writes ``head.safetensors`` and, in mode ``full``, the tuned encoder under ``encoder/``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,9 +25,11 @@ from xbench.settings import FinetuneSettings
 from xbench.stages.bench import Bench, text_format
 from xbench.stages.examples import Examples, load_examples
 from xbench.stages.features import all_features, features
+from xbench.stages.selection import Selection, evaluating
 from xbench.store import Entry
 
 INFERENCE_BATCH = 64
+LossOf = Callable[[list[int], int, int, int], Tensor]
 
 
 @dataclass
@@ -82,15 +85,15 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> Tuned:
     """Fine-tune; the model is written to the entry and also returned for the stages below."""
     work = _prepare(stage, bench)
     if stage.spec["mode"] == "linear":
-        tuned, curve = _linear(work)
+        tuned, notes = _linear(work)
     else:
-        tuned, curve = _full(work)
+        tuned, notes = _full(work)
         folder = entry.folder / "encoder"
         folder.mkdir()
         tuned.encoder.save(folder)
         bench.copy_tokenizer(stage, folder)
     save_file(dict(tuned.head.state_dict()), entry.folder / "head.safetensors")
-    entry.result = {"curve": curve, "examples": len(work.examples), "steps": work.steps}
+    entry.result = {**notes, "examples": len(work.examples), "steps": work.steps}
     return tuned
 
 
@@ -143,7 +146,7 @@ def _head(
     return head.to(stage.recipe["device"])
 
 
-def _full(work: Work) -> tuple[Tuned, list[dict[str, Any]]]:
+def _full(work: Work) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
     encoder = work.bench.encoder(stage).train()
     head = _head(stage, settings, encoder.config.hidden_size).train()
@@ -164,14 +167,19 @@ def _full(work: Work) -> tuple[Tuned, list[dict[str, Any]]]:
         seed_dropout(*stream, "head")
         return F.cross_entropy(head(vectors), batch.labels, reduction="sum") / labels
 
-    curve = _train(work, {"encoder": encoder, "head": head}, optimiser, loss_of)
-    return Tuned(encoder.eval(), head.eval()), curve
+    def dev_features(dev: Examples) -> list[Tensor]:
+        pooling, precision = settings.sentence_pooling, settings.precision
+        return all_features(encoder, dev, work.format, pooling, precision, INFERENCE_BATCH)
+
+    modules = {"encoder": encoder, "head": head}
+    notes = _train(work, modules, optimiser, loss_of, dev_features)
+    return Tuned(encoder.eval(), head.eval()), notes
 
 
-def _linear(work: Work) -> tuple[Tuned, list[dict[str, Any]]]:
+def _linear(work: Work) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
     encoder = frozen_encoder(stage, work.bench)
-    vectors = source_features(work, encoder)
+    vectors = source_features(work, encoder, work.examples)
     head = _head(stage, settings, encoder.config.hidden_size).train()
     groups = [Group(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2)]
     optimiser = _optimiser(work, groups)
@@ -186,21 +194,24 @@ def _linear(work: Work) -> tuple[Tuned, list[dict[str, Any]]]:
         wanted = torch.cat([gold[row] for row in rows]).to(device)
         return F.cross_entropy(logits, wanted, reduction="sum") / labels
 
-    curve = _train(work, {"head": head}, optimiser, loss_of)
-    return Tuned(encoder, head.eval()), curve
+    def dev_features(dev: Examples) -> list[Tensor]:
+        return source_features(work, encoder, dev, "dev")
+
+    notes = _train(work, {"head": head}, optimiser, loss_of, dev_features)
+    return Tuned(encoder, head.eval()), notes
 
 
-def source_features(work: Work, encoder: Encoder) -> list[Tensor]:
-    """The training data's features under the frozen encoder, computed once per job."""
+def source_features(
+    work: Work, encoder: Encoder, examples: Examples, split: str = "train"
+) -> list[Tensor]:
+    """Features of the source language's data under the frozen encoder, computed once per job."""
     settings = work.settings
     pooling, precision = settings.sentence_pooling, settings.precision
 
     def encode() -> list[Tensor]:
-        return all_features(
-            encoder, work.examples, work.format, pooling, precision, INFERENCE_BATCH
-        )
+        return all_features(encoder, examples, work.format, pooling, precision, INFERENCE_BATCH)
 
-    data = (work.stage.recipe["task"], settings.max_length, settings.max_train)
+    data = (work.stage.recipe["task"], split, settings.max_length, settings.max_train)
     name = ("features", work.bench.encoder_folder(work.stage), *data, pooling, precision)
     return work.bench.keep(name, encode)
 
@@ -212,13 +223,24 @@ def _optimiser(work: Work, groups: Sequence[Group]) -> Optimiser:
 
 
 def _train(
-    work: Work, modules: dict[str, Any], optimiser: Optimiser, loss_of: Any
-) -> list[dict[str, Any]]:
-    """The loop that both modes share; ``loss_of(rows, labels, step, chunk)`` is a chunk's share."""
+    work: Work,
+    modules: dict[str, Any],
+    optimiser: Optimiser,
+    loss_of: LossOf,
+    dev_features: Callable[[Examples], list[Tensor]],
+) -> dict[str, Any]:
+    """The loop that both modes share; returns what is noted of it.
+
+    ``loss_of(rows, labels, step, chunk)`` is a chunk's share of the loss; ``dev_features`` encodes
+    the development split with the encoder as it is.
+    """
     folder = work.bench.store.work_folder(work.stage.key)
     state = TrainingState(folder, modules, optimiser, work.bench.state_interval)
-    start, notes = state.restore()
+    selection = _selection(work, folder, modules, dev_features)
+    start, notes = state.restore(lambda step, notes: selection is None or selection.usable(notes))
     curve: list[dict[str, Any]] = notes.get("curve", [])
+    if selection is not None:
+        selection.resume(notes.get("selection", []))
     losses = Losses()
     for step in range(start, work.steps):
         rows = work.rows(step)
@@ -234,7 +256,42 @@ def _train(
         if values is not None:
             curve.append({"step": step, **values})
             work.bench.progress(step + 1, work.steps, values)
-        state.maybe_save(step + 1, {"curve": curve})
+        noted: dict[str, Any] = {"curve": curve}
+        if selection is not None:
+            selection.look(step + 1, last=step == work.steps - 1)
+            noted["selection"] = selection.notes
+        state.maybe_save(step + 1, noted)
     for module in modules.values():
         check_weights(module, work.steps - 1)
-    return curve
+    if selection is None:
+        return {"curve": curve}
+    return {"curve": curve, "dev": selection.notes, "selected": selection.restore()}
+
+
+def _selection(
+    work: Work,
+    folder: Path,
+    modules: dict[str, Any],
+    dev_features: Callable[[Examples], list[Tensor]],
+) -> Selection | None:
+    """What judges the steps, where the settings ask for the best one."""
+    if work.settings.selection == "last":
+        return None
+    stage, bench = work.stage, work.bench
+    on = stage.spec["selected_on"]
+    limits = {"max_length": work.settings.max_length, "max_items": None, "sample": False}
+    dev = load_examples(stage, bench, bench.tokenizer(stage), "dev", limits, on["data"])
+    metric = bench.metric(on["metric"]["name"], bench.task(stage).labels)
+    labels = bench.task(stage).labels
+
+    @torch.inference_mode()
+    def score() -> float:
+        vectors = dev_features(dev)
+        found = modules["head"](torch.cat(vectors)).argmax(-1).cpu()
+        parts = found.split([len(vector) for vector in vectors])
+        gold = [[labels[n] for n in dev.labels(row)] for row in range(len(dev))]
+        predicted = [[labels[n] for n in part.tolist()] for part in parts]
+        return float(metric.aggregate(metric.items(gold, predicted).sum(0)))
+
+    every = work.settings.selection_every or work.per_epoch
+    return Selection(folder, modules, evaluating(modules, score), every)

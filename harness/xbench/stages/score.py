@@ -20,7 +20,7 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     predicted = [[labels[number] for number in item] for item in columns["predicted"]]
     scores: dict[str, Any] = {}
     for asked in stage.spec["metrics"]:
-        metric = bench.context.discovery.table.get("metrics", asked["name"]).load()(labels)
+        metric = bench.metric(asked["name"], labels)
         value = float(metric.aggregate(metric.items(gold, predicted).sum(0)))
         scores[asked["name"]] = None if math.isnan(value) else value
     entry.result = {"scores": scores, "n": len(gold)}
