@@ -8,6 +8,7 @@ from typing import Any
 
 from xbench.errors import UnknownName, XbenchError
 from xbench.files import file_digest
+from xbench.hub import NotHere, Wanted, commit_of, fetch
 from xbench.registry import ModelEntry, Registry
 
 WEIGHTS = "*.safetensors"
@@ -16,17 +17,17 @@ VOCABULARIES = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab
 TOKENIZER = (*VOCABULARIES, "tokenizer_config.json", "special_tokens_map.json", "merges.txt")
 
 
-class MissingModel(XbenchError):
-    """The model is not on this machine and could not be fetched."""
-
-
 @dataclass(frozen=True)
 class Model:
-    """An encoder on disk. ``identity`` holds content digests only, never paths."""
+    """An encoder on disk. ``identity`` holds content digests only, never paths.
+
+    ``revision`` is the commit that it was fetched at, where it comes from the hub.
+    """
 
     name: str
     folder: Path
     identity: Mapping[str, Any]
+    revision: str | None = None
 
 
 def find_model(name: str, registry: Registry, offline: bool = False) -> Model:
@@ -35,7 +36,7 @@ def find_model(name: str, registry: Registry, offline: bool = False) -> Model:
     local = Path(name).expanduser()
     if entry is not None:
         folder = _packaged(entry) if entry.package is not None else _from_hub(entry, name, offline)
-        return Model(name, folder, identity(folder))
+        return Model(name, folder, identity(folder), commit_of(folder))
     if local.is_dir():
         folder = local.resolve()
     elif local.exists():
@@ -47,7 +48,7 @@ def find_model(name: str, registry: Registry, offline: bool = False) -> Model:
     else:
         hint = "A local folder or a hub id (owner/name) will do as well."
         raise UnknownName("model", name, registry.models, hint)
-    return Model(local.resolve().name, folder, identity(folder))
+    return Model(local.resolve().name, folder, identity(folder), commit_of(folder))
 
 
 def identity(folder: Path) -> dict[str, Any]:
@@ -89,21 +90,18 @@ def _packaged(entry: ModelEntry) -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / (entry.folder or "")
 
 
-def _from_hub(entry: ModelEntry, name: str, offline: bool) -> Path:
-    from huggingface_hub import snapshot_download
+def model_files(entry: ModelEntry, name: str) -> Wanted:
+    """What a model is on the hub: configuration, safetensors and tokenizer, and nothing else."""
+    patterns = ("config.json", *TOKENIZER, WEIGHTS, "model.safetensors.index.json")
+    return Wanted(entry.hub_id or name, "model", patterns, entry.revision)
 
-    wanted = ["config.json", *TOKENIZER, WEIGHTS, "model.safetensors.index.json"]
-    try:
-        where = snapshot_download(
-            entry.hub_id or name,
-            revision=entry.revision,
-            allow_patterns=wanted,
-            local_files_only=offline,
+
+def _from_hub(entry: ModelEntry, name: str, offline: bool) -> Path:
+    folder = fetch(model_files(entry, name), offline)
+    if not list(folder.glob(WEIGHTS)):
+        raise NotHere(
+            f"The model {entry.hub_id or name} has no safetensors on the hub. Its other weights are "
+            f"pickles and are never read; convert them once with transformers, "
+            f"AutoModelForMaskedLM.from_pretrained(...).save_pretrained(DIR), and pass --model DIR."
         )
-    except Exception as cause:
-        raise MissingModel(
-            f"The model {entry.hub_id or name} is not here and could not be fetched from the hub "
-            f"({type(cause).__name__}). Two ways out: run once where the network reaches the hub "
-            f"(the files stay in its cache), or pass a local folder: --model DIR."
-        ) from cause
-    return Path(where)
+    return folder

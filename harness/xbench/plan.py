@@ -4,7 +4,7 @@ Planning reads digests of data and model, never trains, and never writes.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,9 +15,10 @@ from xbench.api.source import MissingData, Source
 from xbench.device import resolve_device, resolve_precision
 from xbench.discovery import PluginError
 from xbench.errors import XbenchError
+from xbench.hub import NotHere, Wanted, commit_of, fetch, patterns_of
 from xbench.identity import component
 from xbench.keys import canonical, key_of
-from xbench.models import MissingModel, Model, find_model
+from xbench.models import Model, find_model
 from xbench.registry import Binding
 from xbench.resolve import Context
 from xbench.spec import RunSpec
@@ -56,13 +57,18 @@ class Cell:
 
 @dataclass
 class Plan:
-    """The stages by key (parents before children), the cells, and what has no data."""
+    """The stages by key (parents before children), the cells, and what has no data.
+
+    ``resolved`` are the commits of what came from the hub; ``unresolved`` is what a tentative plan
+    could not look at.
+    """
 
     spec: RunSpec
     stages: dict[str, Stage] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     gaps: dict[str, str] = field(default_factory=dict)
     unresolved: list[str] = field(default_factory=list)
+    resolved: dict[str, str] = field(default_factory=dict)
 
     def add(self, stage: Stage) -> str:
         """Add a stage once; returns its key."""
@@ -105,7 +111,11 @@ class _Planner:
         assert spec.model is not None
         self.plan = Plan(spec)
         self.tentative = tentative
-        self.model = self._model(spec.model, offline)
+        self.offline = offline or tentative
+        self.fetched: dict[str, tuple[str, str]] = {}
+        self.model = self._model(spec.model)
+        if self.model.revision:
+            self.plan.resolved[self.model.name] = self.model.revision
         data = spec.data or os.environ.get("XBENCH_DATA")
         self.place = Path(data).expanduser().resolve() if data else None
         if self.place is not None and not self.place.is_dir():
@@ -118,11 +128,11 @@ class _Planner:
         self.metrics = lru_cache(maxsize=None)(self._metrics)
         self.data = lru_cache(maxsize=None)(self._data)
 
-    def _model(self, name: str, offline: bool) -> Model:
+    def _model(self, name: str) -> Model:
         try:
             # A count is no reason to fetch a gigabyte.
-            return find_model(name, self.context.registry, offline or self.tentative)
-        except MissingModel as error:
+            return find_model(name, self.context.registry, self.offline)
+        except NotHere as error:
             if not self.tentative:
                 raise
             self.plan.unresolved.append(f"the model {name}: {error}")
@@ -293,13 +303,12 @@ class _Planner:
     def _data(self, what: str, codes: tuple[str, ...], split: str) -> dict[str, Any]:
         binding = self.suite.corpus if what == "corpus" else self.suite.tasks[what]
         languages = [self.context.languages.get(code) for code in codes]
-        if self.tentative and self.place is None:
-            needs_place = (
-                self.context.discovery.table.get("sources", binding.source).load().needs_place
-            )
-            if needs_place:
-                return self._unresolved_data(binding, languages, split)
-        source = open_source(binding, self.place, self.context)
+        try:
+            source = self._open(binding, languages, split)
+        except NotHere as error:
+            if not self.tentative:
+                raise
+            return self._unresolved_data(binding, languages, split, error)
         try:
             content = dict(source.fingerprint(languages, split))
             canonical(content)
@@ -316,13 +325,25 @@ class _Planner:
             "content": content,
         }
 
+    def _open(self, binding: Binding, languages: list[Language], split: str) -> Source:
+        """The bound source: on the data folder, or on what was fetched from the hub."""
+        found = hub_files(binding, languages, (split,), self.context)
+        if self.place is not None or found is None:
+            return open_source(binding, self.place, self.context)
+        folder = fetch(found[0], self.offline)
+        commit = commit_of(folder)
+        if commit:
+            self.plan.resolved[found[0].repository] = commit
+        self.fetched[canonical(binding.model_dump(mode="json"))] = (str(folder), found[1])
+        return open_source(binding, folder, self.context, found[1])
+
     def _unresolved_data(
-        self, binding: Binding, languages: list[Language], split: str
+        self, binding: Binding, languages: list[Language], split: str, error: NotHere
     ) -> dict[str, Any]:
         """Stands for data that is not here; what the registry knows to be missing is missing."""
-        note = f"the data of source {binding.source}: no data folder (--data DIR or XBENCH_DATA)"
-        if note not in self.plan.unresolved:
-            self.plan.unresolved.append(note)
+        what = f"the data of source {binding.source}:"
+        if not any(known.startswith(what) for known in self.plan.unresolved):
+            self.plan.unresolved.append(f"{what} {error}")
         known = binding.source in self.context.registry.datasets
         lacking = [one.code for one in languages if binding.source not in one.resources]
         if known and lacking:
@@ -331,29 +352,57 @@ class _Planner:
         return {"unresolved": binding.source, "languages": codes, "split": split}
 
     def _recipe(self, binding: Binding, **extra: Any) -> dict[str, Any]:
+        fetched = self.fetched.get(canonical(binding.model_dump(mode="json")))
+        place = fetched[0] if fetched else str(self.place) if self.place else None
         return {
             "model_folder": str(self.model.folder),
             "model_digest": self.model_digest,
             "device": self.device,
-            "place": str(self.place) if self.place else None,
+            "place": place,
+            "hub_files": fetched[1] if fetched else None,
             "binding": binding.model_dump(mode="json"),
             **extra,
         }
 
 
-def open_source(binding: Binding, place: Path | None, context: Context) -> Source:
-    """The source that a suite binds, at the data folder; raises where it needs one and has none."""
+def open_source(
+    binding: Binding, place: Path | None, context: Context, hub_files: str | None = None
+) -> Source:
+    """The source that a suite binds, at the data folder; raises where it needs one and has none.
+
+    ``hub_files`` says how files are named where the folder was fetched from the hub.
+    """
     source_class = context.discovery.table.get("sources", binding.source).load()
     if source_class.needs_place and place is None:
-        raise XbenchError(
-            f"The data of source {binding.source!r} is not here. Two ways to get it: pass a folder that "
-            f"holds it, --data DIR (or XBENCH_DATA), or fetch it where there is a network."
+        entry = context.registry.datasets.get(binding.source)
+        where = f" The data set's home: {entry.homepage}." if entry and entry.homepage else ""
+        raise NotHere(
+            f"The data of source {binding.source!r} is not here. Pass a folder that holds it: "
+            f"--data DIR (or XBENCH_DATA); docs/data.md says how it lies there.{where}"
         )
     try:
         source: Source = source_class(place, **binding.options)
     except (TypeError, ValueError) as error:
         raise XbenchError(f"The options of source {binding.source!r}: {error}") from error
+    source.hub_files = hub_files
     return source
+
+
+def hub_files(
+    binding: Binding, languages: Sequence[Language], splits: Sequence[str], context: Context
+) -> tuple[Wanted, str] | None:
+    """(what to fetch for these languages, the template of file names); None where the hub has none.
+
+    A source reads from the hub what the registry's data set of its name says is there.
+    """
+    entry = context.registry.datasets.get(binding.source)
+    source_class = context.discovery.table.get("sources", binding.source).load()
+    if entry is None or entry.hub_id is None or not entry.files or not source_class.reads_hub:
+        return None
+    ids = [one.resources[binding.source] for one in languages if binding.source in one.resources]
+    names = [source_class.hub_splits.get(split, split) for split in splits]
+    patterns = patterns_of(entry.files, ids, names)
+    return Wanted(entry.hub_id, "dataset", patterns, entry.revision, entry.branch), entry.files
 
 
 def _idle(settings: Mapping[str, Any], mode: str, level: str) -> Iterator[str]:

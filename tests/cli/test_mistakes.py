@@ -169,7 +169,7 @@ class TestModels:
 
     def test_the_hub_is_not_asked_offline(self, store: Path) -> None:
         outcome = run("--model", "no-such-owner/no-such-model", "--offline", store=store)
-        refused(outcome, "could not be fetched from the hub", "--model DIR")
+        refused(outcome, "may not be fetched from the hub", "--model DIR")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -15,6 +15,9 @@ class Source:
     """A reader bound to a place; the suite binds sources to tasks and to the alignment corpus.
 
     ``place`` is the root of a data folder (``--data``); generators ignore it.
+    ``languages_per_read`` is 2 for parallel text. A source that ``reads_hub`` also reads what the
+    registry's data set of its name has on the hub: ``place`` is then the fetched folder, and
+    ``hub_files`` the template of its file names, where ``hub_splits`` translates names of splits.
     A source yields records of :mod:`xbench.api.examples`.
     ``fingerprint`` identifies the content that ``read`` would give, without reading more than it
     must: it becomes part of every key that depends on the data.
@@ -22,6 +25,10 @@ class Source:
 
     version: ClassVar[int] = 1
     needs_place: ClassVar[bool] = True
+    languages_per_read: ClassVar[int] = 1
+    reads_hub: ClassVar[bool] = False
+    hub_splits: ClassVar[Mapping[str, str]] = {}
+    hub_files: str | None = None
 
     def __init__(self, place: Path | None = None, **options: Any) -> None:
         self.place = place

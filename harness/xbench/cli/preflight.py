@@ -37,7 +37,8 @@ def check_inputs(plan: Plan, work: Work, context: Context, store: Store) -> None
 def _check_data(stage: Stage, context: Context, store: Store) -> None:
     place = stage.recipe["place"]
     binding = Binding.model_validate(stage.recipe["binding"])
-    source = open_source(binding, Path(place) if place else None, context)
+    hub_files = stage.recipe.get("hub_files")
+    source = open_source(binding, Path(place) if place else None, context, hub_files)
     if not source.needs_place:  # a generator has no files that could be damaged
         return
     data = stage.spec["corpus"] if stage.kind == "align" else stage.spec["data"]

@@ -37,13 +37,15 @@ class ModelEntry(Entry):
 class DatasetEntry(Entry):
     """A data set: where it is on the hub, and how it lies below a data folder.
 
-    ``config`` is the hub's name of a language's part, ``layout`` the path below ``--data``; both
-    are templates with ``{id}`` for the language's resource id, ``{pair}`` and ``{split}``.
+    ``files`` are those of a language and split in the hub's repository on ``branch`` (parquet or
+    TSV), ``layout`` the path below ``--data``; both are templates with ``{id}`` for the language's
+    resource id, and ``{split}``.
     """
 
     hub_id: str | None = None
     revision: str | None = None
-    config: str = ""
+    branch: str = "main"
+    files: str = ""
     layout: str = ""
     licence: str = ""
     homepage: str = ""

@@ -90,7 +90,8 @@ class Bench:
         """The data source that the suite binds to the stage."""
         place = stage.recipe["place"]
         binding = Binding.model_validate(stage.recipe["binding"])
-        return open_source(binding, Path(place) if place else None, self.context)
+        hub_files = stage.recipe.get("hub_files")
+        return open_source(binding, Path(place) if place else None, self.context, hub_files)
 
     def task(self, stage: Stage) -> Task:
         """The stage's task."""

@@ -28,7 +28,7 @@ class Bitext(FolderSource):
     """
 
     name = "bitext"
-    languages_per_record = 2
+    languages_per_read = 2
     defaults = {"folder": "parallel/pairs", "stem": "{pair}", "minimum": {}}
 
     def files(self, root: Path, languages: Sequence[Language], split: str) -> list[Path]:

@@ -16,7 +16,6 @@ class FolderSource(Source):
     """
 
     name: ClassVar[str]
-    languages_per_record: ClassVar[int] = 1
     defaults: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, place: Path | None = None, **options: Any) -> None:
@@ -71,9 +70,28 @@ class FolderSource(Source):
         return self.place
 
     def _checked_files(self, root: Path, languages: Sequence[Language], split: str) -> list[Path]:
-        if len(languages) != self.languages_per_record:
+        if len(languages) != self.languages_per_read:
             raise ValueError(
-                f"source {self.name!r} reads {self.languages_per_record} language(s) at a time, "
+                f"source {self.name!r} reads {self.languages_per_read} language(s) at a time, "
                 f"not {len(languages)}"
             )
+        if self.hub_files:
+            return self.fetched(root, languages, split)
         return self.files(root, languages, split)
+
+    def fetched(self, root: Path, languages: Sequence[Language], split: str) -> list[Path]:
+        """The files of a folder that was fetched from the hub, by its own names."""
+        assert self.hub_files is not None
+        wanted = self.hub_splits.get(split, split)
+        named = self.hub_files.replace("{split}", wanted)
+        found = []
+        for language in languages:
+            pattern = named.replace("{id}", self.resource(language))
+            matches = sorted(root.glob(pattern))
+            if not matches:
+                raise MissingData(
+                    f"{self.name} has no {split} split for {language.name} among the files fetched "
+                    f"from the hub: no {pattern} in {root}"
+                )
+            found += matches
+        return found

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from xbench.api import LabelledText, Language, MissingData
 from xbench.data.files import find
+from xbench.data.parquet import labelled_rows
 from xbench.data.tsv import read_sib200
 from xbench_plugins.sources.folder import FolderSource
 
@@ -13,6 +14,8 @@ class Sib200(FolderSource):
     """Sentences with one of seven topics. A language's id is its FLORES-200 code."""
 
     name = "sib200"
+    reads_hub = True
+    hub_splits = {"dev": "validation"}
 
     def files(self, root: Path, languages: Sequence[Language], split: str) -> list[Path]:
         folder = root / "sib200" / self.resource(languages[0])
@@ -27,4 +30,6 @@ class Sib200(FolderSource):
     def records(
         self, files: Sequence[Path], languages: Sequence[Language]
     ) -> Iterator[LabelledText]:
+        if self.hub_files:
+            return labelled_rows(files, text="text", label="category", name="index_id")
         return read_sib200(files[0])
