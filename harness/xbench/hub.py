@@ -99,10 +99,11 @@ def fetch(wanted: Wanted, offline: bool = False) -> Path:
                 )
             )
         cost = look_up(wanted)
+        # By the branch's name, so that the cache knows what it stands for when there is no network.
         return Path(
             snapshot_download(
                 wanted.repository,
-                revision=cost.revision,
+                revision=revision,
                 allow_patterns=[name for name, _ in cost.files],
                 etag_timeout=TIMEOUT,
                 **options,
@@ -158,7 +159,8 @@ def explain(wanted: Wanted, error: Exception) -> str:
     """One message for whatever the library raised: what was wanted, why not, what to do."""
     name = type(error).__name__
     what = f"The {wanted.kind} {wanted.repository}"
-    if name == "GatedRepoError" or "401" in str(error) or "403" in str(error):
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if name == "GatedRepoError" or status in (401, 403):
         return (
             f"{what} is closed to strangers: accept its terms on the hub, then give a token (hf auth "
             f"login, or HF_TOKEN)."

@@ -13,6 +13,7 @@ from xbench.errors import XbenchError
 COMMANDS = {
     "run": "Compute the cells of a matrix and show the table.",
     "plan": "Show what a run would compute, and what is cached.",
+    "fetch": "Bring the encoder and data of a run onto this machine.",
     "status": "Show how far the runs of a store are.",
     "results": "Print the tidy table of a run: a row per measured value.",
     "report": "Render the tables of a run in Markdown and LaTeX.",

@@ -20,12 +20,7 @@ def read_rows(files: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[st
     Raises :class:`DataError` naming the file where it is damaged or lacks a column.
     """
     for path in files:
-        try:
-            table = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(
-                f"{path} is no complete parquet file ({error}); fetch it again"
-            ) from None
+        table = _open(path)
         missing = [name for name in columns if name not in table.schema_arrow.names]
         if missing:
             has = ", ".join(table.schema_arrow.names)
@@ -34,9 +29,16 @@ def read_rows(files: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[st
             yield from batch.to_pylist()
 
 
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is no complete parquet file ({error}); fetch it again") from None
+
+
 def class_names(path: Path, column: str) -> list[str] | None:
     """The names of a column of class numbers, as the ``datasets`` library notes them in the file."""
-    notes = (pq.read_schema(path).metadata or {}).get(b"huggingface")
+    notes = (_open(path).schema_arrow.metadata or {}).get(b"huggingface")
     if notes is None:
         return None
     features = json.loads(notes).get("info", {}).get("features", {})

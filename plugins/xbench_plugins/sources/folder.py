@@ -54,10 +54,12 @@ class FolderSource(Source):
     def resource(self, language: Language) -> str:
         """The language's id in this source; raises :class:`MissingData` where it has none."""
         if self.name not in language.resources:
+            instead = language.stand_in.get(self.name)
             raise MissingData(
                 f"{self.name} has no data for {language.name} ({language.code}): the registry "
-                "gives the language no id there; if you have such data, add "
-                f"{self.name}: ID to the language's resources"
+                "gives the language no id there; "
+                + (f"in its place stands {instead}; " if instead else "")
+                + f"if you have such data, add {self.name}: ID to the language's resources"
             )
         return language.resources[self.name]
 
