@@ -60,7 +60,8 @@ class Plan:
     """The stages by key (parents before children), the cells, and what has no data.
 
     ``resolved`` are the commits of what came from the hub; ``unresolved`` is what a tentative plan
-    could not look at.
+    could not look at; ``unguarded`` are the guarded test sets that are not here, and so guard
+    nothing.
     """
 
     spec: RunSpec
@@ -69,6 +70,7 @@ class Plan:
     gaps: dict[str, str] = field(default_factory=dict)
     unresolved: list[str] = field(default_factory=list)
     resolved: dict[str, str] = field(default_factory=dict)
+    unguarded: dict[str, str] = field(default_factory=dict)
 
     def add(self, stage: Stage) -> str:
         """Add a stage once; returns its key."""
@@ -127,6 +129,7 @@ class _Planner:
         self.task = lru_cache(maxsize=None)(self._task)
         self.metrics = lru_cache(maxsize=None)(self._metrics)
         self.data = lru_cache(maxsize=None)(self._data)
+        self.guard = lru_cache(maxsize=None)(self._guard)
 
     def _model(self, name: str) -> Model:
         try:
@@ -164,6 +167,7 @@ class _Planner:
     def _aligned(self, arm: str, name: str, variant: str, pair: str, seed: int) -> Iterator[Arm]:
         assert isinstance(self.spec.objective, dict)
         settings = self._keyed({k: v for k, v in self.spec.align.items() if k != "checkpoints"})
+        guard = self.guard(pair) if settings.pop("exclude_overlap") else ()
         stage_spec = {
             "model": self.model.identity,
             "objective": {
@@ -175,10 +179,13 @@ class _Planner:
             "settings": settings,
             "seed": seed,
         }
+        if guard:
+            stage_spec["guard"] = [data for data, _ in guard]
         recipe = self._recipe(
             self.suite.corpus,
             languages=pair.split("-"),
             checkpoints=list(self.spec.align["checkpoints"]),
+            guard=[where for _, where in guard],
             label=f"{name}:{variant} {pair}" + (" shuffled" if arm == "shuffled" else ""),
         )
         key = self.plan.add(Stage("align", stage_spec, recipe))
@@ -192,6 +199,28 @@ class _Planner:
                 "align_seed": seed,
             }
             yield Arm(coordinates, {"align": key, "step": step}, key)
+
+    def _guard(self, pair: str) -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
+        """(identity, where it lies) of every guarded test set that is here, in the pair's languages.
+
+        One that is not here guards nothing, and the plan says so.
+        """
+        found = []
+        for binding in self.suite.guard:
+            source = self.context.discovery.table.get("sources", binding.source).load()
+            codes = pair.split("-")
+            reads = [tuple(codes)] if source.languages_per_read == 2 else [(c,) for c in codes]
+            for languages in reads:
+                try:
+                    data = self._data_of(binding, languages, "test")
+                except (MissingData, NotHere) as error:
+                    self.plan.unguarded[f"{binding.source}: {'-'.join(languages)}"] = str(error)
+                    continue
+                where = {"languages": list(languages), **self._recipe(binding)}
+                found.append(
+                    (data, {k: where[k] for k in ("languages", "binding", "place", "hub_files")})
+                )
+        return tuple(found)
 
     def _corpus(self, pair: str) -> dict[str, Any]:
         try:
@@ -302,6 +331,9 @@ class _Planner:
 
     def _data(self, what: str, codes: tuple[str, ...], split: str) -> dict[str, Any]:
         binding = self.suite.corpus if what == "corpus" else self.suite.tasks[what]
+        return self._data_of(binding, codes, split)
+
+    def _data_of(self, binding: Binding, codes: tuple[str, ...], split: str) -> dict[str, Any]:
         languages = [self.context.languages.get(code) for code in codes]
         try:
             source = self._open(binding, languages, split)

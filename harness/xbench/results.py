@@ -63,6 +63,7 @@ def record_run(plan: Plan, store: Store) -> Path:
     tasks = {cell.coordinates["task"]: _metrics(plan, cell) for cell in plan.cells if cell.score}
     spec = plan.spec.to_yaml()
     content = {"cells": cells, "metrics": tasks, "gaps": plan.gaps, "resolved": plan.resolved}
+    content["unguarded"] = plan.unguarded
     folder = store.root / "runs" / key_of({"spec": spec, **content})[:12]
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / SPEC, spec)

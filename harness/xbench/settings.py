@@ -17,7 +17,8 @@ class AlignSettings:
 
     Lengths are in tokens, specials included; ``warmup`` is a share of the steps; ``clip`` is the
     largest gradient norm (0: none). ``batch_size`` is the effective batch in pairs, processed in
-    ``accumulate`` chunks.
+    ``accumulate`` chunks. ``exclude_overlap`` leaves out pairs with a sentence of the test sets that
+    the suite guards.
     """
 
     steps: int = Field(gt=0)
@@ -32,6 +33,7 @@ class AlignSettings:
     max_length: int = Field(default=128, gt=4)
     max_pairs: int | None = Field(default=None, gt=1)
     mlm_probability: float = Field(default=0.15, gt=0, lt=1)
+    exclude_overlap: bool = False
     precision: Precision = "auto"
 
 

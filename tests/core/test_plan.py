@@ -76,6 +76,7 @@ ALIGN: dict[str, tuple[Any, Test]] = {
     "max_length": (31, aligned),
     "max_pairs": (123, aligned),
     "mlm_probability": (0.123, aligned),
+    "exclude_overlap": (True, nothing),  # where the suite guards nothing
     "precision": ("bf16", aligned),
 }
 FINETUNE: dict[str, tuple[Any, Test]] = {

@@ -54,6 +54,7 @@ def command(
             "cells": len(plan.cells),
             "gaps": plan.gaps,
             "unresolved": plan.unresolved,
+            "unguarded": plan.unguarded,
             "estimate": asdict(guess),
         }
         click.echo(json.dumps(content, indent=1))

@@ -35,12 +35,12 @@ def tables_of(
     splits = {cell["coordinates"]["split"] for cell in run["cells"]}  # a run evaluates one
     selection = Selection(metrics, split=min(splits, default="test"))
     try:
-        return build_tables(frame, selection, _style(run, allow_partial))
+        return build_tables(frame, selection, _style(folder, run, allow_partial))
     except ValueError as error:
         raise XbenchError(f"The run {folder.name} cannot be reported: {error}") from error
 
 
-def _style(run: Mapping[str, Any], allow_partial: bool) -> "Style":
+def _style(folder: Path, run: Mapping[str, Any], allow_partial: bool) -> "Style":
     from xbench.registry import load_registry
     from xbench.report.style import Style
 
@@ -54,8 +54,34 @@ def _style(run: Mapping[str, Any], allow_partial: bool) -> "Style":
         source_language=suite.source_language if suite else None,
         short_codes=short,
         mlm_control=(objective, variant),
-        notes=(RECONSTRUCTION.format(suite=name),) if suite and _is_reconstructed(suite) else (),
+        notes=(
+            *((RECONSTRUCTION.format(suite=name),) if suite and _is_reconstructed(suite) else ()),
+            *_overlap_notes(folder, run),
+        ),
     )
+
+
+def _overlap_notes(folder: Path, run: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was taken out of the alignment text because it is in a test set, and what was not looked for."""
+    from xbench.store import Store
+
+    store = Store(folder.parent.parent)
+    found: dict[str, dict[str, int]] = {}
+    for key, pair in {
+        cell["align"]: cell["coordinates"].get("pair") for cell in run["cells"]
+    }.items():
+        if key is None or store.state("align", key) != "done":
+            continue
+        for source, count in store.result("align", key).get("excluded", {}).items():
+            found.setdefault(source, {})[pair] = count
+    parts = [
+        f"{source}: " + ", ".join(f"{count} ({pair})" for pair, count in sorted(counts.items()))
+        for source, counts in sorted(found.items())
+    ]
+    notes = [f"Pairs left out because a test set holds one of their sentences: {'; '.join(parts)}."]
+    lacking = sorted({what.split(":")[0] for what in run.get("unguarded", {})} - set(found))
+    missing = [f"Not looked for in the alignment text, for want of the data: {', '.join(lacking)}."]
+    return (*(notes if parts else ()), *(missing if lacking else ()))
 
 
 def settings_tables(folder: Path) -> "list[Table]":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import TypeVar
 
 from xbench.api.examples import ParallelText, TaggedSentence
@@ -60,13 +60,23 @@ def tokenise_pairs(
 
     The special tokens themselves are left out, and so is a pair with a side that yields no tokens.
     """
+    for _, source, target in tokenise_numbered_pairs(tokenizer, pairs, max_length):
+        yield source, target
+
+
+def tokenise_numbered_pairs(
+    tokenizer: Tokenizer, pairs: Iterable[ParallelText], max_length: int
+) -> Iterator[tuple[int, list[int], list[int]]]:
+    """As :func:`tokenise_pairs`, each with its place among all ``pairs``, from 0."""
     room = _room(tokenizer, max_length)
+    numbers = count()
     for chunk in _chunks(pairs):
         sources = tokenizer.encode_texts([pair.source for pair in chunk])
         targets = tokenizer.encode_texts([pair.target for pair in chunk])
         for source, target in zip(sources, targets, strict=True):
+            number = next(numbers)
             if source and target:
-                yield source[:room], target[:room]
+                yield number, source[:room], target[:room]
 
 
 def _room(tokenizer: Tokenizer, max_length: int) -> int:

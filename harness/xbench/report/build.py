@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xbench.report import latex, markdown, terminal
+from xbench.report.by_step import by_step
 from xbench.report.per_language import per_language
 from xbench.report.reading import read_results
 from xbench.report.results import Selection
@@ -29,12 +31,15 @@ FILES = {"markdown": ("md", "markdown"), "latex": ("tex", "latex-document")}
 def build_tables(
     frame: "pd.DataFrame", selection: Selection | None = None, style: Style | None = None
 ) -> list[Table]:
-    """Table 1 and the tables per language behind it, from the tidy results table.
+    """Table 1, the comparison of checkpoints, and the tables per language, from the tidy results.
 
     Raises ``ValueError`` where the results cannot be reported (see ``reading.read_results``).
     """
-    results = read_results(frame, selection or Selection())
-    return [table1(results, style), *per_language(results, style)]
+    selection = selection or Selection()
+    results = read_results(frame, selection)
+    steps = sorted(int(step) for step in frame["align_step"].dropna().unique())
+    of_step = {step: read_results(frame, replace(selection, align_step=step)) for step in steps}
+    return [table1(results, style), *by_step(of_step, style), *per_language(results, style)]
 
 
 def render(tables: Sequence[Table], format: str) -> str:

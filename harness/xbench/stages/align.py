@@ -14,18 +14,22 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from xbench.api.batch import PairBatch
+from xbench.api.examples import ParallelText
 from xbench.api.objective import Objective
+from xbench.data.overlap import digests, is_known, texts_of
 from xbench.data.ragged import RaggedTable, cached
-from xbench.data.tokenise import tokenise_pairs
+from xbench.data.tokenise import tokenise_numbered_pairs
 from xbench.data.tokenizer import Tokenizer
 from xbench.files import sync_file
+from xbench.keys import key_of
 from xbench.nn.encoder import Encoder
 from xbench.nn.optimise import Group, Optimiser, Schedule
 from xbench.nn.replay import ReplayedBatch
 from xbench.nn.streams import Part, permutation, seed_dropout
 from xbench.nn.training_state import Losses, TrainingState, check_weights
 from xbench.nn.views import PairTexts, PairViews, Text, TextFormat, pad
-from xbench.plan import Stage
+from xbench.plan import Stage, open_source
+from xbench.registry import Binding
 from xbench.settings import AlignSettings
 from xbench.stages.bench import Bench, data_identity, text_format
 from xbench.store import Entry
@@ -37,7 +41,8 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
         dict(stage.spec["settings"])
     )
     tokenizer = bench.tokenizer(stage)
-    corpus = Corpus(_table(stage, bench, tokenizer, settings), stage, settings)
+    table = _table(stage, bench, tokenizer, settings)
+    corpus = Corpus(table, stage, settings)
     encoder = bench.encoder(stage).train()
     objective = _objective(stage, bench, encoder).to(stage.recipe["device"])
     format = text_format(tokenizer, settings.mlm_probability)
@@ -62,7 +67,10 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
         state.maybe_save(step + 1, {"curve": curve})
     for step in stage.recipe["checkpoints"]:
         (work / f"step-{step}").rename(entry.folder / f"step-{step}")
-    entry.result = {"curve": curve, "pairs": corpus.size, "pairs_available": corpus.available}
+    counts: dict[str, Any] = {"pairs": corpus.size, "pairs_available": corpus.available}
+    if stage.spec.get("guard"):
+        counts["excluded"] = excluded(table, stage)
+    entry.result = {"curve": curve, **counts}
 
 
 def _has_checkpoints(work: Path, stage: Stage, step: int) -> bool:
@@ -94,13 +102,47 @@ def _table(
     languages = [bench.context.languages.get(code) for code in stage.recipe["languages"]]
     max_length = bench.max_length(stage, settings.max_length)
 
-    def rows() -> Iterable[Mapping[str, Any]]:
-        pairs = bench.source(stage).read(languages, "train")
-        for source, target in tokenise_pairs(tokenizer, pairs, max_length):
-            yield {"source": source, "target": target}
+    guard = stage.spec.get("guard", [])
 
-    identity = data_identity(stage, tokenizer, kind="pairs", max_length=max_length)
+    def rows() -> Iterable[Mapping[str, Any]]:
+        known = [_guarded(where, bench) for where in stage.recipe.get("guard", [])]
+        hits: dict[int, list[int]] = {}  # by place in the corpus: the tokeniser is fed ahead
+
+        def pairs() -> Iterable[ParallelText]:
+            for number, pair in enumerate(bench.source(stage).read(languages, "train")):
+                texts = (pair.source, pair.target)
+                found = [n for n, d in enumerate(known) if any(is_known(t, d) for t in texts)]
+                if found:
+                    hits[number] = found
+                yield pair
+
+        for number, source, target in tokenise_numbered_pairs(tokenizer, pairs(), max_length):
+            yield {"source": source, "target": target, "guarded": hits.get(number, [])}
+
+    identity = data_identity(
+        stage, tokenizer, kind="pairs", max_length=max_length, guard=key_of(guard)
+    )
     return cached(bench.cache_folder(), identity, rows)
+
+
+def _guarded(where: Mapping[str, Any], bench: Bench) -> set[bytes]:
+    """The digests of a guarded test set's sentences, in the languages of the pair."""
+    place = Path(where["place"]) if where["place"] else None
+    binding = Binding.model_validate(where["binding"])
+    source = open_source(binding, place, bench.context, where["hub_files"])
+    languages = [bench.context.languages.get(code) for code in where["languages"]]
+    return digests(text for one in source.read(languages, "test") for text in texts_of(one))
+
+
+def excluded(table: RaggedTable, stage: Stage) -> dict[str, int]:
+    """How many pairs of the corpus hold a sentence of each guarded test set."""
+    guard = stage.recipe.get("guard", [])
+    counts = dict.fromkeys((where["binding"]["source"] for where in guard), 0)
+    for row in np.flatnonzero(table.lengths("guarded")) if guard else ():
+        hit = {guard[n]["binding"]["source"] for n in table.row("guarded", int(row))}
+        for name in hit:
+            counts[name] += 1
+    return counts
 
 
 def _optimiser(encoder: Encoder, objective: Objective, settings: AlignSettings) -> Optimiser:
@@ -124,9 +166,13 @@ class Corpus:
         self._table = table
         self._seed = stage.spec["seed"]
         self._batch_size = settings.batch_size
-        self.available = len(table)
+        allowed = np.arange(len(table))
+        if "guarded" in table.columns:
+            allowed = np.flatnonzero(table.lengths("guarded") == 0)
+        self.available = len(allowed)
         # The sample does not depend on the seed: all alignments of a pair see the same text.
-        self._rows = permutation(len(table), "sample")[: settings.max_pairs].sort().values.numpy()
+        chosen = permutation(len(allowed), "sample")[: settings.max_pairs].sort().values.numpy()
+        self._rows = allowed[chosen]
         self.size = len(self._rows)
         if self.size < settings.batch_size:
             raise ValueError(

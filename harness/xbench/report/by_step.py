@@ -1,0 +1,96 @@
+"""Checkpoints of one alignment side by side: does more alignment help?
+
+One table per task and mode: encoders by alignment steps, each averaged over languages, and the
+difference of the last step to the first, paired by fine-tuning seed.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from xbench.report import notes
+from xbench.report.averages import Average, average, difference
+from xbench.report.results import Encoder, Panel, Results
+from xbench.report.style import Style
+from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table1 import number_cell
+from xbench.report.text import difference_lines, encoder_label
+
+ByStep = Mapping[int, Results]
+LAST_TO_FIRST = "last to first"
+
+
+def by_step(of_step: ByStep, style: Style | None = None) -> list[Table]:
+    """The tables for results at several steps; none where there is one step only."""
+    style = style or Style()
+    if len(of_step) < 2:
+        return []
+    panels = sorted({panel for results in of_step.values() for panel in results.panels})
+    return [_table(dict(sorted(of_step.items())), panel, style) for panel in panels]
+
+
+def _table(of_step: ByStep, panel: Panel, style: Style) -> Table:
+    any_results = next(iter(of_step.values()))
+    encoders = [
+        encoder
+        for encoder in any_results.encoders
+        if encoder.arm != "none" and all((panel, encoder) in r.blocks for r in of_step.values())
+    ]
+    rows, cells, places = [], [], []
+    for encoder in encoders:
+        header = _header(encoder, any_results, style)
+        averages = [_average(results, panel, encoder, style) for results in of_step.values()]
+        places += [
+            (f"{header.label}, {step} steps", found)
+            for step, found in zip(of_step, averages, strict=True)
+        ]
+        rows.append(header)
+        cells.append((*(number_cell(found, style) for found in averages), _change(averages, style)))
+    first, last = min(of_step), max(of_step)
+    name, metric = notes.panel_name(panel), any_results.metrics[panel]
+    return Table(
+        name="by_step",
+        label=f"tab:by-step-{'-'.join(panel)}",
+        title=f"{name}: {metric} by alignment steps",
+        caption=(
+            f"{name}: {metric} in percent averaged over languages, after {_listed(of_step)} steps of "
+            f"alignment: mean ± sd over fine-tuning seeds, and the difference of {last} to {first} "
+            f"steps, paired by fine-tuning seed, with its 95% t interval. Suite "
+            f"{any_results.suite}, model {any_results.model}."
+        ),
+        columns=(*(Column(f"{step}") for step in of_step), Column(LAST_TO_FIRST)),
+        rows=tuple(rows),
+        cells=tuple(cells),
+        stub="encoder, variant",
+        column_stub="steps",
+        notes=(
+            *notes.languages(any_results.only(panel), style),
+            notes.seeds(any_results.only(panel)),
+            "Steps of one alignment are one training run: their difference holds no variation "
+            "between alignments.",
+            *notes.gaps(places),
+            *style.notes,
+        ),
+    )
+
+
+def _average(results: Results, panel: Panel, encoder: Encoder, style: Style) -> Average:
+    block = results.blocks[panel, encoder]
+    return average(block, results.languages[panel], results.seeds[panel], style.allow_partial)
+
+
+def _change(averages: Sequence[Average], style: Style) -> Cell:
+    change = difference(averages[-1], averages[0])
+    if change is None:
+        return Cell("", "absent")
+    main, *rest = difference_lines(change, style.digits)
+    return Cell(main, value=change.mean, n=change.n, difference=change, details=tuple(rest))
+
+
+def _header(encoder: Encoder, results: Results, style: Style) -> Row:
+    label = encoder_label(encoder, style.short_codes, len(results.align_seeds) > 1)
+    variant = encoder.variant or encoder.objective or ""
+    return Row(f"{label} {variant}".rstrip(), control=encoder.arm != "aligned")
+
+
+def _listed(steps: ByStep) -> str:
+    *most, last = map(str, sorted(steps))
+    return f"{', '.join(most)} and {last}"

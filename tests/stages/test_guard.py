@@ -1,0 +1,99 @@
+"""Sentences of guarded test sets are taken out of the alignment text, and counted."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from xbench.api import MissingData, ParallelText
+from xbench.registry import Binding
+from xbench.settings import AlignSettings
+from xbench.stages import align
+
+from .. import toys
+from ..toys import World
+
+Worlds = Callable[..., World]
+LEAKED = 5
+
+
+@pytest.fixture
+def guarded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The suite guards the topic corpus; five of its test sentences are in the alignment text."""
+
+    def leaking(self: Any, languages: Any, split: str) -> Any:
+        first, second = (self.sentences(language, split) for language in languages)
+        test = list(toys.Topical(count=8, shortest=6).sentences(languages[0], "test"))
+        for index, (source, target) in enumerate(zip(first, second, strict=True)):
+            text = (
+                " ".join(test[index // 3]).upper()
+                if index in (0, 3, 6, 9, 12)
+                else " ".join(source)
+            )
+            yield ParallelText(text + " !", " ".join(target), id=f"pair-{index}")
+
+    monkeypatch.setattr(toys.Bitext, "read", leaking)
+    original = toys.registry
+
+    def registry(corpus: Any, data: Any) -> Any:
+        made = original(corpus, data)
+        guard = (Binding(source="topical", options={"count": 8, "shortest": 6}),)
+        suite = made.suites["toy"].model_copy(update={"guard": guard})
+        return made.model_copy(update={"suites": {"toy": suite}})
+
+    monkeypatch.setattr(toys, "registry", registry)
+    return world
+
+
+def result(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return content
+
+
+def test_leaked_sentences_are_left_out_and_counted(guarded: World) -> None:
+    settings = {"steps": 2, "batch_size": 4}
+    kept = result(guarded.run(guarded.stage("align", align=settings)))
+    assert kept["pairs_available"] == 24
+    assert "excluded" not in kept
+    stage = guarded.stage("align", align={**settings, "exclude_overlap": True})
+    cleaned = result(guarded.run(stage))
+    assert cleaned["pairs_available"] == 24 - LEAKED
+    assert cleaned["excluded"] == {"topical": LEAKED}
+    assert [entry["split"] for entry in stage.spec["guard"]] == ["test", "test"]  # both languages
+
+
+def test_no_batch_holds_a_guarded_sentence(guarded: World) -> None:
+    settings = {"steps": 40, "batch_size": 4, "exclude_overlap": True}
+    stage = guarded.stage("align", align=settings)
+    bench = guarded.bench()
+    checked = TypeAdapter(AlignSettings).validate_python(dict(stage.spec["settings"]))
+    table = align._table(stage, bench, bench.tokenizer(stage), checked)
+    corpus = align.Corpus(table, stage, checked)
+    allowed = {
+        tuple(table.row("source", row)) for row in range(24) if not len(table.row("guarded", row))
+    }
+    for step in range(40):
+        assert {tuple(source) for source, _ in corpus.batch(step)} <= allowed
+
+
+def test_another_guard_is_another_key_and_no_guard_leaves_the_key_alone(
+    guarded: World, new_world: Worlds
+) -> None:
+    without = guarded.stage("align", align={"steps": 2})
+    with_guard = guarded.stage("align", align={"steps": 2, "exclude_overlap": True})
+    assert without.key != with_guard.key
+    assert "guard" not in without.spec
+    assert "exclude_overlap" not in without.spec["settings"]
+
+
+def test_a_guard_that_is_not_here_is_said(guarded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(self: Any, languages: Any, split: str) -> Any:
+        raise MissingData("no such file")
+
+    monkeypatch.setattr(toys.Topical, "fingerprint", gone)
+    plan = guarded.plan(arm=("aligned",), align={"steps": 2, "exclude_overlap": True})
+    assert set(plan.unguarded) == {"topical: aaa", "topical: bbb"}
+    assert plan.gaps == {}
