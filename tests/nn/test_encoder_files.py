@@ -167,7 +167,7 @@ def test_a_damaged_config_is_refused(folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "modernbert"}, "'modernbert' is not supported; supported: xlm-roberta, "),
+        ({"model_type": "gpt2"}, "'gpt2' is not supported; supported: xlm-roberta, "),
         ({"model_type": None}, "None is not supported"),
         ({"model_type": ["bert"]}, "is not supported"),
         ({"hidden_act": "mish"}, "hidden_act 'mish' is not supported; supported: gelu"),

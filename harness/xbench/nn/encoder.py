@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xbench.nn.encoder_config import EncoderConfig, read_config
+from xbench.nn.encoder_config import EncoderConfig, EncoderFolderError, read_config
 from xbench.nn.hf_weights import Checkpoint, write_weights
 from xbench.nn.replica_layers import ReplicaEmbedding, ReplicaLayerNorm, ReplicaLinear, affine
 
@@ -31,9 +31,13 @@ class Encoder(nn.Module):
     """R encoders of one shape. Build one with :meth:`from_folder` or :meth:`random`.
 
     States at depth 0 are the embedding output ``H^0``; ``H^l`` is the output of the l-th layer.
-    The constructor leaves the weights uninitialised. ``has_mlm_head`` says whether
+    ``packs`` says that several texts may share a row, ``matrix_dims`` how many axes a weight matrix
+    has. The constructor leaves the weights uninitialised. ``has_mlm_head`` says whether
     :meth:`mlm_logits` can be called.
     """
+
+    packs = True
+    matrix_dims = 3
 
     def __init__(self, config: EncoderConfig, replicas: int = 1, has_mlm_head: bool = True) -> None:
         super().__init__()
@@ -56,6 +60,8 @@ class Encoder(nn.Module):
         """
         folder = Path(folder)
         config, config_json = read_config(folder)
+        if not isinstance(config, EncoderConfig):
+            raise EncoderFolderError(f"{folder}: {config.model_type} is not of the BERT family")
         checkpoint = Checkpoint(folder, config)
         encoder = cls(config, replicas, checkpoint.has_mlm_head)
         checkpoint.copy_into(dict(encoder.named_parameters()))
@@ -220,7 +226,8 @@ class _Embeddings(nn.Module):
         return dropped.view_as(states)
 
     def _types(self, token_types_RBT: Tensor | None) -> Tensor:
-        if token_types_RBT is None:
+        # A tokenizer may tell two texts apart where the encoder has one type only (RoBERTa).
+        if token_types_RBT is None or self.types.weight.shape[1] < 2:
             return self.types.weight[:, 0].unsqueeze(1).unsqueeze(1)
         states: Tensor = self.types(token_types_RBT)
         return states

@@ -9,6 +9,8 @@ from typing import Any
 # Everything here has RoBERTa's or BERT's post-layer-norm architecture.
 ROBERTA_KINDS = ("xlm-roberta", "roberta", "camembert")
 SUPPORTED_KINDS = (*ROBERTA_KINDS, "bert")
+# These are run by transformers (nn/transformers_encoder.py).
+OTHER_KINDS = ("deberta-v2", "modernbert")
 SUPPORTED_ACTIVATIONS = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish")
 _ARCHITECTURES = {
     "xlm-roberta": "XLMRoberta",
@@ -91,7 +93,8 @@ class EncoderConfig:
         kind = values.get("model_type")
         _require(
             kind in SUPPORTED_KINDS,
-            f"model_type {kind!r} is not supported; supported: {', '.join(SUPPORTED_KINDS)}",
+            f"model_type {kind!r} is not supported; supported: "
+            f"{', '.join((*SUPPORTED_KINDS, *OTHER_KINDS))}",
         )
         _refuse_other_architectures(values)
         pad_id = _integer(values, "pad_token_id", default=1 if kind in ROBERTA_KINDS else 0)
@@ -135,7 +138,31 @@ class EncoderConfig:
         }
 
 
-def read_config(folder: Path) -> tuple[EncoderConfig, dict[str, Any]]:
+@dataclass(frozen=True)
+class OtherConfig:
+    """What has to be known of an encoder that transformers runs."""
+
+    model_type: str
+    vocab_size: int
+    hidden_size: int
+    num_layers: int
+    max_positions: int
+    pad_id: int
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "OtherConfig":
+        """The config in Hugging Face's words. Raises ``ValueError`` naming the field."""
+        return cls(
+            model_type=str(values["model_type"]),
+            vocab_size=_size(values, "vocab_size"),
+            hidden_size=_size(values, "hidden_size"),
+            num_layers=_size(values, "num_hidden_layers"),
+            max_positions=_size(values, "max_position_embeddings"),
+            pad_id=_integer(values, "pad_token_id", default=0),
+        )
+
+
+def read_config(folder: Path) -> tuple[EncoderConfig | OtherConfig, dict[str, Any]]:
     """``folder/config.json`` as our config and as the values it holds.
 
     Raises :class:`EncoderFolderError` where the file is missing, is no JSON object, or describes
@@ -150,6 +177,8 @@ def read_config(folder: Path) -> tuple[EncoderConfig, dict[str, Any]]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         _require(isinstance(values, dict), "not a JSON object")
+        if values.get("model_type") in OTHER_KINDS:
+            return OtherConfig.from_json(values), values
         return EncoderConfig.from_json(values), values
     except ValueError as error:  # JSON and UTF-8 errors are ValueErrors too
         raise EncoderFolderError(f"{path}: {error}") from error

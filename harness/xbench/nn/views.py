@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from xbench.api.batch import AttentionRule, Perturbation, TaskBatch, Vocabulary
 from xbench.api.copies import FrozenCopy
-from xbench.nn.encoder import Encoder
+from xbench.nn.loading import AnyEncoder
 from xbench.nn.packing import Packing
 from xbench.nn.streams import Part, generator, seed_dropout
 from xbench.nn.words import word_mask, word_vectors
@@ -105,7 +105,7 @@ class TextView:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: AnyEncoder,
         text: Text,
         format: TextFormat,
         stream: tuple[Part, ...],
@@ -186,6 +186,8 @@ class TextView:
     def _packing(self) -> Packing | None:
         """The rows that the layers see on a CPU; elsewhere they see the batch as it is."""
         if self._alteration.attention is not None:  # its masks are those of single texts
+            return None
+        if not self._encoder.packs:
             return None
         # asking for lengths would wait for another device
         return Packing.of(self.attention_mask) if self.ids.device.type == "cpu" else None
@@ -370,7 +372,7 @@ class PairViews:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: AnyEncoder,
         texts: PairTexts,
         format: TextFormat,
         stream: tuple[Part, ...],

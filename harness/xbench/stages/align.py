@@ -22,7 +22,7 @@ from xbench.data.tokenise import tokenise_numbered_pairs
 from xbench.data.tokenizer import Tokenizer
 from xbench.files import sync_file
 from xbench.keys import key_of
-from xbench.nn.encoder import Encoder
+from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import Group, Optimiser, Schedule
 from xbench.nn.replay import ReplayedBatch
 from xbench.nn.streams import Part, permutation, seed_dropout
@@ -79,14 +79,14 @@ def _has_checkpoints(work: Path, stage: Stage, step: int) -> bool:
     return all((work / f"step-{saved}" / "model.safetensors").is_file() for saved in due)
 
 
-def _save(encoder: Encoder, stage: Stage, bench: Bench, folder: Path) -> None:
+def _save(encoder: AnyEncoder, stage: Stage, bench: Bench, folder: Path) -> None:
     encoder.save(folder)
     bench.copy_tokenizer(stage, folder)
     for path in folder.iterdir():  # the training state that is saved next relies on them
         sync_file(path)
 
 
-def _objective(stage: Stage, bench: Bench, encoder: Encoder) -> Objective:
+def _objective(stage: Stage, bench: Bench, encoder: AnyEncoder) -> Objective:
     asked = stage.spec["objective"]
     objective_class = bench.context.discovery.table.get("objectives", asked["name"]).load()
     config = TypeAdapter(objective_class.Config).validate_python(dict(asked["config"]))
@@ -145,10 +145,9 @@ def excluded(table: RaggedTable, stage: Stage) -> dict[str, int]:
     return counts
 
 
-def _optimiser(encoder: Encoder, objective: Objective, settings: AlignSettings) -> Optimiser:
+def _optimiser(encoder: AnyEncoder, objective: Objective, settings: AlignSettings) -> Optimiser:
     groups = [
-        # the encoder's parameters have a leading replica axis
-        Group(tuple(encoder.parameters()), settings.learning_rate, matrix_dims=3),
+        Group(tuple(encoder.parameters()), settings.learning_rate, matrix_dims=encoder.matrix_dims),
         Group(tuple(objective.parameters()), settings.learning_rate, matrix_dims=2),
     ]
     schedule = Schedule(settings.steps, settings.schedule, settings.warmup)
@@ -210,7 +209,7 @@ class Batches:
     """Builds the batches of pairs of every step, whole or in chunks."""
 
     corpus: Corpus
-    encoder: Encoder
+    encoder: AnyEncoder
     tokenizer: Tokenizer
     format: TextFormat
     stage: Stage

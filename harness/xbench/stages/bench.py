@@ -21,8 +21,8 @@ from xbench.errors import XbenchError
 from xbench.files import dump_json
 from xbench.keys import key_of
 from xbench.models import TOKENIZER, identity
-from xbench.nn.encoder import Encoder
 from xbench.nn.encoder_config import read_config
+from xbench.nn.loading import AnyEncoder, load_encoder
 from xbench.nn.views import TextFormat
 from xbench.plan import Stage, open_source
 from xbench.registry import Binding
@@ -69,9 +69,9 @@ class Bench:
             self._tokenizers[folder] = Tokenizer.from_folder(folder)
         return self._tokenizers[folder]
 
-    def encoder(self, stage: Stage) -> Encoder:
+    def encoder(self, stage: Stage) -> AnyEncoder:
         """A fresh copy, on the device, of the encoder that a fine-tuning starts from."""
-        return Encoder.from_folder(self.encoder_folder(stage)).to(stage.recipe["device"])
+        return load_encoder(self.encoder_folder(stage)).to(stage.recipe["device"])
 
     def encoder_folder(self, stage: Stage) -> Path:
         """Where the weights that the stage starts from lie, verified."""

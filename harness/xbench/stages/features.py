@@ -3,14 +3,19 @@
 import torch
 from torch import Tensor
 
-from xbench.nn.encoder import Encoder
+from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import autocast
 from xbench.nn.views import Text, TextFormat, TextView
 from xbench.stages.examples import Batch, Examples
 
 
 def features(
-    encoder: Encoder, batch: Batch, format: TextFormat, level: str, pooling: str, *stream: str | int
+    encoder: AnyEncoder,
+    batch: Batch,
+    format: TextFormat,
+    level: str,
+    pooling: str,
+    *stream: str | int,
 ) -> Tensor:
     """[N, D]: the last layer at first subwords (token level), or the pooled text (sentence level)."""
     view = TextView(encoder, Text(batch.ids), format, stream)
@@ -21,7 +26,7 @@ def features(
 
 @torch.no_grad()
 def all_features(
-    encoder: Encoder,
+    encoder: AnyEncoder,
     examples: Examples,
     format: TextFormat,
     pooling: str,

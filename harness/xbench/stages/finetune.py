@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from xbench.nn.encoder import Encoder
 from xbench.nn.heads import Head
+from xbench.nn.loading import AnyEncoder, load_encoder
 from xbench.nn.optimise import Group, Optimiser, Schedule
 from xbench.nn.streams import permutation, seed_dropout
 from xbench.nn.training_state import Losses, TrainingState, check_weights
@@ -36,7 +36,7 @@ LossOf = Callable[[list[int], int, int, int], Tensor]
 class Tuned:
     """A fine-tuned model: the encoder (frozen or tuned) and the head on it."""
 
-    encoder: Encoder
+    encoder: AnyEncoder
     head: Head
 
 
@@ -104,10 +104,10 @@ def load(stage: Stage, bench: Bench) -> Tuned:
     if stage.spec["mode"] == "linear":
         return Tuned(frozen_encoder(stage, bench), head)
     folder = bench.store.file("finetune", stage.key, "encoder/model.safetensors").parent
-    return Tuned(Encoder.from_folder(folder).to(stage.recipe["device"]).eval(), head)
+    return Tuned(load_encoder(folder).to(stage.recipe["device"]).eval(), head)
 
 
-def frozen_encoder(stage: Stage, bench: Bench) -> Encoder:
+def frozen_encoder(stage: Stage, bench: Bench) -> AnyEncoder:
     """The encoder of a linear probe: loaded once per job, in evaluation mode, never updated."""
     folder = bench.encoder_folder(stage)
     encoder = bench.keep(("encoder", folder), lambda: bench.encoder(stage).eval())
@@ -151,8 +151,11 @@ def _full(work: Work) -> tuple[Tuned, dict[str, Any]]:
     encoder = work.bench.encoder(stage).train()
     head = _head(stage, settings, encoder.config.hidden_size).train()
     groups = [
-        # the encoder's parameters have a leading replica axis
-        Group(tuple(encoder.parameters()), settings.encoder_learning_rate, matrix_dims=3),
+        Group(
+            tuple(encoder.parameters()),
+            settings.encoder_learning_rate,
+            matrix_dims=encoder.matrix_dims,
+        ),
         Group(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2),
     ]
     optimiser = _optimiser(work, groups)
@@ -202,7 +205,7 @@ def _linear(work: Work) -> tuple[Tuned, dict[str, Any]]:
 
 
 def source_features(
-    work: Work, encoder: Encoder, examples: Examples, split: str = "train"
+    work: Work, encoder: AnyEncoder, examples: Examples, split: str = "train"
 ) -> list[Tensor]:
     """Features of the source language's data under the frozen encoder, computed once per job."""
     settings = work.settings
