@@ -79,8 +79,9 @@ def test_fingerprints_change_with_everything_that_changes_the_content(kind, lang
 
 def test_fingerprints_ignore_what_does_not_change_the_content():
     shown = {field.name for field in fields(Language)} - {"code", "script", "word_order"}
-    assert shown == {"name", "family", "iso639_1", "resources"}
-    renamed = replace(QAC, name="another", family="none", iso639_1="zz", resources={"x": "y"})
+    assert shown == {"name", "family", "iso639_1", "resources", "stand_in"}
+    other = {"name": "another", "family": "none", "iso639_1": "zz", "resources": {"x": "y"}}
+    renamed = replace(QAC, **other, stand_in={"x": "z"})
     assert CloneTopics().fingerprint([QAC], "test") == CloneTopics().fingerprint([renamed], "test")
 
 
