@@ -23,12 +23,13 @@ from xbench.api import (
     Task,
     Term,
 )
+from xbench.context import Context
 from xbench.discovery import Plugin, PluginTable
 from xbench.nn.encoder import Encoder
 from xbench.nn.encoder_config import EncoderConfig
 from xbench.plan import Plan, Stage, build_plan
 from xbench.registry import Registry
-from xbench.resolve import Context, resolve
+from xbench.resolve import resolve
 from xbench.spec import RunSpec
 from xbench.stages import align, evaluate, finetune, score
 from xbench.stages.bench import Bench, Progress

@@ -16,16 +16,18 @@ from typing import Any
 
 from xbench.errors import UnknownName, XbenchError
 
-KINDS = ("objectives", "tasks", "languages", "metrics", "probes", "sources")
+KINDS = ("objectives", "aligners", "tasks", "languages", "metrics", "probes", "sources")
 GROUP = "xbench."
 # What a plugin that is a class must offer: its base in xbench.api, and a method of it. Told by the
-# method, so that discovery need not import the base (an objective's base loads torch).
+# method, so that discovery need not import the base (an objective's base loads torch). At an
+# objective's place there may also stand a transform or a merge.
 CLASSES = {
-    "objectives": ("Objective", "terms"),
-    "tasks": ("Task", "examples"),
-    "metrics": ("Metric", "items"),
-    "probes": ("Probe", "measure"),
-    "sources": ("Source", "fingerprint"),
+    "objectives": (("Objective", "terms"), ("Transform", "fit"), ("Merge", "combine")),
+    "aligners": (("Aligner", "align"),),
+    "tasks": (("Task", "examples"),),
+    "metrics": (("Metric", "items"),),
+    "probes": (("Probe", "measure"),),
+    "sources": (("Source", "fingerprint"),),
 }
 
 
@@ -58,9 +60,11 @@ class Plugin:
             raise PluginError(
                 f"{self} cannot be imported: {type(cause).__name__}: {cause}"
             ) from cause
-        base, method = CLASSES.get(self.kind, ("", ""))
-        if base and not (isinstance(loaded, type) and hasattr(loaded, method)):
-            raise PluginError(f"{self} is not a subclass of xbench.api.{base}")
+        bases = CLASSES.get(self.kind, ())
+        offers = isinstance(loaded, type) and any(hasattr(loaded, method) for _, method in bases)
+        if bases and not offers:
+            names = " or ".join(f"xbench.api.{base}" for base, _ in bases)
+            raise PluginError(f"{self} is not a subclass of {names}")
         return loaded
 
     def summary(self) -> str:
@@ -111,6 +115,10 @@ class PluginTable:
                 f"one off: XBENCH_DISABLE_PLUGINS={claims[-1].distribution}"
             )
         return claims[0]
+
+    def switched_off(self, kind: str) -> set[str]:
+        """The names of one kind that are installed and disabled."""
+        return {name for found, name in self._switched_off if found == kind}
 
     def __iter__(self) -> Iterator[Plugin]:
         for kind in KINDS:

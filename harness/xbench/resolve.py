@@ -4,16 +4,16 @@ A resolved spec is itself a spec; running it again repeats the run.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from xbench.discovery import Discovery
+from xbench.context import Context
 from xbench.errors import UnknownName, XbenchError
-from xbench.languages import Languages
-from xbench.objectives import resolve_objectives
+from xbench.objectives import PHASES as OBJECTIVE_PHASES
+from xbench.objectives import find_method, resolve_objectives
 from xbench.registry import Registry, SuiteEntry, plain
 from xbench.settings import (
     PHASES,
@@ -31,19 +31,6 @@ MODES = ("full", "linear")
 BUDGETS = frozenset({"epochs", "steps"})
 
 
-@dataclass(frozen=True)
-class Context:
-    """Where names are looked up."""
-
-    registry: Registry
-    discovery: Discovery
-
-    @property
-    def languages(self) -> Languages:
-        """The languages known here."""
-        return Languages(self.registry, self.discovery)
-
-
 def resolve(spec: RunSpec, context: Context) -> RunSpec:
     """Fill in the suite's defaults and check every name and setting.
 
@@ -52,7 +39,7 @@ def resolve(spec: RunSpec, context: Context) -> RunSpec:
     suite = context.registry.suite(spec.suite)
     aliases = context.registry.aliases.get("tasks", {})
     spec = _with_controls(_without_aliases(spec, aliases), context.registry)
-    objectives = resolve_objectives(spec, context.discovery)
+    objectives = resolve_objectives(spec, context)
     tasks = _tasks(spec, suite, context)
     return replace_spec(
         spec,
@@ -65,6 +52,7 @@ def resolve(spec: RunSpec, context: Context) -> RunSpec:
         # Asked for by name, the placebo is run for every variant; by default the suite decides.
         shuffled_variants=spec.shuffled_variants
         or ("all" if spec.arm else suite.shuffled_variants),
+        phase=_phases(spec, objectives, context),
         mode=_modes(spec, suite),
         seed=unique(spec.seed or suite.seeds),
         align_seed=unique(spec.align_seed or suite.align_seeds),
@@ -133,6 +121,18 @@ def _arms(
         if arm != "none" and not has_objective:
             raise XbenchError(f"The arm {arm!r} needs an objective: --objective NAME.")
     return unique(spec.arm or (arm for arm in suite.arms if has_objective or arm == "none"))
+
+
+def _phases(spec: RunSpec, objectives: Iterable[str], context: Context) -> tuple[str, ...]:
+    """When objectives act; one that can act in a single phase does so without being asked."""
+    for phase in spec.phase or ():
+        if phase not in OBJECTIVE_PHASES:
+            raise UnknownName("phase", phase, OBJECTIVE_PHASES)
+    for name in objectives if spec.phase else ():
+        able = find_method(name, context).phases
+        if able and not set(able) & set(spec.phase or ()):
+            raise XbenchError(f"{name} acts {' or '.join(able)} fine-tuning: --phase {able[0]}.")
+    return unique(spec.phase or ("before",))
 
 
 def _modes(spec: RunSpec, suite: SuiteEntry) -> tuple[str, ...]:

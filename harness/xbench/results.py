@@ -41,7 +41,9 @@ _ALIGN = ("objective", "variant", "arm", "pair", "align_seed")
 _FINETUNE = ("objective", "variant", "arm", "pair", "task", "mode", "seed")
 # The coordinates that tell stages of a kind apart, for a person.
 POINTS = {
+    "links": ("pair", "arm"),
     "align": _ALIGN,
+    "fit": _FINETUNE,
     "finetune": _FINETUNE,
     "evaluate": (*_FINETUNE, "language"),
     "score": (*_FINETUNE, "language"),
@@ -138,10 +140,10 @@ def _outcome(
             return store.result("score", cell["score"]), "done", None
         except DamagedArtefact as damage:
             return None, "missing", str(damage)
-    for kind in ("score", "evaluate", "finetune", "align"):
-        key = cell[kind]
+    for kind in ("score", "evaluate", "finetune", "fit", "align", "links"):
+        key = cell.get(kind)  # runs of older versions know fewer kinds
         error = store.error(kind, key) if key is not None else None
-        if error is not None:
+        if key is not None and error is not None:
             status = "failed" if kind in ("score", "evaluate") else "blocked"
             return None, status, f"{kind} {key[:12]}: {error}"
     return None, "missing", "not computed yet"
@@ -161,7 +163,7 @@ def failures(store: Store, run: Mapping[str, Any]) -> list[str]:
         if cell["unavailable"] or _done(store, cell):
             continue
         for kind, names in POINTS.items():
-            key = cell[kind]
+            key = cell.get(kind)
             error = store.error(kind, key) if key is not None else None
             if error is not None:
                 error += _advice(store.status(kind, key))

@@ -18,7 +18,9 @@ class AlignSettings:
     Lengths are in tokens, specials included; ``warmup`` is a share of the steps; ``clip`` is the
     largest gradient norm (0: none). ``batch_size`` is the effective batch in pairs, processed in
     ``accumulate`` chunks. ``exclude_overlap`` leaves out pairs with a sentence of the test sets that
-    the suite guards.
+    the suite guards. ``aligner`` finds word links for objectives that need them, with
+    ``aligner_options``; ``fit_sentences`` is how many sentences of each language a transform is
+    fitted on.
     """
 
     steps: int = Field(gt=0)
@@ -34,6 +36,9 @@ class AlignSettings:
     max_pairs: int | None = Field(default=None, gt=1)
     mlm_probability: float = Field(default=0.15, gt=0, lt=1)
     exclude_overlap: bool = False
+    aligner: str = "argmax"
+    aligner_options: dict[str, Any] = Field(default_factory=dict)
+    fit_sentences: int = Field(default=2000, gt=1)
     precision: Precision = "auto"
 
 
@@ -46,7 +51,8 @@ class FinetuneSettings:
     step's, or those that did ``best`` on the source language's dev split, which is scored every
     ``selection_every`` steps (once an epoch, if that is not given). In mode ``linear`` the encoder
     is frozen and in evaluation mode, its features are computed once and the encoder's learning
-    rate and dropout play no part.
+    rate and dropout play no part. ``joint_weight`` is the weight of an objective that acts beside
+    the task's loss (phase ``during``).
     """
 
     epochs: int | None = Field(default=None, gt=0)
@@ -65,6 +71,7 @@ class FinetuneSettings:
     max_train: int | None = Field(default=None, gt=0)
     selection: Literal["last", "best"] = "last"
     selection_every: int | None = Field(default=None, gt=0)
+    joint_weight: float = Field(default=1.0, gt=0)
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
@@ -74,11 +81,19 @@ class FinetuneSettings:
 
 @dataclass(frozen=True, config=_STRICT)
 class EvaluateSettings:
-    """Phase III: the split, how many of its items (from the start), and the batch for inference."""
+    """Phase III: the split, how many of its items (from the start), and the batch for inference.
+
+    A retrieval task compares sentences ``retrieval_pooling`` (``mean`` or ``cls``) at the relative
+    depth ``retrieval_depth`` (1 is the last layer) by ``retrieval_similarity``: ``cosine``,
+    ``csls`` (Conneau et al. 2018) or the ratio ``margin`` (Artetxe and Schwenk 2019).
+    """
 
     split: str = "test"
     max_items: int | None = Field(default=None, gt=0)
     batch_size: int = Field(default=64, gt=0)
+    retrieval_depth: float = Field(default=1.0, ge=0, le=1)
+    retrieval_pooling: Literal["mean", "cls"] = "mean"
+    retrieval_similarity: Literal["cosine", "csls", "margin"] = "cosine"
 
 
 Settings = AlignSettings | FinetuneSettings | EvaluateSettings

@@ -42,6 +42,7 @@ class RunSpec(BaseModel):
     pair: Names | None = None
     arm: Names | None = None
     shuffled_variants: Literal["first", "all"] | None = None
+    phase: Names | None = None
     mode: Names | None = None
     seed: Seeds | None = None
     align_seed: Seeds | None = None

@@ -7,7 +7,7 @@ import pytest
 
 from xbench.api import LabelledText, Language, MissingData, ParallelText, TaggedSentence
 from xbench_plugins.clones.languages import QAA, QAB, QAC
-from xbench_plugins.clones.sources import CloneBitext, CloneTopics, CloneTreebank
+from xbench_plugins.clones.sources import CloneBitext, CloneDictionary, CloneTopics, CloneTreebank
 from xbench_plugins.clones.translate import vocabulary
 
 GERMAN = Language("deu", "German", "Latn")
@@ -79,9 +79,9 @@ def test_fingerprints_change_with_everything_that_changes_the_content(kind, lang
 
 def test_fingerprints_ignore_what_does_not_change_the_content():
     shown = {field.name for field in fields(Language)} - {"code", "script", "word_order"}
-    assert shown == {"name", "family", "iso639_1", "resources", "stand_in"}
+    assert shown == {"name", "family", "iso639_1", "resources", "stand_in", "distances"}
     other = {"name": "another", "family": "none", "iso639_1": "zz", "resources": {"x": "y"}}
-    renamed = replace(QAC, **other, stand_in={"x": "z"})
+    renamed = replace(QAC, **other, stand_in={"x": "z"}, distances={"syntactic": 0.3})
     assert CloneTopics().fingerprint([QAC], "test") == CloneTopics().fingerprint([renamed], "test")
 
 
@@ -97,7 +97,7 @@ def test_fingerprints_of_the_three_corpora_differ():
 
 def test_the_dictionary_has_free_words_only():
     suffixes = vocabulary(QAC).suffixes
-    entries = set(CloneBitext().dictionary([QAA, QAC]))
+    entries = {(one.source, one.target) for one in CloneDictionary().read([QAA, QAC], "train")}
     one, two = vocabulary(QAA).forms, vocabulary(QAC).forms
     expected = {(one[concept], two[concept]) for concept in one if concept not in suffixes}
     assert entries == expected
@@ -105,9 +105,9 @@ def test_the_dictionary_has_free_words_only():
 
 
 def test_the_dictionary_of_a_language_and_itself_is_the_identity():
-    assert all(one == two for one, two in CloneBitext().dictionary([QAA, QAA]))
+    assert all(one.source == one.target for one in CloneDictionary().read([QAA, QAA], "train"))
 
 
 def test_the_dictionary_refuses_other_languages():
     with pytest.raises(MissingData, match="deu"):
-        CloneBitext().dictionary([QAA, GERMAN])
+        list(CloneDictionary().read([QAA, GERMAN], "train"))

@@ -12,9 +12,9 @@ import pytest
 from xbench import identity
 from xbench import plan as planning
 from xbench.cli.session import context
+from xbench.context import Context
 from xbench.identity import component
 from xbench.plan import Plan, Stage
-from xbench.resolve import Context
 from xbench.settings import AlignSettings, EvaluateSettings, FinetuneSettings
 from xbench_plugins.clones.sources import CloneBitext, CloneTopics, CloneTreebank
 from xbench_plugins.metrics.accuracy import Accuracy
@@ -77,6 +77,10 @@ ALIGN: dict[str, tuple[Any, Test]] = {
     "max_pairs": (123, aligned),
     "mlm_probability": (0.123, aligned),
     "exclude_overlap": (True, nothing),  # where the suite guards nothing
+    # while no objective reads word links, and none is a transform
+    "aligner": ("itermax", nothing),
+    "aligner_options": ({"depth": 0.5}, nothing),
+    "fit_sentences": (100, nothing),
     "precision": ("bf16", aligned),
 }
 FINETUNE: dict[str, tuple[Any, Test]] = {
@@ -96,12 +100,17 @@ FINETUNE: dict[str, tuple[Any, Test]] = {
     "max_train": (25, below(*TUNED)),
     "selection": ("best", below(*TUNED)),
     "selection_every": (3, nothing),  # while the last step's weights are kept
+    "joint_weight": (0.5, nothing),  # while the objective acts before fine-tuning
     "precision": ("bf16", below(*TUNED)),
 }
 EVALUATE: dict[str, tuple[Any, Test]] = {
     "split": ("dev", below("evaluate", "score")),
     "max_items": (9, below("evaluate", "score")),
     "batch_size": (77, below("evaluate", "score")),
+    # while no task is a retrieval
+    "retrieval_depth": (0.5, nothing),
+    "retrieval_pooling": ("cls", nothing),
+    "retrieval_similarity": ("csls", nothing),
 }
 OBJECTIVE: dict[str, Any] = {
     "sentence": 0,

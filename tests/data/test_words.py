@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from xbench.api import ParallelText
 from xbench.data.tokenise import tokenise_pairs
 from xbench.data.tokenizer import Tokenizer
-from xbench.data.words import owners, rows_with_words, word_spans, words_of
+from xbench.data.words import numbered_rows_with_words, owners, word_spans, words_of
 
 
 def test_words_are_parted_by_spaces_and_spaceless_scripts_by_character() -> None:
@@ -39,7 +39,7 @@ def test_rows_have_the_ids_of_plain_tokenising_and_an_owner_for_each(
         ParallelText("", "nothing", "b"),
         ParallelText("one two three four five", "x", "c", ((0, 0), (4, 0))),
     ]
-    rows = list(rows_with_words(tokenizer, pairs, 6))
+    rows = list(numbered_rows_with_words(tokenizer, pairs, 6))
     plain = list(tokenise_pairs(tokenizer, pairs, 6))
     assert [(row["source"], row["target"]) for row in rows] == plain
     for row, pair in zip(rows, [pairs[0], pairs[2]], strict=True):
@@ -47,4 +47,4 @@ def test_rows_have_the_ids_of_plain_tokenising_and_an_owner_for_each(
             assert len(row[side]) == len(row[f"{side}_owner"])
             assert row[f"{side}_owner"] == sorted(row[f"{side}_owner"])
             assert set(row[f"{side}_owner"]) <= set(range(len(words_of(text))))
-    assert rows[1]["given"] == [0, 0, 4, 0]
+    assert [row["number"] for row in rows] == [[0], [2]]

@@ -14,9 +14,8 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 from xbench.data.ragged import RaggedTable, write_ragged
 from xbench.data.tokenizer import Tokenizer
 from xbench.nn.encoder import Encoder
-from xbench.plan import Stage
 from xbench.settings import AlignSettings
-from xbench.stages.align import Corpus, pair_texts
+from xbench.stages.pairs import Corpus, PairRow, PairText, pair_texts
 
 from ..toys import Everything, World, model_folder
 
@@ -236,15 +235,15 @@ def table(folder: Path, size: int) -> RaggedTable:
 
 
 def corpus(pairs: RaggedTable, seed: int = 42, arm: str = "aligned", **settings: Any) -> Corpus:
-    stage = Stage("align", {"seed": seed, "arm": arm}, {})
-    return Corpus(pairs, stage, AlignSettings(steps=9, **{"batch_size": 4, **settings}))
+    checked = AlignSettings(steps=9, **{"batch_size": 4, **settings})
+    return Corpus(pairs, PairText({"arm": arm}, {}, checked), seed)
 
 
 def epoch(corpus: Corpus, number: int = 0) -> list[tuple[int, int]]:
     steps = corpus.size // 4
     batches = [corpus.batch(number * steps + step) for step in range(steps)]
     assert all(len(batch) == 4 for batch in batches)
-    return [(int(source[0]), int(target[0])) for batch in batches for source, target in batch]
+    return [(int(pair.source[0]), int(pair.target[0])) for batch in batches for pair in batch]
 
 
 def test_an_epoch_holds_each_pair_once_in_an_order_of_its_own(tmp_path: Path) -> None:
@@ -343,7 +342,7 @@ def test_a_joint_input_is_cut_to_what_the_encoder_takes(
     """40 positions, of which 4 are special tokens; each side keeps at least its half."""
     tokenizer = Tokenizer.from_folder(toy_model)
     first, second = np.full(source, 7, np.int32), np.full(target, 8, np.int32)
-    texts = pair_texts([(first, second)], tokenizer, max_positions=40)
+    texts = pair_texts([PairRow(first, second)], tokenizer, max_positions=40)
     assert texts.joint.ids.tolist() == [[0, *[7] * kept[0], 2, 2, *[8] * kept[1], 2]]
     assert texts.source.ids.tolist() == [[0, *[7] * source, 2]]
     assert texts.target.ids.tolist() == [[0, *[8] * target, 2]]

@@ -155,14 +155,14 @@ def test_an_item_without_the_right_labels_is_named(
         loaded(world)
 
 
-def test_levels_that_cannot_be_trained_are_refused(
+def test_a_level_without_labels_is_refused(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = world.stage("finetune", arm=("none",))
     bench = world.bench()
-    monkeypatch.setattr(Tagging, "level", "span")
+    monkeypatch.setattr(Tagging, "level", "retrieval")
     limits = {"max_length": 40, "max_items": None, "sample": True}
-    with pytest.raises(ValueError, match="Tagging is of the level 'span'"):
+    with pytest.raises(ValueError, match="Tagging is of the level 'retrieval'"):
         load_examples(stage, bench, bench.tokenizer(stage), "train", limits)
 
 

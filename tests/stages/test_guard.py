@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from xbench.api import MissingData, ParallelText
 from xbench.registry import Binding
 from xbench.settings import AlignSettings
-from xbench.stages import align
+from xbench.stages.pairs import Corpus, PairText, pair_table
 
 from .. import toys
 from ..toys import World
@@ -70,13 +70,14 @@ def test_no_batch_holds_a_guarded_sentence(guarded: World) -> None:
     stage = guarded.stage("align", align=settings)
     bench = guarded.bench()
     checked = TypeAdapter(AlignSettings).validate_python(dict(stage.spec["settings"]))
-    table = align._table(stage, bench, bench.tokenizer(stage), checked)
-    corpus = align.Corpus(table, stage, checked)
+    text = PairText(stage.spec, stage.recipe, checked)
+    table = pair_table(text, stage, bench, bench.tokenizer(stage))
+    corpus = Corpus(table, text, seed=42)
     allowed = {
         tuple(table.row("source", row)) for row in range(24) if not len(table.row("guarded", row))
     }
     for step in range(40):
-        assert {tuple(source) for source, _ in corpus.batch(step)} <= allowed
+        assert {tuple(pair.source) for pair in corpus.batch(step)} <= allowed
 
 
 def test_another_guard_is_another_key_and_no_guard_leaves_the_key_alone(

@@ -50,7 +50,7 @@ def followed(folder: Path, scores: list[float], every: int = 1) -> tuple[Selecti
 
 def test_the_best_step_is_put_back_and_of_equals_the_first(tmp_path: Path) -> None:
     selection, module = followed(tmp_path, [0.2, 0.7, 0.5, 0.7, 0.1])
-    assert selection.restore() == {"step": 2, "value": 0.7}
+    assert selection.finish()["selected"] == {"step": 2, "value": 0.7}
     assert module.step.item() == 2
     assert len(list(tmp_path.glob("best-*"))) <= 2
 
@@ -60,7 +60,7 @@ def test_it_looks_every_so_many_steps_and_at_the_last(tmp_path: Path) -> None:
     selection._score = lambda: 0.9
     selection.look(7, last=True)
     assert [found["step"] for found in selection.scores] == [3, 6, 7]
-    assert selection.restore()["step"] == 7
+    assert selection.finish()["selected"]["step"] == 7
 
 
 def test_a_score_that_is_no_number_is_refused(tmp_path: Path) -> None:

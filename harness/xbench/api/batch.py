@@ -95,8 +95,21 @@ Perturbation = Callable[[Tensor, torch.Generator], Tensor]
 class MaskedView(View, Protocol):
     """A view whose input was masked for masked language modelling."""
 
+    def attending(self, rule: AttentionRule) -> "MaskedView":
+        """As :meth:`View.attending`; the mask stays."""
+        ...
+
+    def perturbed(self, rule: Perturbation) -> "MaskedView":
+        """As :meth:`View.perturbed`; the mask stays."""
+        ...
+
     def logits(self) -> Tensor:
         """[M, V] predictions at the masked positions only."""
+        ...
+
+    @property
+    def chosen(self) -> Tensor:
+        """[B, T] bool, true at the M positions that are to be predicted, row by row."""
         ...
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
+from xbench.api.examples import ParallelText
 from xbench.api.language import Language
 from xbench.api.source import Source
 
@@ -31,9 +32,6 @@ class Task:
         Raises ``ValueError`` at a label outside ``labels``, naming the item.
         """
         for example in source.read([language], split):
-            if self.level == "retrieval":
-                yield example
-                continue
             unknown = sorted(set(self.gold(example)) - set(self.labels))
             if unknown:
                 raise ValueError(
@@ -41,6 +39,12 @@ class Task:
                     f"{type(self).__name__} does not know; it knows {', '.join(self.labels)}"
                 )
             yield example
+
+    def pairs(
+        self, source: Source, languages: Sequence[Language], split: str
+    ) -> Iterator[ParallelText]:
+        """At level ``retrieval``: the sentence pairs of two languages; override to filter."""
+        yield from source.read(languages, split)
 
     @staticmethod
     def gold(example: Any) -> Sequence[str]:

@@ -11,9 +11,9 @@ from xbench.cli.options import spec_from, spec_options
 from xbench.errors import XbenchError
 
 if TYPE_CHECKING:
+    from xbench.context import Context
     from xbench.hub import Wanted
     from xbench.registry import Binding
-    from xbench.resolve import Context
     from xbench.spec import RunSpec
 
 

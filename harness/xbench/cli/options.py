@@ -21,6 +21,7 @@ SPEC_OPTIONS = [
     click.option("--task", help="Tasks, comma-separated."),
     click.option("--pair", help="Pairs to align, as de-en; 'all' for all of the suite."),
     click.option("--arm", help="Of: none, aligned, shuffled, or a control by name, as mlm."),
+    click.option("--phase", help="When objectives act: before (default) or during fine-tuning."),
     click.option("--mode", help="Of: full, linear."),
     click.option("--seed", help="Fine-tuning seeds."),
     click.option("--align-seed", help="Alignment seeds."),

@@ -36,7 +36,8 @@ def command(
     A model or data that is not on this machine is counted all the same, and named.
     """
     from xbench.cli.calibrate import calibration
-    from xbench.cli.session import open_session
+    from xbench.cli.lacking import lacking
+    from xbench.cli.session import context, open_session
     from xbench.engine.local import default_settings
     from xbench.estimate import estimate
 
@@ -66,14 +67,14 @@ def command(
     click.echo(f"{len(plan.cells)} cells, {len(work.jobs)} jobs to do")
     for line in _takes(guess, keep):
         click.echo(line)
-    for what, why in plan.gaps.items():
-        click.echo(f"no data for {what}: {why}")
-    for what in plan.unresolved:
-        click.echo(f"not here: {what}")
+    for line in lacking(plan, context()):
+        click.echo(line)
     return 0
 
 
 def _takes(guess: "Estimate", keep: str) -> list[str]:
+    if guess.seconds is None and guess.disk_peak is None:
+        return ["time, memory, disk: unknown until the model is here; then --calibrate measures"]
     if guess.seconds is None and guess.unmeasured:
         kinds = ", ".join(dict.fromkeys(guess.unmeasured[:4]))
         time = f"time: unknown (nothing like it was measured here: {kinds}); --calibrate measures"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xbench.api.source import Source
+from xbench.context import Context
 from xbench.data.tokenizer import Tokenizer
 from xbench.engine.work import Work
 from xbench.errors import XbenchError
@@ -16,7 +17,6 @@ from xbench.keys import key_of
 from xbench.nn.encoder_config import read_config
 from xbench.plan import Plan, Stage, open_source
 from xbench.registry import Binding
-from xbench.resolve import Context
 from xbench.store import Store
 
 
@@ -28,7 +28,7 @@ def check_inputs(plan: Plan, work: Work, context: Context, store: Store) -> None
             read_config(Path(folder))
             Tokenizer.from_folder(Path(folder))
         for stage in todo:
-            if stage.kind != "score":
+            if "binding" in stage.recipe and stage.kind != "score":
                 _check_data(stage, context, store)
     except ValueError as error:
         raise XbenchError(str(error)) from error
@@ -41,7 +41,7 @@ def _check_data(stage: Stage, context: Context, store: Store) -> None:
     source = open_source(binding, Path(place) if place else None, context, hub_files)
     if not source.needs_place:  # a generator has no files that could be damaged
         return
-    data = stage.spec["corpus"] if stage.kind == "align" else stage.spec["data"]
+    data = stage.spec["corpus"] if "corpus" in stage.spec else stage.spec["data"]
     task = stage.recipe.get("task")
     marker = store.root / "cache" / "checked" / f"{key_of({'data': data, 'task': task})}.json"
     if marker.exists():
@@ -55,7 +55,7 @@ def _check_data(stage: Stage, context: Context, store: Store) -> None:
 
 def _records(stage: Stage, source: Source, split: str, context: Context) -> Iterator[Any]:
     languages = [context.languages.get(code) for code in stage.recipe["languages"]]
-    if stage.kind == "align":
+    if len(languages) == 2:  # parallel text
         yield from source.read(languages, split)
         return
     task = context.discovery.table.get("tasks", stage.recipe["task"]).load()()

@@ -9,7 +9,14 @@ from typing import Any
 from xbench.engine.work import Work
 from xbench.plan import KINDS, Plan, Stage
 
-NAMES = {"align": "align", "finetune": "fine-tune", "evaluate": "evaluate", "score": "score"}
+NAMES = {
+    "links": "link words",
+    "align": "align",
+    "fit": "fit",
+    "finetune": "fine-tune",
+    "evaluate": "evaluate",
+    "score": "score",
+}
 LINE_EVERY = 10.0  # seconds between plain lines
 
 

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from xbench.context import Context
 from xbench.discovery import discovery
 from xbench.engine.work import Work, find_work
 from xbench.plan import Plan, build_plan
 from xbench.registry import load_registry
-from xbench.resolve import Context, resolve
+from xbench.resolve import resolve
 from xbench.spec import RunSpec
 from xbench.store import Store
 

@@ -24,7 +24,7 @@ SET_HERE = "set for this run"
 def tables_of(
     folder: Path, run: Mapping[str, Any], frame: "pd.DataFrame", allow_partial: bool = False
 ) -> "list[Table]":
-    """Table 1 and the per-language tables behind it, of the run in ``folder``.
+    """Table 1, the tables behind it, and what was published, for the run in ``folder``.
 
     Raises where the results cannot be reported.
     """
@@ -35,17 +35,36 @@ def tables_of(
     splits = {cell["coordinates"]["split"] for cell in run["cells"]}  # a run evaluates one
     selection = Selection(metrics, split=min(splits, default="test"))
     try:
-        return build_tables(frame, selection, _style(folder, run, allow_partial))
+        tables = build_tables(frame, selection, _style(folder, run, allow_partial))
     except ValueError as error:
         raise XbenchError(f"The run {folder.name} cannot be reported: {error}") from error
+    return [*tables, *_published(run)]
+
+
+def _published(run: Mapping[str, Any]) -> "list[Table]":
+    """Values of the literature for the run's tasks, where these are on data that others have too."""
+    from xbench.registry import load_registry
+    from xbench.report.published import published_tables
+
+    registry = load_registry()
+    suite = registry.suites.get(_suite_name(run))
+    bound = suite.tasks if suite else {}
+    known = {task for task, binding in bound.items() if binding.source in registry.datasets}
+    metrics = {task: names for task, names in run["metrics"].items() if task in known}
+    return published_tables(registry.published, metrics)
+
+
+def _suite_name(run: Mapping[str, Any]) -> str:
+    return str(run["cells"][0]["coordinates"]["suite"]) if run["cells"] else ""
 
 
 def _style(folder: Path, run: Mapping[str, Any], allow_partial: bool) -> "Style":
     from xbench.registry import load_registry
+    from xbench.report import notes
     from xbench.report.style import Style
 
     registry = load_registry()
-    name = run["cells"][0]["coordinates"]["suite"] if run["cells"] else ""
+    name = _suite_name(run)
     suite = registry.suites.get(name)
     short = {code: entry.iso639_1 for code, entry in registry.languages.items() if entry.iso639_1}
     objective, _, variant = registry.controls["mlm"].partition(":")
@@ -57,6 +76,7 @@ def _style(folder: Path, run: Mapping[str, Any], allow_partial: bool) -> "Style"
         notes=(
             *((RECONSTRUCTION.format(suite=name),) if suite and _is_reconstructed(suite) else ()),
             *_overlap_notes(folder, run),
+            *notes.overlap(_known_items(folder, run)),
         ),
     )
 
@@ -82,6 +102,28 @@ def _overlap_notes(folder: Path, run: Mapping[str, Any]) -> tuple[str, ...]:
     lacking = sorted({what.split(":")[0] for what in run.get("unguarded", {})} - set(found))
     missing = [f"Not looked for in the alignment text, for want of the data: {', '.join(lacking)}."]
     return (*(notes if parts else ()), *(missing if lacking else ()))
+
+
+def _known_items(folder: Path, run: Mapping[str, Any]) -> dict[tuple[str, str], tuple[int, int]]:
+    """(task, language) -> how many test items were trained on, and how many there are.
+
+    One evaluation tells it for all: what is trained on and tested is the same for every encoder.
+    """
+    from xbench.store import DamagedArtefact, Store
+
+    store = Store(folder.parent.parent)
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for cell in run["cells"]:
+        place = (cell["coordinates"]["task"], cell["coordinates"]["language"])
+        key = cell["evaluate"]
+        if place in found or key is None or store.state("evaluate", key) != "done":
+            continue
+        try:
+            result = store.result("evaluate", key)
+        except DamagedArtefact:  # it was set aside, and the next run computes it again
+            continue
+        found[place] = (result.get("overlap", 0), result["items"])
+    return found
 
 
 def settings_tables(folder: Path) -> "list[Table]":
@@ -134,8 +176,10 @@ def _candidates(name: str) -> list[str]:
 
 
 def _objective_tables(spec: "RunSpec") -> "list[Table]":
+    from xbench.context import Context
     from xbench.discovery import discovery
-    from xbench.objectives import load
+    from xbench.objectives import find_method
+    from xbench.registry import load_registry
     from xbench.report.settings_table import settings_table
 
     tables = []
@@ -146,7 +190,7 @@ def _objective_tables(spec: "RunSpec") -> "list[Table]":
         shared = {f: v for f, v in first.items() if all(c.get(f) == v for c in variants.values())}
         values = {f: shared.get(f, "by variant") for f in sorted(varying)}
         try:
-            origin = dict(load(name, discovery).sources)
+            origin = find_method(name, Context(load_registry(), discovery)).sources()
         except XbenchError:  # the plugin is not here any more; what it was set to is
             origin = {}
         tables.append(settings_table(spec.suite, f"objective {name}", values, origin))

@@ -6,12 +6,13 @@ digest, so a test set of any size takes a few bytes a sentence.
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 from xbench.data.words import words_of
 
 FEWEST_WORDS = 5  # "Thank you very much." is in every corpus, and means nothing
+DIGEST = 16  # bytes
 
 
 def normalised(text: str) -> str:
@@ -33,7 +34,7 @@ def digest(text: str) -> bytes | None:
     if len(words_of(plain)) < FEWEST_WORDS:
         return None
     # Spaces are left out: the same sentence may be cut into words in two ways.
-    return hashlib.blake2b(plain.replace(" ", "").encode("utf-8"), digest_size=16).digest()
+    return hashlib.blake2b(plain.replace(" ", "").encode("utf-8"), digest_size=DIGEST).digest()
 
 
 def digests(texts: Iterable[str]) -> set[bytes]:
@@ -41,7 +42,7 @@ def digests(texts: Iterable[str]) -> set[bytes]:
     return {found for text in texts if (found := digest(text)) is not None}
 
 
-def is_known(text: str, known: set[bytes]) -> bool:
+def is_known(text: str, known: Set[bytes]) -> bool:
     """Whether the text is among those that the digests stand for."""
     found = digest(text)
     return found is not None and found in known

@@ -17,13 +17,15 @@ class WordPieces:
     """One input that holds the words of a sentence, or a run of them.
 
     ``ids`` include the special tokens. ``first_subwords`` are the positions in ``ids`` where the
-    words begin; the first of them is word ``first_word`` of sentence ``item``.
+    words begin; the first of them is word ``first_word`` of sentence ``item``. ``types`` are the
+    token types of a pair of texts.
     """
 
     ids: tuple[int, ...]
     first_subwords: tuple[int, ...]
     item: int
     first_word: int
+    types: tuple[int, ...] = ()
 
 
 def tokenise_texts(
@@ -34,6 +36,33 @@ def tokenise_texts(
     for chunk in _chunks(texts):
         for ids in tokenizer.encode_texts(chunk):
             yield tokenizer.build_single(ids[:room])
+
+
+def tokenise_text_pairs(
+    tokenizer: Tokenizer, pairs: Iterable[tuple[str, str]], max_length: int
+) -> Iterator[tuple[list[int], list[int]]]:
+    """One input per two texts, and its token types; the longer text loses its end where needed.
+
+    As ``truncation="longest_first"`` in transformers: of equal lengths the second is cut first.
+    """
+    room = max_length - tokenizer.special_tokens_pair
+    if room < 2:
+        raise ValueError(f"max_length {max_length} leaves no room for two texts")
+    for chunk in _chunks(pairs):
+        firsts = tokenizer.encode_texts([first for first, _ in chunk])
+        seconds = tokenizer.encode_texts([second for _, second in chunk])
+        for first, second in zip(firsts, seconds, strict=True):
+            keep_first, keep_second = _shares(len(first), len(second), room)
+            yield tokenizer.build_pair(first[:keep_first], second[:keep_second])
+
+
+def _shares(first: int, second: int, room: int) -> tuple[int, int]:
+    """How much of each text is kept, so that both fit: the longer one is cut to the shorter, then both."""
+    if first + second <= room:
+        return first, second
+    if min(first, second) <= room // 2:  # the shorter one stays whole
+        return (first, room - first) if first <= second else (room - second, second)
+    return room - room // 2, room // 2
 
 
 def tokenise_sentences(

@@ -7,7 +7,7 @@ with spaces.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from xbench.api.examples import ParallelText
@@ -64,28 +64,30 @@ def owners(offsets: Sequence[Span], spans: Sequence[Span]) -> list[int]:
     return [min(bisect_right(ends, max(end - 1, start)), last) for start, end in offsets]
 
 
-def rows_with_words(
+def numbered_rows_with_words(
     tokenizer: Tokenizer, pairs: Iterable[ParallelText], max_length: int
 ) -> Iterator[dict[str, Any]]:
-    """As :func:`~xbench.data.tokenise.tokenise_pairs`, with the word of every subword.
+    """As :func:`~xbench.data.tokenise.tokenise_numbered_pairs`, with the word of every subword.
 
-    Yields ``source`` and ``target`` (content ids), ``source_owner`` and ``target_owner`` (a word
-    for each id), and ``given``, the corpus' own links as one flat list. A pair with a side that
-    yields no tokens is left out.
+    Yields ``number`` (the place among all ``pairs``, from 0), ``source`` and ``target`` (content
+    ids), ``source_owner`` and ``target_owner`` (a word for each id). A pair with a side that yields
+    no tokens is left out.
     """
     room = max_length - tokenizer.special_tokens_single
     iterator = iter(pairs)
+    numbers = count()
     while chunk := list(islice(iterator, _TEXTS_AT_ONCE)):
         sources = _encode(tokenizer, [pair.source for pair in chunk])
         targets = _encode(tokenizer, [pair.target for pair in chunk])
-        for pair, source, target in zip(chunk, sources, targets, strict=True):
+        for source, target in zip(sources, targets, strict=True):
+            number = next(numbers)
             if source[0] and target[0]:
                 yield {
+                    "number": [number],
                     "source": source[0][:room],
                     "source_owner": source[1][:room],
                     "target": target[0][:room],
                     "target_owner": target[1][:room],
-                    "given": [number for link in pair.links for number in link],
                 }
 
 

@@ -10,12 +10,13 @@ from contextlib import suppress
 from typing import Any
 
 from xbench.discovery import PluginTable
-from xbench.engine.work import ENCODER, HEAD
+from xbench.engine.work import model_files, model_of
 from xbench.lease import Busy
 from xbench.plan import Stage
-from xbench.stages import align, evaluate, finetune, score
+from xbench.stages import align, evaluate, finetune, fit, links, retrieve, score
 from xbench.stages.bench import Bench
 from xbench.stages.cost import measured
+from xbench.stages.files import ENCODER, FITTED, LINKS, RESULT
 from xbench.store import Entry
 
 Report = Callable[[str, Stage, Mapping[str, Any]], None]
@@ -43,7 +44,7 @@ class JobRunner:
         """Compute the stages; one that fails blocks those that need it, and no others."""
         lost: set[str] = set()
         self._keys = keys
-        finetunings = [self._finetuning(key) for key in keys]
+        finetunings = [model_of(key, self._stages) for key in keys]
         for index, key in enumerate(keys):
             stage = self._stages[key]
             if any(parent in lost for parent in stage.parents):
@@ -56,16 +57,6 @@ class JobRunner:
             if own is not None and own not in finetunings[index + 1 :]:
                 self._release(own, lost)
         self._bench.forget()
-
-    def _finetuning(self, key: str) -> str | None:
-        stage = self._stages[key]
-        if stage.kind == "finetune":
-            return key
-        if stage.kind == "evaluate":
-            return stage.parents[0]
-        if stage.kind == "score":
-            return self._stages[stage.parents[0]].parents[0]
-        return None
 
     def _release(self, key: str, lost: set[str]) -> None:
         self._tuned.pop(key, None)
@@ -123,7 +114,8 @@ class JobRunner:
             return False
         # Weights that another run has freed were needed for these predictions only.
         wanted = [key for key in self._keys if stage.key in self._stages[key].parents]
-        done = (self._bench.store.state("evaluate", key) == "done" for key in wanted)
+        kinds = {key: self._stages[key].kind for key in wanted}
+        done = (self._bench.store.state(kinds[key], key) == "done" for key in wanted)
         return bool(wanted) and all(done)
 
     def _has_files(self, stage: Stage) -> bool:
@@ -131,15 +123,17 @@ class JobRunner:
         return all(store.has_file(stage.kind, stage.key, name) for name in _files(stage))
 
     def _dispatch(self, stage: Stage, entry: Entry) -> None:
-        if stage.kind == "align":
-            align.run(stage, self._bench, entry)
-        elif stage.kind == "finetune":
+        model = self._stages.get(stage.spec.get("finetune", ""))
+        if stage.kind == "finetune":
             self._tuned[stage.key] = finetune.run(stage, self._bench, entry)
-        elif stage.kind == "evaluate":
-            parent = self._stages[stage.parents[0]]
-            evaluate.run(stage, self._bench, entry, self._model(parent), parent)
+        elif stage.kind == "fit":
+            encoder = self._model(model).encoder if model else None
+            fit.run(stage, self._bench, entry, encoder)
+        elif stage.kind == "evaluate" and model is not None:
+            evaluate.run(stage, self._bench, entry, self._model(model), model)
         else:
-            score.run(stage, self._bench, entry)
+            run = {"links": links, "align": align, "evaluate": retrieve, "score": score}
+            run[stage.kind].run(stage, self._bench, entry)
 
     def _model(self, stage: Stage) -> finetune.Tuned:
         if stage.key not in self._tuned and not self._has_files(stage):
@@ -154,8 +148,8 @@ def _files(stage: Stage) -> list[str]:
     if stage.kind == "align":
         return [f"step-{step}/model.safetensors" for step in stage.recipe["checkpoints"]]
     if stage.kind == "finetune":
-        return [HEAD, ENCODER] if stage.spec["mode"] == "full" else [HEAD]
-    return ["result.json"]
+        return model_files(stage)
+    return {"links": [LINKS], "fit": [FITTED]}.get(stage.kind, [RESULT])
 
 
 def peak_memory(device: str) -> int:

@@ -11,10 +11,10 @@ from typing import Any
 
 from xbench.keys import canonical
 from xbench.plan import KINDS, Plan, Stage
+from xbench.stages.files import ENCODER, FITTED, HEAD, LINKS, RESULT
 from xbench.store import Store
 
-ENCODER = "encoder/model.safetensors"
-HEAD = "head.safetensors"
+_FIRST = ("links", "align")  # they take longest, and much waits for them
 
 
 @dataclass
@@ -97,6 +97,33 @@ def free_alignments(plan: Plan, store: Store) -> int:
     return freed
 
 
+def files_read(parent: Stage, child: Stage, stages: Mapping[str, Stage]) -> list[str]:
+    """The files of a stage that another, which has it as a parent, reads."""
+    if parent.kind == "align":
+        return [f"step-{_encoder(child, stages)['step']}/model.safetensors"]
+    if parent.kind == "finetune" and child.kind == "fit":
+        return [ENCODER]
+    return {
+        "links": [LINKS],
+        "fit": [FITTED],
+        "finetune": model_files(parent),
+        "evaluate": [RESULT],
+    }[parent.kind]
+
+
+def model_files(finetune: Stage) -> list[str]:
+    """The files that a fine-tuning leaves."""
+    return [HEAD, ENCODER] if finetune.spec["mode"] == "full" else [HEAD]
+
+
+def _encoder(stage: Stage, stages: Mapping[str, Stage]) -> Mapping[str, Any]:
+    """The weights that a stage starts from; an evaluation those of its fine-tuning."""
+    if "encoder" not in stage.spec:
+        stage = stages[stage.spec["finetune"]]
+    found: Mapping[str, Any] = stage.spec["encoder"]
+    return found
+
+
 class _Demand:
     def __init__(self, plan: Plan, store: Store) -> None:
         self.plan = plan
@@ -108,54 +135,66 @@ class _Demand:
 
     def todo(self) -> set[str]:
         todo: set[str] = set()
-        for kind in reversed(KINDS):
-            for key in self.plan.of_kind(kind):
-                if self._needed(kind, key, todo):
-                    todo.add(key)
+        for key in reversed(list(self.plan.stages)):  # children come before parents
+            if self._needed(self.plan.stages[key], key, todo):
+                todo.add(key)
         return todo
 
-    def _needed(self, kind: str, key: str, todo: set[str]) -> bool:
-        if kind == "score":
-            return self.store.state(kind, key) != "done"
-        if kind == "evaluate":
-            return self.store.state(kind, key) != "done" and any(
-                c in todo for c in self.children[key]
-            )
-        wanting = [child for child in self.children[key] if child in todo]
-        if kind == "finetune":
-            return bool(wanting) and not self._has_model(key)
-        # A linear probe needs its encoder even where its head is trained already.
-        wanting = [c for c in self.children[key] if c in todo or self._predicts(c, todo)]
-        steps = {self.plan.stages[child].spec["encoder"]["step"] for child in wanting}
-        files = {f"step-{step}/model.safetensors" for step in steps}
-        return any(not self.store.has_file("align", key, name) for name in files)
-
-    def _predicts(self, finetune: str, todo: set[str]) -> bool:
-        linear = self.plan.stages[finetune].spec["mode"] == "linear"
-        return linear and any(child in todo for child in self.children[finetune])
-
-    def _has_model(self, key: str) -> bool:
-        linear = self.plan.stages[key].spec["mode"] == "linear"
-        files = [HEAD] if linear else [HEAD, ENCODER]
-        return all(self.store.has_file("finetune", key, name) for name in files)
+    def _needed(self, stage: Stage, key: str, todo: set[str]) -> bool:
+        if stage.kind == "score":
+            return self.store.state("score", key) != "done"
+        wanting = [self.plan.stages[child] for child in self.children[key] if child in todo]
+        if stage.kind == "evaluate":
+            return bool(wanting) and self.store.state("evaluate", key) != "done"
+        files = {name for child in wanting for name in files_read(stage, child, self.plan.stages)}
+        return any(not self.store.has_file(stage.kind, key, name) for name in files)
 
 
 def _jobs(plan: Plan, todo: set[str]) -> list[Job]:
-    below: dict[str, list[str]] = defaultdict(list)  # finetune -> its evaluations and scores
-    for key, stage in plan.stages.items():
-        if key in todo and stage.kind in ("evaluate", "score"):
-            evaluate = stage if stage.kind == "evaluate" else plan.stages[stage.parents[0]]
-            below[evaluate.parents[0]].append(key)
-    jobs = [Job([key]) for key in plan.of_kind("align") if key in todo]
+    """Stages that share an encoder go together, in the order of the plan: parents first."""
     bundles: dict[str, Job] = {}
-    for key in plan.of_kind("finetune"):
-        own = ([key] if key in todo else []) + below[key]
-        if not own:
-            continue
-        bundle = bundles.setdefault(_bundle(key, plan.stages[key]), Job([]))
-        bundle.stages += own
-        bundle.after |= {parent for parent in plan.stages[key].parents if parent in todo}
-    return jobs + list(bundles.values())
+    for key, stage in plan.stages.items():
+        if key in todo:
+            bundle = bundles.setdefault(_home(key, stage, plan), Job([]))
+            bundle.stages.append(key)
+    for job in bundles.values():
+        job.stages = _by_model(job.stages, plan)
+        own = set(job.stages)
+        job.after = {p for k in own for p in plan.stages[k].parents if p in todo and p not in own}
+    first = [job for job in bundles.values() if plan.stages[job.stages[0]].kind in _FIRST]
+    return first + [job for job in bundles.values() if job not in first]
+
+
+def _by_model(keys: list[str], plan: Plan) -> list[str]:
+    """All that one model is needed for together, so that it can be let go of."""
+    order: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        order[model_of(key, plan.stages) or key].append(key)
+    return [key for group in order.values() for key in group]
+
+
+def model_of(key: str, stages: Mapping[str, Stage]) -> str | None:
+    """The fine-tuning that a stage needs the model of; None where there is none."""
+    stage = stages[key]
+    if stage.kind == "finetune":
+        return key
+    if stage.kind == "score":
+        return model_of(stage.parents[0], stages)
+    found: str | None = stage.spec.get("finetune")
+    return found
+
+
+def _home(key: str, stage: Stage, plan: Plan) -> str:
+    """What the stages of a job have in common."""
+    if stage.kind in _FIRST:
+        return key
+    model = model_of(key, plan.stages)
+    if model is not None:
+        return _bundle(model, plan.stages[model])
+    if stage.kind == "fit":  # on an encoder that was not fine-tuned: others wait for it
+        return key
+    evaluate = stage if stage.kind == "evaluate" else plan.stages[stage.parents[0]]
+    return canonical({name: evaluate.spec[name] for name in ("encoder", "task")})
 
 
 def _bundle(key: str, stage: Stage) -> str:
@@ -167,5 +206,6 @@ def _bundle(key: str, stage: Stage) -> str:
         "task": stage.spec["task"],
         "data": stage.spec["data"],
         "settings": stage.spec["settings"],
+        "transform": stage.spec.get("transform"),
     }
     return canonical(shared)

@@ -36,11 +36,11 @@ def serve(
     settings: Mapping[str, Any], jobs: "queue.Queue[dict[str, Any]]", channel: TextIO
 ) -> None:
     """Run one job after the other, telling the driver of every step."""
+    from xbench.context import Context
     from xbench.discovery import discovery
     from xbench.engine.job import JobRunner
     from xbench.plan import Stage
     from xbench.registry import load_registry
-    from xbench.resolve import Context
     from xbench.stages.bench import Bench
     from xbench.store import Store
 

@@ -162,6 +162,11 @@ class _JoinedView:
         return self._batch.data(lambda b: self._of(b).content_mask, False)
 
     @cached_property
+    def chosen(self) -> Tensor:
+        """[B, T] bool, of a masked view."""
+        return self._batch.data(lambda b: self._of(b).chosen, False)
+
+    @cached_property
     def sides(self) -> Tensor:
         """[B, T] int64."""
         return self._batch.data(lambda b: self._of(b).sides, -1)

@@ -300,6 +300,13 @@ class MaskedTextView(TextView):
         """Itself."""
         return self
 
+    @cached_property
+    def chosen(self) -> Tensor:
+        """[B, T] bool, true at the positions that are to be predicted."""
+        chosen_BT = torch.zeros_like(self.content_mask)
+        chosen_BT[self._positions] = True
+        return chosen_BT
+
     def logits(self) -> Tensor:
         """[M, V] predictions at the masked positions only."""
         states_MD = self.states(1.0)[self._positions]
@@ -387,6 +394,7 @@ class PairViews:
         self.target = TextView(encoder, texts.target, format, (*stream, "target"))
         self.joint = TextView(encoder, texts.joint, format, (*stream, "joint"))
         self.generator = generator(*stream, "objective")
+        self._task: TaskBatch | None = None
         self._composed: dict[tuple[tuple[int, ...], ...], TextView] = {}
 
     @property
@@ -396,8 +404,16 @@ class PairViews:
 
     @property
     def task(self) -> TaskBatch:
-        """There is none in phase I."""
-        raise ValueError("there are no labelled examples in this phase: run with --phase during")
+        """The step's labelled examples; there are none in phase I."""
+        if self._task is None:
+            raise ValueError(
+                "there are no labelled examples in this phase: run with --phase during"
+            )
+        return self._task
+
+    def attach(self, task: TaskBatch) -> None:
+        """Give the batch the labelled examples of its step."""
+        self._task = task
 
     @cached_property
     def links(self) -> Tensor:

@@ -55,7 +55,8 @@ class DatasetEntry(Entry):
 class LanguageEntry(Entry):
     """A natural language; the key in the registry is its code.
 
-    ``stand_in`` says, for a data set without this language, what is used in its place.
+    ``stand_in`` says, for a data set without this language, what is used in its place;
+    ``distances`` are those to English.
     """
 
     name: str
@@ -65,6 +66,7 @@ class LanguageEntry(Entry):
     iso639_1: str = ""
     resources: dict[str, str] = Field(default_factory=dict)
     stand_in: dict[str, str] = Field(default_factory=dict)
+    distances: dict[str, float] = Field(default_factory=dict)
 
 
 class Binding(Entry):
@@ -72,6 +74,12 @@ class Binding(Entry):
 
     source: str
     options: dict[str, Any] = Field(default_factory=dict)
+
+
+class TextBinding(Binding):
+    """Parallel text, and the split of it that is used."""
+
+    split: str = "train"
 
 
 class RetrievalGroup(Entry):
@@ -118,7 +126,7 @@ class SuiteEntry(Entry):
     default_tasks: tuple[str, ...] | None = None
     retrieval: Binding | None = None
     retrieval_groups: dict[str, RetrievalGroup] = Field(default_factory=dict)
-    text: Binding | None = None
+    text: TextBinding | None = None
     dictionary: Binding | None = None
     guard: tuple[Binding, ...] = ()
     arms: tuple[str, ...]

@@ -127,6 +127,20 @@ def test_items(results: Results) -> list[str]:
     return [f"Test items per language: {', '.join(spans)}.", *notes] if spans else []
 
 
+def overlap(counts: Mapping[tuple[str, str], tuple[int, int]]) -> list[str]:
+    """Which test items are training items too: {(task, language): (how many, of how many)}."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for (task, language), (known, tested) in sorted(counts.items()):
+        if known:
+            found[task].append(f"{language} {known} of {tested}")
+    if not found:
+        return []
+    listed = "; ".join(f"{task}: {', '.join(parts)}" for task, parts in found.items())
+    return [
+        f"Caution: test items whose text was trained on, and which count all the same: {listed}."
+    ]
+
+
 def gaps(places: Places) -> list[str]:
     """Every number that is not shown, or stands for a part only, with its reason."""
     reasons: dict[str, list[str]] = defaultdict(list)

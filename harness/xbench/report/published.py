@@ -1,6 +1,6 @@
 """Rows of the literature that may stand beside ours: the same task and the same metric, or none."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +9,17 @@ from xbench.report.table import Cell, Column, Row, Table
 
 @dataclass(frozen=True)
 class Published:
-    """One value as printed: ``value`` is a fraction, ``remark`` says what is doubtful about it."""
+    """One value as printed: ``value`` is a fraction, ``remark`` says what is doubtful about it.
+
+    ``table`` is the registry's name for where it stands, ``title`` what that table is about.
+    """
 
     name: str
     size: str
     value: float
     column: str
     table: str
+    title: str
     source: str
     remark: str = ""
 
@@ -41,26 +45,59 @@ def _column(name: str, table: Any, column: str) -> Iterable[Published]:
         if row[place] is not None:
             remark = remarks.get((row[0], column), "")
             value = row[place] / table.scale
-            yield Published(row[0], str(row[1] or ""), value, column, name, table.source, remark)
+            size = str(row[1] or "")
+            origin = (name, table.title, table.source)
+            yield Published(row[0], size, value, column, *origin, remark)
 
 
-def published_table(values: list[Published], task: str, metric: str) -> Table:
-    """The values as a table of their own, with remarks as notes."""
+def published_tables(
+    tables: Mapping[str, Any], metrics: Mapping[str, Sequence[str]]
+) -> list[Table]:
+    """What the literature has for each task in each of the metrics that were measured for it.
+
+    ``metrics`` maps a task to the names of its metrics, of which our tables show the first.
+    """
+    found = []
+    for task, names in metrics.items():
+        for metric in names:
+            values = matching(tables, task, metric)
+            if values:
+                notes = [
+                    f"{tables[name].title}: {_about(tables[name])}."
+                    for name in dict.fromkeys(value.table for value in values)
+                ]
+                if metric != names[0]:
+                    notes.append(
+                        f"The other tables show {task} in {names[0]}, which is not comparable; "
+                        f"xbench results has this run's values in {metric}."
+                    )
+                found.append(published_table(values, task, metric, notes))
+    return found
+
+
+def published_table(
+    values: Sequence[Published], task: str, metric: str, notes: Sequence[str] = ()
+) -> Table:
+    """The values as a table of their own, with ``notes`` and the remarks under it."""
     flagged = [value for value in values if value.remark]
     return Table(
         name="published",
         label=f"tab:published-{task}-{metric.replace('_', '-')}",
-        title=f"Published: {task}, {metric}",
+        title=f"Published, not measured here: {task}, {metric}",
         caption=(
-            f"Published results on {task} in {metric}, in percent, as printed in "
-            f"{'; '.join(sorted({value.source for value in values}))}."
+            f"Published, not measured here: results on {task} in {metric}, in percent, as printed. "
+            f"Protocol and data may differ from ours."
         ),
         columns=(Column("size"), Column("value"), Column("column"), Column("source")),
-        rows=tuple(Row(value.name) for value in values),
+        rows=tuple(Row(value.name, (value.title,)) for value in values),
         cells=tuple(_cells(value) for value in values),
         stub="model",
-        notes=tuple(f"† {value.name}: {value.remark}." for value in flagged),
+        notes=(*notes, *(f"† {value.name}: {value.remark}." for value in flagged)),
     )
+
+
+def _about(table: Any) -> str:
+    return ". ".join(part.rstrip(".") for part in (table.protocol, table.note) if part)
 
 
 def _cells(value: Published) -> tuple[Cell, ...]:

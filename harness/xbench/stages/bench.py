@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors.torch import load_file
 
 from xbench import __version__
 from xbench.api.metric import Metric
 from xbench.api.source import Source
 from xbench.api.task import Task
+from xbench.api.transform import Transform
+from xbench.context import Context
 from xbench.data.tokenizer import Tokenizer
 from xbench.errors import XbenchError
 from xbench.files import dump_json
@@ -24,9 +27,9 @@ from xbench.models import TOKENIZER, identity
 from xbench.nn.encoder_config import read_config
 from xbench.nn.loading import AnyEncoder, load_encoder
 from xbench.nn.views import TextFormat
-from xbench.plan import Stage, open_source
-from xbench.registry import Binding
-from xbench.resolve import Context
+from xbench.objectives import component_config
+from xbench.plan import Stage, open_at
+from xbench.stages.files import FITTED
 from xbench.store import Entry, Store
 
 T = TypeVar("T")
@@ -76,7 +79,7 @@ class Bench:
     def encoder_folder(self, stage: Stage) -> Path:
         """Where the weights that the stage starts from lie, verified."""
         start = stage.spec.get("encoder", {})
-        if "align" not in start:
+        if "align" not in start:  # the untouched encoder
             return Path(stage.recipe["model_folder"])
         name = f"step-{start['step']}/model.safetensors"
         return self.store.file("align", start["align"], name).parent
@@ -88,15 +91,32 @@ class Bench:
 
     def source(self, stage: Stage) -> Source:
         """The data source that the suite binds to the stage."""
-        place = stage.recipe["place"]
-        binding = Binding.model_validate(stage.recipe["binding"])
-        hub_files = stage.recipe.get("hub_files")
-        return open_source(binding, Path(place) if place else None, self.context, hub_files)
+        return self.source_at(stage.recipe)
+
+    def source_at(self, where: Mapping[str, Any]) -> Source:
+        """The data source that a part of a recipe names."""
+        return open_at(where, self.context)
 
     def task(self, stage: Stage) -> Task:
         """The stage's task."""
         task: Task = self.context.discovery.table.get("tasks", stage.recipe["task"]).load()()
         return task
+
+    def transform(self, stage: Stage) -> Transform | None:
+        """The fitted transform that a stage puts its encoder's states through, if it has one."""
+        if "transform" not in stage.spec:
+            return None
+        key = stage.spec["transform"]
+        path = self.store.file("fit", key, FITTED)
+        asked = stage.recipe["transform"]
+
+        def load() -> Transform:
+            transform = make_transform(asked, self.context)
+            device = stage.recipe["device"]
+            transform.fitted = {n: t.to(device) for n, t in load_file(path).items()}
+            return transform
+
+        return self.keep(("transform", key), load)
 
     def metric(self, name: str, labels: Sequence[str]) -> Metric:
         """A metric of that name for those labels."""
@@ -130,6 +150,13 @@ class Bench:
         (entry.folder / "env.json").write_text(dump_json(environment), encoding="utf-8")
 
 
+def make_transform(asked: Mapping[str, Any], context: Context) -> Transform:
+    """The transform with its configuration, not fitted yet."""
+    loaded = context.discovery.table.get("objectives", asked["name"]).load()
+    transform: Transform = loaded(component_config(loaded, asked["config"]))
+    return transform
+
+
 def _check_unchanged(folder: Path, planned: str) -> None:
     """Raises where the model is not the one that the keys were made for."""
     if key_of(identity(folder)) != planned:
@@ -142,7 +169,9 @@ def _check_unchanged(folder: Path, planned: str) -> None:
 def text_format(tokenizer: Tokenizer, mlm_probability: float = 0.15) -> TextFormat:
     """How the tokenizer frames one text and a pair."""
     frame = {*tokenizer.build_single([]), *tokenizer.build_pair([], [])[0]}
-    return TextFormat(tokenizer.vocabulary, tuple(sorted(frame)), mlm_probability)
+    return TextFormat(
+        tokenizer.vocabulary, tuple(sorted(frame)), mlm_probability, tokenizer.build_single
+    )
 
 
 def data_identity(

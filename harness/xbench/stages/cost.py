@@ -15,10 +15,16 @@ def group_of(stage: Stage, stages: Mapping[str, Stage]) -> Group:
     what, mode = "", ""
     if stage.kind == "align":
         what = stage.spec["objective"]["name"]
+    elif stage.kind == "links":
+        what = stage.spec["aligner"]["name"]
+    elif stage.kind == "fit":
+        what, mode = stage.spec["objective"]["name"], stage.spec["unit"]
     elif stage.kind == "finetune":
         what, mode = stage.spec["task"]["name"], stage.spec["mode"]
+        if "joint" in stage.spec:
+            mode += f" with {stage.spec['joint']['objective']['name']}"
     elif stage.kind == "evaluate":
-        what = stage.recipe.get("task", "")
+        what = stage.recipe["task"]
         parent = stages.get(stage.spec.get("finetune", ""))
         mode = parent.spec["mode"] if parent else ""
     size = str(settings.get("batch_size", ""))

@@ -1,6 +1,7 @@
 """Phase III: predict in a language that the task was not learnt in. Every word gets a prediction.
 
 Writes ``predictions.parquet``: one row per item with its id, gold and predicted class numbers.
+``overlap`` in its result counts the items whose text the model was fine-tuned on.
 """
 
 from collections.abc import Sequence
@@ -13,12 +14,13 @@ import torch
 from xbench.plan import Stage
 from xbench.settings import FinetuneSettings
 from xbench.stages.bench import Bench, text_format
+from xbench.stages.contamination import learnt_from, overlap
 from xbench.stages.examples import Examples, load_examples
-from xbench.stages.features import all_features
+from xbench.stages.features import all_features, transformed
+from xbench.stages.files import PREDICTIONS
 from xbench.stages.finetune import Tuned
 from xbench.store import Entry
 
-PREDICTIONS = "predictions.parquet"
 SCHEMA = pa.schema(
     [("id", pa.string()), ("gold", pa.list_(pa.int32())), ("predicted", pa.list_(pa.int32()))]
 )
@@ -33,8 +35,10 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -
     examples = load_examples(stage, bench, tokenizer, wanted["split"], limits)
     format = text_format(tokenizer)
 
+    transform = bench.transform(stage)
+
     def encode() -> list[torch.Tensor]:
-        return all_features(
+        vectors = all_features(
             tuned.encoder,
             examples,
             format,
@@ -42,9 +46,11 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -
             settings.precision,
             wanted["batch_size"],
         )
+        return transformed(vectors, transform, stage.spec["language"])
 
     if parent.spec["mode"] == "linear":  # seeds share the frozen encoder, and so its features
-        name = (bench.encoder_folder(parent), stage.recipe["task"], stage.spec["language"])
+        fitted = stage.spec.get("transform")
+        name = (bench.encoder_folder(parent), stage.recipe["task"], stage.spec["language"], fitted)
         how = (*wanted.values(), settings.max_length, settings.sentence_pooling, settings.precision)
         vectors = bench.keep(("test features", *name, *how), encode)
     else:
@@ -54,7 +60,11 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -
     gold, answers = by_item(examples, predicted, len(ids))
     table = pa.table({"id": ids, "gold": gold, "predicted": answers}, schema=SCHEMA)
     pq.write_table(table, entry.folder / PREDICTIONS, compression="zstd")
-    entry.result = {"items": len(ids), "labels": int(sum(map(len, gold)))}
+    entry.result = {
+        "items": len(ids),
+        "labels": int(sum(map(len, gold))),
+        "overlap": overlap(examples, learnt_from(parent, bench)),
+    }
 
 
 @torch.inference_mode()

@@ -9,14 +9,25 @@ import torch
 from torch import Tensor
 
 from xbench.api.task import Task
+from xbench.data.overlap import DIGEST, digests, texts_of
 from xbench.data.ragged import RaggedTable, cached
-from xbench.data.tokenise import WordPieces, tokenise_sentences, tokenise_texts
+from xbench.data.tokenise import (
+    WordPieces,
+    tokenise_sentences,
+    tokenise_text_pairs,
+    tokenise_texts,
+)
 from xbench.data.tokenizer import Tokenizer
 from xbench.identity import component
 from xbench.nn.streams import permutation
-from xbench.nn.views import pad
+from xbench.nn.views import Text, pad
 from xbench.plan import Stage
 from xbench.stages.bench import Bench, data_identity
+
+# Levels at which every word is labelled, and those at which a whole input is.
+WORD_LEVELS = ("token", "span")
+TEXT_LEVELS = ("sentence", "pair")
+COLUMNS = 2  # raised when the columns change: tables that were kept before are made anew
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,9 @@ class Examples:
 
     Columns: ``ids``, ``places`` (positions in ``ids`` that carry a label: first subwords, or the
     first token where the whole text has one), ``labels``, ``item`` and ``first_word`` (one value
-    each), ``name`` (the item's id as UTF-8 bytes).
+    each), ``name`` (the item's id as UTF-8 bytes), in an item's first row ``digests`` (of its texts:
+    :mod:`xbench.data.overlap`; none of one that is too short) and, for pairs of texts, ``types``,
+    the encoder's token types.
     """
 
     table: RaggedTable
@@ -46,6 +59,13 @@ class Examples:
             names[item] = bytes(self.table.row("name", row).astype(np.uint8)).decode("utf-8")
         return [names[item] for item in sorted(names)]
 
+    def digests(self) -> Iterator[set[bytes]]:
+        """What tells the texts of each item apart from others', item by item."""
+        for row in range(len(self)):
+            if int(self.table.row("first_word", row)[0]) == 0:
+                content = self.table.row("digests", row).astype(np.int32).tobytes()
+                yield {content[at : at + DIGEST] for at in range(0, len(content), DIGEST)}
+
     def batch(self, rows: Iterable[int], pad_id: int, device: str) -> "Batch":
         """The rows as one padded batch."""
         rows = list(rows)
@@ -53,8 +73,11 @@ class Examples:
         places = [self.table.row("places", row) for row in rows]
         owner = np.repeat(np.arange(len(rows)), [len(p) for p in places])
         labels = np.concatenate([self.labels(row) for row in rows])
+        types = None
+        if "types" in self.table.columns:
+            types = pad([self.table.row("types", row) for row in rows], 0)
         return Batch(
-            pad(ids, pad_id).to(device),
+            Text(pad(ids, pad_id), types if types is not None and types.any() else None).to(device),
             torch.from_numpy(owner).to(device),
             torch.from_numpy(np.concatenate(places).astype(np.int64)).to(device),
             torch.from_numpy(labels.astype(np.int64)).to(device),
@@ -63,12 +86,17 @@ class Examples:
 
 @dataclass(frozen=True)
 class Batch:
-    """ids [B, T]; for each of N labelled places its row and position [N]; labels [N]."""
+    """Inputs [B, T]; for each of N labelled places its row and position [N]; labels [N]."""
 
-    ids: Tensor
+    text: Text
     owner: Tensor
     places: Tensor
     labels: Tensor
+
+    @property
+    def ids(self) -> Tensor:
+        """[B, T] token ids."""
+        return self.text.ids
 
 
 def load_examples(
@@ -78,34 +106,40 @@ def load_examples(
     split: str,
     limits: Mapping[str, Any],
     data: Mapping[str, Any] | None = None,
+    where: Mapping[str, Any] | None = None,
 ) -> Examples:
     """The stage's examples of a split. ``limits`` has ``max_length``, ``max_items``, ``sample``.
 
-    ``data`` identifies them where they are not the stage's main data (a dev split, say).
+    ``data`` identifies them where they are not the stage's main data (a dev split, say), and
+    ``where`` says where they lie if that is elsewhere (another language's, say).
 
     With ``sample`` a limit on the items takes a fixed random sample, else the first ones.
     Raises ``ValueError`` naming an item that has not one label per word (token level) or text.
     """
     task = bench.task(stage)
-    if task.level not in ("token", "sentence"):
+    if task.level not in (*WORD_LEVELS, *TEXT_LEVELS):
         raise ValueError(
-            f"{type(task).__name__} is of the level {task.level!r}; only tasks of the levels "
-            f"'token' and 'sentence' can be trained"
+            f"{type(task).__name__} is of the level {task.level!r}, which has no labels to learn"
         )
     limits = {**limits, "max_length": bench.max_length(stage, limits["max_length"])}
     plugin = bench.context.discovery.table.get("tasks", stage.recipe["task"])
-    identity = data_identity(stage, tokenizer, data, task=component(plugin), **limits)
-    table = cached(
-        bench.cache_folder(), identity, lambda: _rows(stage, bench, tokenizer, split, limits)
-    )
+    made = {"task": component(plugin), "columns": COLUMNS}
+    identity = data_identity(stage, tokenizer, data, **made, **limits)
+    at = stage.recipe if where is None else where
+
+    def rows() -> Iterator[dict[str, Any]]:
+        language = bench.context.languages.get(at["languages"][0])
+        records = _items(task.examples(bench.source_at(at), language, split), limits)
+        return _rows(task, tokenizer, records, limits["max_length"])
+
+    table = cached(bench.cache_folder(), identity, rows)
     if len(table) == 0:
         raise ValueError(f"the {split} data of {stage.recipe['label']} is empty")
     return Examples(table, task.level)
 
 
-def _items(stage: Stage, bench: Bench, split: str, limits: Mapping[str, Any]) -> list[Any]:
-    language = bench.context.languages.get(stage.recipe["languages"][0])
-    records = list(bench.task(stage).examples(bench.source(stage), language, split))
+def _items(found: Iterable[Any], limits: Mapping[str, Any]) -> list[Any]:
+    records = list(found)
     wanted = limits["max_items"]
     if wanted is None or wanted >= len(records):
         return records
@@ -116,28 +150,40 @@ def _items(stage: Stage, bench: Bench, split: str, limits: Mapping[str, Any]) ->
 
 
 def _rows(
-    stage: Stage, bench: Bench, tokenizer: Tokenizer, split: str, limits: Mapping[str, Any]
+    task: Task, tokenizer: Tokenizer, records: list[Any], max_length: int
 ) -> Iterator[dict[str, Any]]:
-    task = bench.task(stage)
-    records = _items(stage, bench, split, limits)
     labels = [_labels(task, record) for record in records]
-    for piece in _pieces(task, tokenizer, records, limits["max_length"]):
+    for piece in _pieces(task, tokenizer, records, max_length):
         end = piece.first_word + len(piece.first_subwords)
+        types = {"types": piece.types} if task.level == "pair" else {}
         yield {
+            **types,
             "ids": piece.ids,
             "places": piece.first_subwords,
             "labels": labels[piece.item][piece.first_word : end],
             "item": [piece.item],
             "first_word": [piece.first_word],
             "name": list(records[piece.item].id.encode("utf-8")),
+            "digests": [] if piece.first_word else _digests(records[piece.item]),
         }
+
+
+def _digests(record: Any) -> list[int]:
+    content = b"".join(sorted(digests(texts_of(record))))
+    return [int(part) for part in np.frombuffer(content, dtype=np.int32)]
 
 
 def _pieces(
     task: Task, tokenizer: Tokenizer, records: list[Any], max_length: int
 ) -> Iterator[WordPieces]:
-    if task.level == "token":
+    if task.level in WORD_LEVELS:
         yield from tokenise_sentences(tokenizer, records, max_length)
+        return
+    if task.level == "pair":
+        texts_of_pairs = ((record.text, record.second) for record in records)
+        inputs = tokenise_text_pairs(tokenizer, texts_of_pairs, max_length)
+        for item, (ids, types) in enumerate(inputs):
+            yield WordPieces(tuple(ids), (0,), item, 0, tuple(types))
         return
     texts = (record.text for record in records)
     for item, ids in enumerate(tokenise_texts(tokenizer, texts, max_length)):
@@ -147,7 +193,7 @@ def _pieces(
 def _labels(task: Task, record: Any) -> list[int]:
     """The class numbers of a record: one for each word, or one."""
     gold = task.gold(record)
-    wanted = len(record.words) if task.level == "token" else 1
+    wanted = len(record.words) if task.level in WORD_LEVELS else 1
     if len(gold) != wanted or not wanted:
         raise ValueError(f"item {record.id!r} has {len(gold)} labels for {wanted} words or texts")
     for label in gold:

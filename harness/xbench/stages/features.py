@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor
 
+from xbench.api.batch import View
+from xbench.api.transform import Transform
 from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import autocast
-from xbench.nn.views import Text, TextFormat, TextView
-from xbench.stages.examples import Batch, Examples
+from xbench.nn.views import TextFormat, TextView
+from xbench.stages.examples import WORD_LEVELS, Batch, Examples
 
 
 def features(
@@ -17,11 +19,24 @@ def features(
     pooling: str,
     *stream: str | int,
 ) -> Tensor:
-    """[N, D]: the last layer at first subwords (token level), or the pooled text (sentence level)."""
-    view = TextView(encoder, Text(batch.ids), format, stream)
-    if level == "token":
+    """[N, D]: the last layer at first subwords, or the pooled text where a whole text is labelled."""
+    view = TextView(encoder, batch.text, format, stream)
+    return features_of(view, batch, level, pooling)
+
+
+def features_of(view: View, batch: Batch, level: str, pooling: str) -> Tensor:
+    """[N, D]: as :func:`features`, from a view on the batch's text, altered or not."""
+    if level in WORD_LEVELS:
         return view.states(1.0)[batch.owner, batch.places]
     return view.pooled(1.0, pooling)
+
+
+def transformed(vectors: list[Tensor], transform: Transform | None, language: str) -> list[Tensor]:
+    """Each row's features [places, D] through a fitted transform."""
+    if transform is None:
+        return vectors
+    moved = transform.forward(torch.cat(vectors), language)
+    return list(torch.split(moved, [len(vector) for vector in vectors]))
 
 
 @torch.no_grad()

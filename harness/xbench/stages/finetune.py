@@ -14,22 +14,27 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from xbench.api.merge import Merge
 from xbench.nn.heads import Head
 from xbench.nn.loading import AnyEncoder, load_encoder
 from xbench.nn.optimise import Group, Optimiser, Schedule
 from xbench.nn.streams import permutation, seed_dropout
 from xbench.nn.training_state import Losses, TrainingState, check_weights
-from xbench.nn.views import TextFormat
+from xbench.nn.views import TextFormat, TextView
+from xbench.objectives import component_config
 from xbench.plan import Stage
 from xbench.settings import FinetuneSettings
 from xbench.stages.bench import Bench, text_format
 from xbench.stages.examples import Examples, load_examples
-from xbench.stages.features import all_features, features
-from xbench.stages.selection import Selection, evaluating
+from xbench.stages.features import all_features, features_of, transformed
+from xbench.stages.joint import Joint
+from xbench.stages.selection import LastStep, Selection, evaluating
+from xbench.stages.snapshots import Snapshots
 from xbench.store import Entry
 
 INFERENCE_BATCH = 64
-LossOf = Callable[[list[int], int, int, int], Tensor]
+# rows, labels of the whole batch, step, chunk -> the loss, and what is noted beside it
+LossOf = Callable[[list[int], int, int, int], tuple[Tensor, dict[str, Tensor]]]
 
 
 @dataclass
@@ -150,32 +155,39 @@ def _full(work: Work) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
     encoder = work.bench.encoder(stage).train()
     head = _head(stage, settings, encoder.config.hidden_size).train()
+    joint = Joint(work, encoder) if "joint" in stage.spec else None
+    rate = settings.encoder_learning_rate
     groups = [
-        Group(
-            tuple(encoder.parameters()),
-            settings.encoder_learning_rate,
-            matrix_dims=encoder.matrix_dims,
-        ),
+        Group(tuple(encoder.parameters()), rate, matrix_dims=encoder.matrix_dims),
         Group(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2),
     ]
+    if joint is not None:
+        groups.append(Group(tuple(joint.objective.parameters()), rate, matrix_dims=2))
     optimiser = _optimiser(work, groups)
     device = stage.recipe["device"]
 
-    def loss_of(rows: list[int], labels: int, step: int, chunk: int) -> Tensor:
+    def loss_of(
+        rows: list[int], labels: int, step: int, chunk: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         batch = work.examples.batch(rows, work.format.vocabulary.pad_id, device)
         stream = (work.seed, "finetune", step, chunk)
-        vectors = features(
-            encoder, batch, work.format, work.examples.level, settings.sentence_pooling, *stream
-        )
+        view = TextView(encoder, batch.text, work.format, stream)
+        pooling = settings.sentence_pooling
+        vectors = features_of(view, batch, work.examples.level, pooling)
         seed_dropout(*stream, "head")
-        return F.cross_entropy(head(vectors), batch.labels, reduction="sum") / labels
+        loss = F.cross_entropy(head(vectors), batch.labels, reduction="sum") / labels
+        if joint is None:
+            return loss, {}
+        beside, terms = joint.loss(rows, batch, view, head, step)
+        terms.pop("loss")
+        return loss + beside, {"task": loss.detach(), **terms}
 
     def dev_features(dev: Examples) -> list[Tensor]:
         pooling, precision = settings.sentence_pooling, settings.precision
         return all_features(encoder, dev, work.format, pooling, precision, INFERENCE_BATCH)
 
     modules = {"encoder": encoder, "head": head}
-    notes = _train(work, modules, optimiser, loss_of, dev_features)
+    notes = _train(work, modules, optimiser, loss_of, dev_features, joint)
     return Tuned(encoder.eval(), head.eval()), notes
 
 
@@ -191,11 +203,13 @@ def _linear(work: Work) -> tuple[Tuned, dict[str, Any]]:
         torch.from_numpy(work.examples.labels(row).astype("int64")) for row in range(len(vectors))
     ]
 
-    def loss_of(rows: list[int], labels: int, step: int, chunk: int) -> Tensor:
+    def loss_of(
+        rows: list[int], labels: int, step: int, chunk: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         seed_dropout(work.seed, "finetune", step, chunk, "head")
         logits = head(torch.cat([vectors[row] for row in rows]))
         wanted = torch.cat([gold[row] for row in rows]).to(device)
-        return F.cross_entropy(logits, wanted, reduction="sum") / labels
+        return F.cross_entropy(logits, wanted, reduction="sum") / labels, {}
 
     def dev_features(dev: Examples) -> list[Tensor]:
         return source_features(work, encoder, dev, "dev")
@@ -207,14 +221,20 @@ def _linear(work: Work) -> tuple[Tuned, dict[str, Any]]:
 def source_features(
     work: Work, encoder: AnyEncoder, examples: Examples, split: str = "train"
 ) -> list[Tensor]:
-    """Features of the source language's data under the frozen encoder, computed once per job."""
+    """Features of the source language's data under the frozen encoder, computed once per job.
+
+    With a transform that was fitted on this encoder, they are transformed.
+    """
     settings = work.settings
     pooling, precision = settings.sentence_pooling, settings.precision
 
     def encode() -> list[Tensor]:
-        return all_features(encoder, examples, work.format, pooling, precision, INFERENCE_BATCH)
+        found = all_features(encoder, examples, work.format, pooling, precision, INFERENCE_BATCH)
+        transform = work.bench.transform(work.stage)
+        return transformed(found, transform, work.stage.recipe["languages"][0])
 
-    data = (work.stage.recipe["task"], split, settings.max_length, settings.max_train)
+    fitted = work.stage.spec.get("transform")
+    data = (work.stage.recipe["task"], split, settings.max_length, settings.max_train, fitted)
     name = ("features", work.bench.encoder_folder(work.stage), *data, pooling, precision)
     return work.bench.keep(name, encode)
 
@@ -231,44 +251,71 @@ def _train(
     optimiser: Optimiser,
     loss_of: LossOf,
     dev_features: Callable[[Examples], list[Tensor]],
+    joint: Joint | None = None,
 ) -> dict[str, Any]:
     """The loop that both modes share; returns what is noted of it.
 
     ``loss_of(rows, labels, step, chunk)`` is a chunk's share of the loss; ``dev_features`` encodes
-    the development split with the encoder as it is.
+    the development split with the encoder as it is; ``joint`` acts beside the task's loss.
     """
     folder = work.bench.store.work_folder(work.stage.key)
-    state = TrainingState(folder, modules, optimiser, work.bench.state_interval)
-    selection = _selection(work, folder, modules, dev_features)
-    start, notes = state.restore(lambda step, notes: selection is None or selection.usable(notes))
+    trained = {**modules, "objective": joint.objective} if joint else modules
+    state = TrainingState(folder, trained, optimiser, work.bench.state_interval)
+    keeper = _keeper(work, folder, modules, dev_features)
+    start, notes = state.restore(keeper.usable)
+    keeper.resume(notes)
+    if joint is not None and start == 0:
+        joint.prepare(optimiser)
     curve: list[dict[str, Any]] = notes.get("curve", [])
-    if selection is not None:
-        selection.resume(notes.get("selection", []))
     losses = Losses()
     for step in range(start, work.steps):
-        rows = work.rows(step)
-        labels = sum(len(work.examples.labels(row)) for row in rows)
-        parts = []
-        for chunk in range(min(work.settings.accumulate, len(rows))):
-            with optimiser.autocast():
-                loss = loss_of(rows[chunk :: work.settings.accumulate], labels, step, chunk)
-            optimiser.backward(loss)
-            parts.append(loss.detach())
-        optimiser.step(step)
-        values = losses.add(step, {"loss": torch.stack(parts).sum()}, last=step == work.steps - 1)
+        of_step = _update(work, optimiser, loss_of, step)
+        if joint is not None:
+            joint.objective.after_step(joint.encoder, step)
+        values = losses.add(step, of_step, last=step == work.steps - 1)
         if values is not None:
             curve.append({"step": step, **values})
             work.bench.progress(step + 1, work.steps, values)
-        noted: dict[str, Any] = {"curve": curve}
-        if selection is not None:
-            selection.look(step + 1, last=step == work.steps - 1)
-            noted["selection"] = selection.notes
-        state.maybe_save(step + 1, noted)
+        kept = keeper.look(step + 1, last=step == work.steps - 1)
+        state.maybe_save(step + 1, {"curve": curve, **kept})
     for module in modules.values():
         check_weights(module, work.steps - 1)
-    if selection is None:
-        return {"curve": curve}
-    return {"curve": curve, "dev": selection.notes, "selected": selection.restore()}
+    return {"curve": curve, **keeper.finish()}
+
+
+def _update(work: Work, optimiser: Optimiser, loss_of: LossOf, step: int) -> dict[str, Tensor]:
+    """One update of the weights; returns its losses, the whole one last.
+
+    Where that is not finite, the term that spoilt it is then named first.
+    """
+    rows = work.rows(step)
+    labels = sum(len(work.examples.labels(row)) for row in rows)
+    parts: list[Tensor] = []
+    beside: dict[str, Tensor] = {}
+    for chunk in range(min(work.settings.accumulate, len(rows))):
+        with optimiser.autocast():
+            loss, beside = loss_of(rows[chunk :: work.settings.accumulate], labels, step, chunk)
+        optimiser.backward(loss)
+        parts.append(loss.detach())
+    optimiser.step(step)
+    return {**beside, "loss": torch.stack(parts).sum()}
+
+
+def _keeper(
+    work: Work,
+    folder: Path,
+    modules: dict[str, Any],
+    dev_features: Callable[[Examples], list[Tensor]],
+) -> Snapshots | Selection | LastStep:
+    """What decides on the weights that are left: a merge, the development split, or nothing."""
+    asked = work.stage.spec.get("merge")
+    if asked is not None:
+        loaded = work.bench.context.discovery.table.get("objectives", asked["name"]).load()
+        merge: Merge = loaded(component_config(loaded, asked["config"]))
+        return Snapshots(folder, modules, merge, work.steps)
+    if work.settings.selection == "last":
+        return LastStep()
+    return _selection(work, folder, modules, dev_features)
 
 
 def _selection(
@@ -276,10 +323,8 @@ def _selection(
     folder: Path,
     modules: dict[str, Any],
     dev_features: Callable[[Examples], list[Tensor]],
-) -> Selection | None:
+) -> Selection:
     """What judges the steps, where the settings ask for the best one."""
-    if work.settings.selection == "last":
-        return None
     stage, bench = work.stage, work.bench
     on = stage.spec["selected_on"]
     limits = {"max_length": work.settings.max_length, "max_items": None, "sample": False}

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from xbench.plan import Stage
 from xbench.stages.bench import Bench
-from xbench.stages.evaluate import PREDICTIONS
+from xbench.stages.files import PREDICTIONS
 from xbench.store import Entry
 
 
@@ -15,9 +15,12 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     """Score the predictions of the parent stage with every metric asked for."""
     path = bench.store.file("evaluate", stage.spec["evaluate"], PREDICTIONS)
     columns = pq.read_table(path, columns=["gold", "predicted"]).to_pydict()
-    labels = bench.task(stage).labels
-    gold = [[labels[number] for number in item] for item in columns["gold"]]
-    predicted = [[labels[number] for number in item] for item in columns["predicted"]]
+    task = bench.task(stage)
+    labels = task.labels
+    # What a retrieval finds are places in the test set; they are their own names.
+    name = str if task.level == "retrieval" else labels.__getitem__
+    gold = [[name(number) for number in item] for item in columns["gold"]]
+    predicted = [[name(number) for number in item] for item in columns["predicted"]]
     scores: dict[str, Any] = {}
     for asked in stage.spec["metrics"]:
         metric = bench.metric(asked["name"], labels)

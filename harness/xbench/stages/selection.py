@@ -17,6 +17,25 @@ from xbench.files import write_atomic
 Score = Callable[[], float]
 
 
+class LastStep:
+    """No choice: the weights of the last step are what a fine-tuning leaves."""
+
+    def usable(self, step: int, notes: Mapping[str, Any]) -> bool:
+        """Every saved step is."""
+        return True
+
+    def resume(self, notes: Mapping[str, Any]) -> None:
+        """There is nothing to remember."""
+
+    def look(self, step: int, last: bool) -> dict[str, Any]:
+        """Nothing to note."""
+        return {}
+
+    def finish(self) -> dict[str, Any]:
+        """The modules stay as they are."""
+        return {}
+
+
 class Selection:
     """Scores models while they train, keeps the best, and puts it back at the end.
 
@@ -34,24 +53,25 @@ class Selection:
         self._every = every
         self.scores: list[dict[str, Any]] = []
 
-    @property
-    def notes(self) -> list[dict[str, Any]]:
-        """The scores so far: ``step`` and ``value``."""
-        return self.scores
-
-    def resume(self, notes: list[dict[str, Any]]) -> None:
+    def resume(self, notes: Mapping[str, Any]) -> None:
         """Go on from what an interrupted training had found."""
-        self.scores = list(notes)
+        self.scores = list(notes.get("selection", []))
 
-    def usable(self, notes: Mapping[str, Any]) -> bool:
+    def usable(self, step: int, notes: Mapping[str, Any]) -> bool:
         """Whether the weights that saved notes call the best are there."""
         found = notes.get("selection", [])
         return not found or self._file(_best(found)["step"]).is_file()
 
-    def look(self, step: int, last: bool) -> None:
-        """After ``step`` updates: score where it is time, and keep the weights of a new best."""
-        if step % self._every and not last:
-            return
+    def look(self, step: int, last: bool) -> dict[str, Any]:
+        """After ``step`` updates: score where it is time, and keep the weights of a new best.
+
+        Returns the scores so far, ``step`` and ``value``, to be saved with the training state.
+        """
+        if step % self._every == 0 or last:
+            self._judge(step)
+        return {"selection": self.scores}
+
+    def _judge(self, step: int) -> None:
         value = self._score()
         if not math.isfinite(value):
             raise FloatingPointError(
@@ -63,15 +83,15 @@ class Selection:
             self._write(step)
             self._prune(step, before)
 
-    def restore(self) -> dict[str, Any]:
-        """Give the modules the best weights; returns the step and its score."""
+    def finish(self) -> dict[str, Any]:
+        """Give the modules the best weights; notes all scores, and the best step's."""
         best = _best(self.scores)
         tensors = load_file(self._file(best["step"]))
         for name, module in self._modules.items():
             prefix = f"{name}/"
             own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             module.load_state_dict(own)
-        return best
+        return {"dev": self.scores, "selected": best}
 
     def _write(self, step: int) -> None:
         tensors: dict[str, Tensor] = {

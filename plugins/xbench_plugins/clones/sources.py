@@ -1,6 +1,7 @@
 """Sources of clone-language data: generated on the spot, no folder and no network."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 from xbench.api import LabelledText, Language, MissingData, ParallelText, Source, TaggedSentence
@@ -94,7 +95,17 @@ class CloneBitext(CloneSource):
         first, second = self._clones(languages)
         return corpus.parallel_text(first, second, split, self._count(split))
 
-    def dictionary(self, languages: Sequence[Language]) -> tuple[tuple[str, str], ...]:
-        """Word translations of two languages. Raises :class:`MissingData` for other languages."""
+
+class CloneDictionary(CloneSource):
+    """Word translations of two clone languages, the most frequent words of a class first."""
+
+    name = "clone-dictionary"
+    sizes = {"train": 5000}
+    languages_per_read = 2
+
+    def read(self, languages: Sequence[Language], split: str) -> Iterator[ParallelText]:
+        """At most as many entries as the split has. Raises :class:`MissingData` as ``fingerprint``."""
         first, second = self._clones(languages)
-        return corpus.dictionary(first, second)
+        entries = islice(corpus.dictionary(first, second), self._count(split))
+        for number, (word, translation) in enumerate(entries):
+            yield ParallelText(word, translation, str(number))

@@ -1,0 +1,75 @@
+"""What a plan lacks, in a few lines: what is not on this machine and how to get it, and gaps."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xbench.context import Context
+    from xbench.plan import Plan
+
+MOST_CODES = 8
+WAYS = (
+    "Two ways to get it:",
+    "  xbench fetch, with the options of this plan, brings what is on the hub (HF_ENDPOINT: a mirror)",
+    "  --model DIR and --data DIR (or XBENCH_DATA) read folders here; docs/data.md has their layout",
+)
+
+
+def lacking(plan: "Plan", context: "Context") -> Iterator[str]:
+    """Lines for a person: one for each thing that is not here, and one for each kind of gap."""
+    if plan.unresolved:
+        yield "Not on this machine:"
+        names = [what.partition(": ")[0].split()[1:] for what in plan.unresolved]
+        lines = [_model(name, context) for kind, *_, name in names if kind == "model"]
+        lines += [_data(name, plan, context) for kind, *_, name in names if kind != "model"]
+        widths = [max(len(line[column]) for line in lines) for column in (0, 1)]
+        for name, use, where in lines:
+            yield f"  {name:<{widths[0]}}  {use:<{widths[1]}}  {where}"
+        yield from WAYS
+    yield from _gaps("no data for {}", _by_first(plan.gaps))
+    yield from _gaps("not looked for in the alignment text: {}", _by_first(plan.unguarded))
+
+
+Line = tuple[str, str, str]
+"""Name, what it is for, where it comes from."""
+
+
+def _model(name: str, context: "Context") -> Line:
+    model = context.registry.models.get(name)
+    return name, "model", f"hub: {(model.hub_id if model else None) or name}"
+
+
+def _data(name: str, plan: "Plan", context: "Context") -> Line:
+    suite = context.registry.suite(plan.spec.suite)
+    uses = [task for task, binding in suite.tasks.items() if binding.source == name]
+    if suite.corpus.source == name:
+        uses.append("text to align on")
+    dataset = context.registry.datasets.get(name)
+    where = "a folder"
+    if dataset is not None:
+        reads_hub = context.discovery.table.get("sources", name).load().reads_hub
+        is_fetched = reads_hub and dataset.hub_id and dataset.files
+        where = f"hub: {dataset.hub_id}" if is_fetched else f"a folder: {dataset.homepage}"
+    return name, ", ".join(uses) or "test sentences to keep out", where
+
+
+def _by_first(reasons: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """``pos: deu`` -> reason, as pos -> deu -> reason."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for what, why in reasons.items():
+        first, _, rest = what.partition(": ")
+        found[first][rest] = why
+    return found
+
+
+def _gaps(sentence: str, found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    for name, reasons in found.items():
+        first = next(iter(reasons.values()))
+        others = "" if len(set(reasons.values())) == 1 else " (--format json has the others)"
+        yield f"{sentence.format(name)} in {_listed(list(reasons))}: {first}{others}"
+
+
+def _listed(codes: Sequence[str]) -> str:
+    more = f" and {len(codes) - MOST_CODES} more" if len(codes) > MOST_CODES else ""
+    return ", ".join(codes[:MOST_CODES]) + more

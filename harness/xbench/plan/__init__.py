@@ -1,0 +1,20 @@
+"""A resolved spec -> a graph of keyed stages, and the cells of the matrix that they fill.
+
+Planning reads digests of data and model, never trains, and never writes.
+"""
+
+from xbench.plan.build import build_plan
+from xbench.plan.data import hub_files, open_at, open_source
+from xbench.plan.graph import KINDS, SCHEMA, Cell, Plan, Stage
+
+__all__ = [
+    "KINDS",
+    "SCHEMA",
+    "Cell",
+    "Plan",
+    "Stage",
+    "build_plan",
+    "hub_files",
+    "open_at",
+    "open_source",
+]

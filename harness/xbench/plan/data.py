@@ -1,0 +1,151 @@
+"""Which data a stage reads: opened, identified by content, and noted where it is not here."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from xbench.api.language import Language
+from xbench.api.source import MissingData, Source
+from xbench.context import Context
+from xbench.discovery import PluginError
+from xbench.errors import XbenchError
+from xbench.hub import NotHere, Wanted, commit_of, fetch, patterns_of
+from xbench.identity import component
+from xbench.keys import canonical
+from xbench.plan.graph import Plan
+from xbench.registry import Binding
+
+Identity = dict[str, Any]
+
+
+class Data:
+    """The data of a plan. With ``tentative`` a name stands for what is not on this machine."""
+
+    def __init__(self, plan: Plan, context: Context, offline: bool, tentative: bool) -> None:
+        self._plan = plan
+        self._context = context
+        self._offline = offline
+        self._tentative = tentative
+        self._fetched: dict[str, tuple[str, str]] = {}
+        folder = plan.spec.data or os.environ.get("XBENCH_DATA")
+        self._place = Path(folder).expanduser().resolve() if folder else None
+        if self._place is not None and not self._place.is_dir():
+            raise XbenchError(f"The data folder {folder} does not exist.")
+        # The same few files stand behind thousands of stages.
+        self._known = lru_cache(maxsize=None)(self._identify)
+
+    def identity(self, binding: Binding, codes: Sequence[str], split: str) -> Identity:
+        """What the source gives for a language, or the two of a pair; raises :class:`MissingData`."""
+        return self._known(canonical(binding.model_dump(mode="json")), tuple(codes), split)
+
+    def where(self, binding: Binding, codes: Sequence[str]) -> dict[str, Any]:
+        """What a worker needs to open the same source again; no part of a key."""
+        fetched = self._fetched.get(canonical(binding.model_dump(mode="json")))
+        place = fetched[0] if fetched else str(self._place) if self._place else None
+        return {
+            "binding": binding.model_dump(mode="json"),
+            "place": place,
+            "hub_files": fetched[1] if fetched else None,
+            "languages": list(codes),
+        }
+
+    def _identify(self, written: str, codes: tuple[str, ...], split: str) -> Identity:
+        binding = Binding.model_validate_json(written)
+        languages = [self._context.languages.get(code) for code in codes]
+        try:
+            source = self._open(binding, languages, split)
+        except NotHere as error:
+            if not self._tentative:
+                raise
+            return self._unresolved(binding, languages, split, error)
+        try:
+            content = dict(source.fingerprint(languages, split))
+            canonical(content)
+        except ValueError as error:  # a damaged file: the message says which
+            raise XbenchError(str(error)) from error
+        except TypeError as error:
+            raise PluginError(
+                f"The fingerprint of source {binding.source!r} cannot be part of a key: {error}"
+            ) from error
+        plugin = self._context.discovery.table.get("sources", binding.source)
+        return {
+            "source": component(plugin),
+            "options": binding.options,
+            "split": split,
+            "content": content,
+        }
+
+    def _open(self, binding: Binding, languages: list[Language], split: str) -> Source:
+        """The bound source: on the data folder, or on what was fetched from the hub."""
+        found = hub_files(binding, languages, (split,), self._context)
+        if self._place is not None or found is None:
+            return open_source(binding, self._place, self._context)
+        folder = fetch(found[0], self._offline)
+        commit = commit_of(folder)
+        if commit:
+            self._plan.resolved[found[0].repository] = commit
+        self._fetched[canonical(binding.model_dump(mode="json"))] = (str(folder), found[1])
+        return open_source(binding, folder, self._context, found[1])
+
+    def _unresolved(
+        self, binding: Binding, languages: list[Language], split: str, error: NotHere
+    ) -> Identity:
+        """Stands for data that is not here; what the registry knows to be missing is missing."""
+        what = f"the data of source {binding.source}:"
+        if not any(known.startswith(what) for known in self._plan.unresolved):
+            self._plan.unresolved.append(f"{what} {error}")
+        known = binding.source in self._context.registry.datasets
+        lacking = [one.code for one in languages if binding.source not in one.resources]
+        if known and lacking:
+            raise MissingData(f"{binding.source} has no data for {', '.join(lacking)}")
+        codes = [one.code for one in languages]
+        return {"unresolved": binding.source, "languages": codes, "split": split}
+
+
+def open_source(
+    binding: Binding, place: Path | None, context: Context, hub_files: str | None = None
+) -> Source:
+    """The source that a suite binds, at the data folder; raises where it needs one and has none.
+
+    ``hub_files`` says how files are named where the folder was fetched from the hub.
+    """
+    source_class = context.discovery.table.get("sources", binding.source).load()
+    if source_class.needs_place and place is None:
+        entry = context.registry.datasets.get(binding.source)
+        where = f" The data set's home: {entry.homepage}." if entry and entry.homepage else ""
+        raise NotHere(
+            f"The data of source {binding.source!r} is not here. Pass a folder that holds it: "
+            f"--data DIR (or XBENCH_DATA); docs/data.md says how it lies there.{where}"
+        )
+    try:
+        source: Source = source_class(place, **binding.options)
+    except (TypeError, ValueError) as error:
+        raise XbenchError(f"The options of source {binding.source!r}: {error}") from error
+    source.hub_files = hub_files
+    return source
+
+
+def open_at(where: Mapping[str, Any], context: Context) -> Source:
+    """The source that :meth:`Data.where` described."""
+    place = Path(where["place"]) if where["place"] else None
+    binding = Binding.model_validate(where["binding"])
+    return open_source(binding, place, context, where.get("hub_files"))
+
+
+def hub_files(
+    binding: Binding, languages: Sequence[Language], splits: Sequence[str], context: Context
+) -> tuple[Wanted, str] | None:
+    """(what to fetch for these languages, the template of file names); None where the hub has none.
+
+    A source reads from the hub what the registry's data set of its name says is there.
+    """
+    entry = context.registry.datasets.get(binding.source)
+    source_class = context.discovery.table.get("sources", binding.source).load()
+    if entry is None or entry.hub_id is None or not entry.files or not source_class.reads_hub:
+        return None
+    ids = [one.resources[binding.source] for one in languages if binding.source in one.resources]
+    names = [source_class.hub_splits.get(split, split) for split in splits]
+    patterns = patterns_of(entry.files, ids, names)
+    return Wanted(entry.hub_id, "dataset", patterns, entry.revision, entry.branch), entry.files

@@ -1,0 +1,74 @@
+"""The words of a plan: stages with keys, and cells that they fill."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from xbench.keys import key_of
+from xbench.spec import RunSpec
+
+KINDS = ("links", "align", "fit", "finetune", "evaluate", "score")
+# Bumped when the engine's own numbers change for that kind of stage.
+SCHEMA = {"links": 1, "align": 1, "fit": 1, "finetune": 1, "evaluate": 1, "score": 1}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One pure computation. ``spec`` is keyed; ``recipe`` says where things lie and is not.
+
+    ``parents`` are the stages whose files it reads; of an evaluation the first is the fine-tuning,
+    of a score the evaluation.
+    """
+
+    kind: str
+    spec: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    parents: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 over kind, schema and everything that determines the result."""
+        return key_of({"kind": self.kind, "schema": SCHEMA[self.kind], **self.spec})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the matrix: its coordinates, and the stages that fill it, the score last."""
+
+    coordinates: Mapping[str, Any]
+    score: str | None = None
+    evaluate: str | None = None
+    finetune: str | None = None
+    fit: str | None = None
+    align: str | None = None
+    links: str | None = None
+    unavailable: str = ""
+
+
+@dataclass
+class Plan:
+    """The stages by key (parents before children), the cells, and what has no data.
+
+    ``resolved`` are the commits of what came from the hub; ``unresolved`` is what a tentative plan
+    could not look at; ``unguarded`` are the guarded test sets that are not here, and so guard
+    nothing.
+    """
+
+    spec: RunSpec
+    stages: dict[str, Stage] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    gaps: dict[str, str] = field(default_factory=dict)
+    unresolved: list[str] = field(default_factory=list)
+    resolved: dict[str, str] = field(default_factory=dict)
+    unguarded: dict[str, str] = field(default_factory=dict)
+
+    def add(self, stage: Stage) -> str:
+        """Add a stage once; returns its key."""
+        key = stage.key
+        self.stages.setdefault(key, stage)
+        return key
+
+    def of_kind(self, kind: str) -> list[str]:
+        """Keys of one kind of stage, in planning order."""
+        return [key for key, stage in self.stages.items() if stage.kind == kind]

@@ -1,0 +1,159 @@
+"""Word links: which words of the pairs of a corpus translate each other, found once and kept.
+
+Writes ``links.parquet``. The states that an aligner may look at are those of the untouched encoder.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xbench.api.aligner import Aligner, WordPair, WordSide
+from xbench.data.ragged import RaggedTable
+from xbench.data.tokenizer import Tokenizer
+from xbench.data.words import words_of
+from xbench.nn.loading import AnyEncoder
+from xbench.nn.optimise import autocast
+from xbench.nn.views import Text, TextFormat, TextView, pad
+from xbench.objectives import component_config
+from xbench.plan import Stage
+from xbench.settings import AlignSettings
+from xbench.stages.bench import Bench, text_format
+from xbench.stages.files import LINKS
+from xbench.stages.pairs import Corpus, PairText, pair_table, read_pairs
+from xbench.stages.word_links import Links
+from xbench.store import Entry
+
+BATCH = 64
+Link = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The words of the pairs that are linked, by the record's number, and the corpus' own links."""
+
+    words: dict[int, tuple[tuple[str, ...], tuple[str, ...]]]
+    given: dict[int, tuple[Link, ...]]
+
+
+def run(stage: Stage, bench: Bench, entry: Entry) -> None:
+    """Link every pair of the sample that phase I sees, wrong partners in the arm ``shuffled``."""
+    settings = AlignSettings(
+        steps=1,
+        batch_size=2,
+        max_length=stage.spec["settings"]["max_length"],
+        max_pairs=stage.spec["settings"]["max_pairs"],
+    )
+    text = PairText(stage.spec, stage.recipe, settings)
+    tokenizer = bench.tokenizer(stage)
+    table = pair_table(text, stage, bench, tokenizer)
+    corpus = Corpus(table, text, seed=0)
+    aligner = _aligner(stage, bench)
+    texts = _texts(table, corpus, text, bench)
+    states = _States(stage, bench, tokenizer, aligner)
+    dictionary = _dictionary(stage, bench)
+    found: dict[int, Any] = {}
+    for numbers in _runs(corpus):
+        pairs = zip(numbers, states.of([corpus.row(n) for n in numbers]), strict=True)
+        for number, (source, target) in pairs:
+            row, partner = int(corpus.rows[number]), int(corpus.partners[number])
+            first, second = (int(table.row("number", r)[0]) for r in (row, partner))
+            words = (texts.words[first][0], texts.words[second][1])
+            given = tuple((i, j) for i, j in texts.given[first] if j < len(words[1]))
+            pair = WordPair(
+                WordSide(words[0], *source), WordSide(words[1], *target), dictionary, given
+            )
+            found[row] = _checked(aligner.align(pair), words, aligner)
+        bench.progress(len(found), corpus.size, {})
+    Links(found).write(entry.folder / LINKS)
+    entry.result = {"pairs": len(found), "links": int(sum(map(len, found.values())))}
+
+
+def _checked(
+    links: Sequence[Link], words: tuple[Sequence[str], Sequence[str]], aligner: Aligner
+) -> Any:
+    """[K, 2] int32. Raises ``ValueError`` for a link between words that are not there."""
+    array = np.asarray(sorted(set(links)), dtype=np.int32).reshape(-1, 2)
+    sizes = [len(side) for side in words]
+    if len(array) and (array.min() < 0 or (array >= sizes).any()):
+        raise ValueError(
+            f"{type(aligner).__name__} linked {array.max(0).tolist()} in a pair of {sizes} words"
+        )
+    return array
+
+
+def _aligner(stage: Stage, bench: Bench) -> Aligner:
+    asked = stage.spec["aligner"]
+    aligner_class = bench.context.discovery.table.get("aligners", asked["name"]).load()
+    aligner: Aligner = aligner_class(component_config(aligner_class, asked["config"]))
+    return aligner
+
+
+def _texts(table: RaggedTable, corpus: Corpus, text: PairText, bench: Bench) -> _Texts:
+    """The words of the sample; the corpus is read once more, and nothing else of it is kept."""
+    wanted = {int(table.row("number", int(r))[0]) for r in (*corpus.rows, *corpus.partners)}
+    words, given = {}, {}
+    for number, pair in enumerate(read_pairs(text, bench)):
+        if number in wanted:
+            words[number] = (words_of(pair.source), words_of(pair.target))
+            given[number] = pair.links
+    return _Texts(words, given)
+
+
+def _dictionary(stage: Stage, bench: Bench) -> dict[str, set[str]]:
+    """A lower-cased word of the source -> its translations, lower-cased."""
+    found: dict[str, set[str]] = {}
+    where = stage.recipe.get("dictionary")
+    if where is None:
+        return found
+    languages = [bench.context.languages.get(code) for code in where["languages"]]
+    for entry in bench.source_at(where).read(languages, "train"):
+        found.setdefault(entry.source.lower(), set()).add(entry.target.lower())
+    return found
+
+
+def _runs(corpus: Corpus) -> Iterator[list[int]]:
+    """The sample's pairs, a batch at a time, those of about the same length together."""
+    lengths = [len(corpus.row(number).source) for number in range(corpus.size)]
+    order = np.argsort(lengths, kind="stable").tolist()
+    for start in range(0, len(order), BATCH):
+        yield order[start : start + BATCH]
+
+
+class _States:
+    """The states of both sides' subwords; empty ones for an aligner that looks at none."""
+
+    def __init__(self, stage: Stage, bench: Bench, tokenizer: Tokenizer, aligner: Aligner) -> None:
+        self._tokenizer = tokenizer
+        self._device = stage.recipe["device"]
+        self._format: TextFormat = text_format(tokenizer)
+        self._encoder: AnyEncoder | None = None
+        if "states" in aligner.needs:
+            self._encoder = bench.encoder(stage).eval()
+            self._depth = float(getattr(aligner.config, "depth"))  # noqa: B009
+            self._precision = stage.spec["settings"]["precision"]
+
+    def of(self, pairs: list[Any]) -> list[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
+        """For each pair (states [n, D], owner [n]) of the source and of the target."""
+        sources = self._side([(pair.source, pair.source_owner) for pair in pairs])
+        targets = self._side([(pair.target, pair.target_owner) for pair in pairs])
+        return list(zip(sources, targets, strict=True))
+
+    @torch.inference_mode()
+    def _side(self, texts: list[tuple[Any, Any]]) -> list[tuple[Tensor, Tensor]]:
+        owners = [torch.from_numpy(owner.astype(np.int64)) for _, owner in texts]
+        if self._encoder is None:
+            return [(torch.zeros(len(owner), 0), owner) for owner in owners]
+        rows = [self._tokenizer.build_single(ids.tolist()) for ids, _ in texts]
+        ids = pad(rows, self._tokenizer.vocabulary.pad_id).to(self._device)
+        with autocast(self._precision, torch.device(self._device).type):
+            view = TextView(self._encoder, Text(ids), self._format, ("links",))
+            states_BTD = view.states(self._depth).float().cpu()
+        start = self._tokenizer.content_start
+        return [
+            (states_BTD[n, start : start + len(owner)].clone(), owner)
+            for n, owner in enumerate(owners)
+        ]
