@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from xbench.report import latex, markdown, terminal
 from xbench.report.by_step import by_step
+from xbench.report.overview import overview
 from xbench.report.per_language import per_language
 from xbench.report.reading import read_results
 from xbench.report.results import Selection
 from xbench.report.style import Style
 from xbench.report.table import Table
 from xbench.report.table1 import table1
+from xbench.report.untrained import has_training, untrained, untrained_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,15 +33,25 @@ FILES = {"markdown": ("md", "markdown"), "latex": ("tex", "latex-document")}
 def build_tables(
     frame: "pd.DataFrame", selection: Selection | None = None, style: Style | None = None
 ) -> list[Table]:
-    """Table 1, the comparison of checkpoints, and the tables per language, from the tidy results.
+    """Table 1, all objectives, checkpoints compared, and the tables per language, from tidy results.
 
     Raises ``ValueError`` where the results cannot be reported (see ``reading.read_results``).
     """
-    selection = selection or Selection()
+    selection, style = selection or Selection(), style or Style()
+    others = [found[0] for found in untrained_results(frame, selection).values()]
+    of_others = untrained(frame, selection, style)
+    if others and not has_training(frame):
+        return [*overview(None, others, style), *of_others]
     results = read_results(frame, selection)
     steps = sorted(int(step) for step in frame["align_step"].dropna().unique())
     of_step = {step: read_results(frame, replace(selection, align_step=step)) for step in steps}
-    return [table1(results, style), *by_step(of_step, style), *per_language(results, style)]
+    return [
+        table1(results, style),
+        *overview(results, others, style),
+        *by_step(of_step, style),
+        *per_language(results, style),
+        *of_others,
+    ]
 
 
 def render(tables: Sequence[Table], format: str) -> str:

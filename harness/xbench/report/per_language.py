@@ -20,8 +20,8 @@ def _table(results: Results, panel: Panel, style: Style) -> Table:
     spans = {code: (code,) for code in codes} | {"average": tuple(codes)}
     rows, cells = [], []
     places: list[tuple[str, Average]] = []
-    for encoder in _ordered(results, panel):
-        header = _header(encoder, results, style)
+    for encoder in ordered(results, panel):
+        header = encoder_header(encoder, results, style)
         block = results.blocks[panel, encoder]
         averages = {
             name: average(block, members, results.seeds[panel], style.allow_partial)
@@ -48,7 +48,7 @@ def _table(results: Results, panel: Panel, style: Style) -> Table:
     )
 
 
-def _ordered(results: Results, panel: Panel) -> list[Encoder]:
+def ordered(results: Results, panel: Panel) -> list[Encoder]:
     """The encoders of a panel by arm and pair, their variants in the study's order."""
     variants = variants_of(results)
 
@@ -61,9 +61,12 @@ def _ordered(results: Results, panel: Panel) -> list[Encoder]:
     return sorted(present, key=lambda e: (rows.index((e.arm, e.pair, e.align_seed)), variant(e)))
 
 
-def _header(encoder: Encoder, results: Results, style: Style) -> Row:
+def encoder_header(
+    encoder: Encoder, results: Results, style: Style, with_objective: bool = False
+) -> Row:
+    """``de-en S1W0M0``; with the objective's name where there are several."""
     label = encoder_label(encoder, style.short_codes, len(results.align_seeds) > 1)
-    several = len({e.objective for e in results.encoders} - {None}) > 1
+    several = with_objective or len({e.objective for e in results.encoders} - {None}) > 1
     variant = encoder.variant or encoder.objective or ""
     if encoder.variant and several:
         variant = f"{encoder.objective}:{encoder.variant}"

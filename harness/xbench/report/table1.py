@@ -95,7 +95,7 @@ class _Panel:
                 replace(row, objective=objective or None, variant=variant or None)
             )
             self._remember(f"{label} {variant or objective}", treated)
-            cells.append(_with_difference(treated, self.baseline, self.style))
+            cells.append(with_difference(treated, self.baseline, self.style))
         return tuple(cells)
 
     def _remember(self, label: str, treated: Average) -> None:
@@ -112,7 +112,8 @@ def number_cell(numbers: Average, style: Style) -> Cell:
     return Cell(text, numbers.status, mean, n=len(numbers.seeds), spread=sd, keys=numbers.keys)
 
 
-def _with_difference(treated: Average, baseline: Average, style: Style) -> Cell:
+def with_difference(treated: Average, baseline: Average, style: Style) -> Cell:
+    """The number, and its difference to the baseline where both cover the same."""
     cell = number_cell(treated, style)
     change = difference(treated, baseline)
     if change is None:

@@ -57,7 +57,9 @@ def encoder_label(encoder: Encoder, short_codes: Mapping[str, str], several_seed
     if all(code in short_codes for code in codes):
         codes = [short_codes[code] for code in codes]
     words = ["-".join(codes) or "no pair"]
-    if several_seeds:
+    if encoder.pair is not None and encoder.align_seed is None:  # it acts beside the task's loss
+        words.append("during fine-tuning")
+    elif several_seeds and encoder.align_seed is not None:
         words.append(f"align seed {encoder.align_seed}")
     if encoder.arm == "shuffled":
         words.append("shuffled (control)")
