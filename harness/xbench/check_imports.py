@@ -16,7 +16,7 @@ from xbench.discovery import Plugin, PluginError, discovery
 
 TIMEOUT = 60.0  # seconds that one process gets for one distribution
 _ABSTRACT = {
-    "objectives": ("terms",),
+    "aligners": ("align",),
     "metrics": ("items", "aggregate"),
     "probes": ("measure",),
     "sources": ("fingerprint", "read"),
@@ -91,10 +91,18 @@ def problem_of(plugin: Plugin) -> str:
         return str(error)
     if not isinstance(loaded, type):
         return ""
-    for method in _ABSTRACT.get(plugin.kind, ()):
+    for method in _wanted(plugin.kind, loaded):
         if _is_missing(loaded, method):
             return f"{plugin} does not define {method}()"
     return _bad_config(plugin, loaded)
+
+
+def _wanted(kind: str, loaded: type) -> tuple[str, ...]:
+    """The methods that a plugin of that kind has to define; at an objective's place there are three."""
+    if kind != "objectives":
+        return _ABSTRACT.get(kind, ())
+    places = (("terms",), ("forward", "fit"), ("steps", "combine"))
+    return next((wanted for wanted in places if hasattr(loaded, wanted[-1])), places[0])
 
 
 def _is_missing(loaded: type, method: str) -> bool:

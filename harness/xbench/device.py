@@ -1,5 +1,7 @@
 """Which device and precision a run uses; ``auto`` is made concrete before keys are formed."""
 
+import gc
+
 from xbench.errors import UnknownName, XbenchError
 
 
@@ -36,8 +38,39 @@ def resolve_precision(asked: str, device: str) -> str:
     """``auto`` is bf16 on a GPU that computes in it, float32 elsewhere."""
     if asked != "auto":
         return asked
-    if device == "cpu":
-        return "fp32"
+    return "bf16" if device != "cpu" and computes_bf16(device) else "fp32"
+
+
+def computes_bf16(device: str) -> bool:
+    """Whether a GPU computes in bfloat16 itself: older ones emulate it, slower than float32."""
     import torch
 
-    return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    with torch.cuda.device(device):  # torch answers for the current one
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def release_memory() -> None:
+    """Give back GPU memory that torch keeps for later, so that other processes can have it."""
+    import torch
+
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()  # what failed may be held by cycles
+        torch.cuda.empty_cache()
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether a GPU will refuse whatever this process asks of it from now on.
+
+    After a CUDA error (an assertion in a kernel, an illegal address) every later call fails with
+    the same error, so that stages would fail which have nothing to do with it.
+    """
+    return isinstance(error, RuntimeError) and "CUDA error" in str(error)
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a GPU or of the machine, in whatever words the library says it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error)
+    signs = ("out of memory", "ALLOC_FAILED", "can't allocate memory")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)

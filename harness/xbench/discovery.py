@@ -14,10 +14,12 @@ from functools import cached_property
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
+from xbench import localfile
 from xbench.errors import UnknownName, XbenchError
 
 KINDS = ("objectives", "aligners", "tasks", "languages", "metrics", "probes", "sources")
 GROUP = "xbench."
+HOOKS = "xbench"  # the group of modules that implement hooks
 # What a plugin that is a class must offer: its base in xbench.api, and a method of it. Told by the
 # method, so that discovery need not import the base (an objective's base loads torch). At an
 # objective's place there may also stand a transform or a merge.
@@ -55,6 +57,8 @@ class Plugin:
     def load(self) -> Any:
         """Import the plugin. Raises :class:`PluginError` naming distribution, version and cause."""
         try:
+            if self.target.split(":")[0] == localfile.MODULE:
+                localfile.load()
             loaded = EntryPoint(self.name, self.target, GROUP + self.kind).load()
         except (Exception, SystemExit) as cause:
             raise PluginError(
@@ -130,14 +134,48 @@ class Discovery:
     """The plugin table of this process, read from metadata on first use."""
 
     @cached_property
+    def _found(self) -> list[Plugin]:
+        return [*installed(), *_local()]
+
+    @cached_property
     def table(self) -> PluginTable:
-        """The table of all installed plugins, less what ``XBENCH_DISABLE_PLUGINS`` names."""
-        disabled = os.environ.get("XBENCH_DISABLE_PLUGINS", "").replace(" ", "").split(",")
-        return PluginTable(installed(), disabled=filter(None, disabled))
+        """The table of all plugins, less what ``XBENCH_DISABLE_PLUGINS`` (``-p no:NAME``) names."""
+        return PluginTable((p for p in self._found if p.kind in KINDS), disabled=_disabled())
+
+    def hooks(self) -> list[Plugin]:
+        """The modules that implement hooks, in the order in which they are called."""
+        names = {_normal(name) for name in _disabled()}
+        return [
+            plugin
+            for plugin in self._found
+            if plugin.kind == HOOKS
+            and not names & {_normal(plugin.name), _normal(plugin.distribution)}
+        ]
+
+
+def _disabled() -> list[str]:
+    asked = os.environ.get("XBENCH_DISABLE_PLUGINS", "").replace(" ", "").split(",")
+    return [name for name in asked if name]
+
+
+def _local() -> Iterator[Plugin]:
+    """What an ``xbenchfile.py`` registers; it is read, and imported only when it is used."""
+    path = localfile.find()
+    if path is None or localfile.MODULE in _disabled():
+        return
+    maker = (localfile.NAME, "local", True)
+    yield Plugin(HOOKS, localfile.MODULE, localfile.MODULE, *maker)
+    for kind, name, attribute in localfile.registered(path):
+        if f"{kind}s" not in KINDS:
+            raise PluginError(
+                f"{path} registers {name!r} as a {kind!r}; the kinds are "
+                f"{', '.join(known[:-1] for known in KINDS)}"
+            )
+        yield Plugin(f"{kind}s", name, f"{localfile.MODULE}:{attribute}", *maker)
 
 
 def installed() -> Iterator[Plugin]:
-    """All plugins in the metadata of installed distributions.
+    """All plugins and hook modules in the metadata of installed distributions.
 
     Of a distribution that is found twice on ``sys.path`` the first counts, as it does for imports.
     """
@@ -162,6 +200,8 @@ def installed() -> Iterator[Plugin]:
 
 
 def _kind(entry: EntryPoint) -> str | None:
+    if entry.group == HOOKS:
+        return HOOKS
     kind = entry.group.removeprefix(GROUP)
     return kind if entry.group.startswith(GROUP) and kind in KINDS else None
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from xbench import __version__
 from xbench.check_imports import check
+from xbench.device import computes_bf16
 from xbench.discovery import discovery
 from xbench.errors import XbenchError
 from xbench.registry import load_registry
@@ -76,7 +77,7 @@ def devices() -> Iterator[Finding]:
         for number in range(torch.cuda.device_count()):
             card = torch.cuda.get_device_properties(number)
             memory = f"{card.total_memory / 1e9:.0f} GB"
-            bf16 = "bf16" if torch.cuda.is_bf16_supported() else "no bf16, so auto means fp32"
+            bf16 = "bf16" if computes_bf16(f"cuda:{number}") else "no bf16, so auto means fp32"
             yield Finding("device", "good", f"cuda:{number} {card.name}, {memory}, {bf16}, fp16")
         return
     if torch.version.cuda is None:

@@ -53,6 +53,8 @@ ADVICE = {
     " (same gradients), or run fewer workers, --jobs 1.",
     "disk": "The disk is full: free some (xbench store), or name another, --store DIR.",
     "diverged": "Training diverged: a lower learning rate, or precision fp32.",
+    "device": "The GPU refused all further work, so the run went on in a new process. To see the call at"
+    " fault: CUDA_LAUNCH_BLOCKING=1 xbench retry --failed.",
     "killed": "Its process was killed: if that was for memory, run fewer workers, --jobs 1.",
 }
 PLAN = "plan.json"

@@ -1,6 +1,8 @@
 """Plans of the whole study: counted without network, model or data; what is blocked; estimates."""
 
+import importlib.resources
 import json
+import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +53,52 @@ def test_the_study_is_counted_without_anything(
     assert any("xlm-roberta-base" in what for what in shown["unresolved"])
     assert shown["estimate"]["seconds"] is None
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.usefixtures("cut_off")
+def test_one_screen_says_what_is_lacking_and_the_two_ways_to_get_it(tmp_path: Path) -> None:
+    outcome = xbench(*STUDY, "--store", tmp_path / "store")
+    assert outcome.code == 0, outcome.err
+    lines = outcome.out.splitlines()
+    assert len(lines) < 25
+    start, end = lines.index("Not on this machine:"), lines.index("Two ways to get it:")
+    lacking = {line.split()[0]: line for line in lines[start + 1 : end]}
+    assert "hub: FacebookAI/xlm-roberta-base" in lacking["xlm-roberta-base"]
+    assert "pos " in lacking["universal-dependencies"]
+    assert "a folder: https://universaldependencies.org" in lacking["universal-dependencies"]
+    assert "topic " in lacking["sib200"]
+    assert "hub: Davlan/sib200" in lacking["sib200"]
+    assert "text to align on" in lacking["bitext"]
+    for guard in ("flores200", "tatoeba"):
+        assert "test sentences to keep out" in lacking[guard]
+    assert "time, memory, disk: unknown until the model is here" in outcome.out
+    assert "xbench fetch" in lines[end + 1]
+    assert "--model DIR and --data DIR" in lines[end + 2]
+    assert [line for line in lines if line.startswith("no data for")] == [
+        "no data for pos in kas_Deva: universal-dependencies has no data for kas_Deva"
+    ]
+
+
+def test_gaps_are_one_line_for_each_kind(data: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(importlib.resources.files("xbench_plugins.clones") / "encoder", model)
+    here = ("--data", data, "--model", model, "--pair", "deu-eng,eng-kaz", "--language")
+    options = (*STUDY[:-3], "pos", *here, "deu,eng,kas_Deva,fra", "--store", tmp_path / "store")
+    outcome = xbench(*options)
+    assert outcome.code == 0, outcome.err
+    assert "Not on this machine" not in outcome.out
+    lines = [line for line in outcome.out.splitlines() if line.startswith(("no data", "not "))]
+    heads = [line.split(": ")[0] + ": " + line.split(": ")[1] for line in lines[1:]]
+    assert lines[0].startswith("no data for pos in kas_Deva, fra: ")
+    assert "(--format json has the others)" in lines[0]
+    assert heads == [
+        f"not looked for in the alignment text: {source}"
+        for source in (
+            "sib200 in deu, eng, kaz",
+            "flores200 in deu-eng, eng-kaz",
+            "tatoeba in deu-eng, eng-kaz",
+        )
+    ]
 
 
 @pytest.mark.usefixtures("cut_off")

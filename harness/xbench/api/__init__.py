@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from xbench.api.batch import MaskedView, PairBatch, TaskBatch, View, Vocabulary
     from xbench.api.copies import FrozenCopy
     from xbench.api.examples import LabelledPair, LabelledText, ParallelText, TaggedSentence
+    from xbench.api.hookspecs import hookimpl
     from xbench.api.language import Language
     from xbench.api.merge import Merge
     from xbench.api.metric import Metric
     from xbench.api.objective import Objective, Term
     from xbench.api.probe import Probe
+    from xbench.api.register import register
     from xbench.api.source import MissingData, Source
     from xbench.api.task import Task
     from xbench.api.transform import FitView, Transform
@@ -43,6 +45,8 @@ _HOME = {
     "Transform": "transform",
     "View": "batch",
     "Vocabulary": "batch",
+    "hookimpl": "hookspecs",
+    "register": "register",
     "WordPair": "aligner",
     "WordSide": "aligner",
 }
@@ -72,6 +76,8 @@ __all__ = [
     "Vocabulary",
     "WordPair",
     "WordSide",
+    "hookimpl",
+    "register",
 ]
 
 

@@ -1,5 +1,6 @@
 """The command line. Commands are imported when they are called: help and lists load no torch."""
 
+import os
 import signal
 import sys
 import threading
@@ -35,7 +36,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command's module and take the command from it."""
         if cmd_name not in COMMANDS:
-            return None
+            return _added().get(cmd_name)
         command: click.Command = import_module(f"xbench.cli.{cmd_name}_command").command
         return command
 
@@ -45,19 +46,59 @@ class LazyGroup(click.Group):
         """Suggest a name for a mistyped command."""
         from xbench.errors import UnknownName
 
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            raise UnknownName("command", args[0], COMMANDS)
+        known = {**COMMANDS, **(_added() if args and args[0] not in COMMANDS else {})}
+        if args and not args[0].startswith("-") and args[0] not in known:
+            raise UnknownName("command", args[0], known)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from their one-line descriptions."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+        added = {name: each.get_short_help_str() for name, each in _added().items()}
+        if added:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(list(added.items()))
+
+
+def _added() -> dict[str, click.Command]:
+    """The commands that hooks add; a built-in one cannot be replaced."""
+    from xbench.hooks import ask
+
+    found: dict[str, click.Command] = {}
+    for commands in ask("xbench_commands", []):
+        found |= {name: each for name, each in commands.items() if name not in COMMANDS}
+    return found
+
+
+def _switch_off(arguments: list[str]) -> list[str]:
+    """Take ``-p no:NAME`` out, wherever it stands: those plugins are as if not installed.
+
+    Workers inherit it through the environment.
+    """
+    kept: list[str] = []
+    off: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            kept += [argument, *waiting]
+        elif argument == "-p":
+            value = next(waiting, "")
+            if not value.startswith("no:") or value == "no:":
+                raise XbenchError("-p switches plugins off: -p no:NAME.")
+            off.append(value.removeprefix("no:"))
+        else:
+            kept.append(argument)
+    if off:
+        before = os.environ.get("XBENCH_DISABLE_PLUGINS", "")
+        os.environ["XBENCH_DISABLE_PLUGINS"] = ",".join([*filter(None, [before]), *off])
+    return kept
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="xbench")
-def group() -> None:
+@click.option("-p", "off", metavar="no:NAME", help="Leave out a plugin or a distribution.")
+def group(off: str | None) -> None:
     """Does this alignment objective make cross-lingual transfer better?
 
     \b
@@ -81,7 +122,7 @@ def main() -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end)
     try:
-        code = group.main(standalone_mode=False)
+        code = group.main(_switch_off(sys.argv[1:]), standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = 2

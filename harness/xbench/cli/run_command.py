@@ -39,7 +39,8 @@ def compute(session: "Session", store: Store, how: Mapping[str, Any]) -> int:
     from xbench.cli.preflight import check_inputs
     from xbench.cli.progress import observer
     from xbench.cli.session import context
-    from xbench.engine.local import LocalLauncher, default_settings
+    from xbench.cli.telling import telling
+    from xbench.engine.local import default_settings
     from xbench.engine.work import free_alignments
     from xbench.results import record_run
 
@@ -53,13 +54,23 @@ def compute(session: "Session", store: Store, how: Mapping[str, Any]) -> int:
         state_interval=how["save_state"],
     )
     if session.work.todo:
-        with observer(session.plan, session.work) as watch:
-            LocalLauncher(session.plan, store, settings, watch).run(session.work, folder)
+        with observer(session.plan, session.work) as display, telling(display) as watch:
+            watch.tell("xbench_run_started", plan=session.plan, folder=folder)
+            _launcher(session.plan, store, settings, watch).run(session.work, folder)
     else:
         click.echo("Everything is in the store; nothing to compute.", err=True)
     if how["keep"] == "none":
         free_alignments(session.plan, store)
     return _finish(store, folder)
+
+
+def _launcher(plan: Any, store: Store, settings: Any, watch: Any) -> Any:
+    """What computes the jobs: a hook's, or worker processes on this machine."""
+    from xbench import hooks
+    from xbench.engine.local import LocalLauncher
+
+    given = {"plan": plan, "store": store, "settings": settings, "observer": watch}
+    return hooks.call("xbench_make_launcher", **given) or LocalLauncher(**given)
 
 
 def _device(plan: Any) -> str:
@@ -71,11 +82,14 @@ def _device(plan: Any) -> str:
 def _finish(store: Store, folder: Path) -> int:
     """Show and write the tables; the exit code says whether every cell has its value."""
     from xbench.cli.tables import settings_tables, show_tables, tables_of
+    from xbench.hooks import Observers
     from xbench.report.build import write_report
     from xbench.results import SPEC, read_run, results
 
     run = read_run(folder)
     frame = results(store, run)
+    ended = Observers()
+    ended.tell("xbench_run_finished", folder=folder, frame=frame.copy())
     try:
         tables = tables_of(folder, run, frame)
     except XbenchError as error:  # where everything failed there is nothing to show
@@ -86,6 +100,7 @@ def _finish(store: Store, folder: Path) -> int:
         written = write_report(whole, folder / "report", ("markdown", "latex"))
         report = next((path for path in written if path.name == "report.md"), folder / "report")
         click.echo(f"Report: {report}")
+    ended.close()
     again = shlex.join(["xbench", "run", str(folder / SPEC), "--store", str(store.root)])
     click.echo(f"Repeat: {again}")
     if frame["status"].isin(["done", "unavailable"]).all():

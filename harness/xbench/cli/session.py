@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from xbench import hooks
 from xbench.context import Context
 from xbench.discovery import discovery
 from xbench.engine.work import Work, find_work
@@ -27,9 +28,14 @@ def context() -> Context:
 
 
 def open_session(request: RunSpec, store: Store, offline: bool, tentative: bool = False) -> Session:
-    """Resolve and plan; raises with advice before anything is computed or written."""
+    """Resolve and plan; raises with advice before anything is computed or written.
+
+    Hooks are told, and may take cells out of the plan.
+    """
     here = context()
     spec = resolve(request, here)
+    hooks.call("xbench_configure", spec=spec, store=store.root)
     plan = build_plan(spec, here, offline, tentative)
+    hooks.call("xbench_modify_plan", plan=plan)
     store.check_format()
     return Session(spec, plan, find_work(plan, store))

@@ -28,8 +28,11 @@ def tables_of(
 
     Raises where the results cannot be reported.
     """
+    from xbench import hooks
     from xbench.report.build import build_tables
     from xbench.report.results import Selection
+    from xbench.results import SPEC
+    from xbench.spec import read_spec
 
     metrics = {task: names[0] for task, names in run["metrics"].items()}
     splits = {cell["coordinates"]["split"] for cell in run["cells"]}  # a run evaluates one
@@ -38,7 +41,9 @@ def tables_of(
         tables = build_tables(frame, selection, _style(folder, run, allow_partial))
     except ValueError as error:
         raise XbenchError(f"The run {folder.name} cannot be reported: {error}") from error
-    return [*tables, *_published(run)]
+    spec = read_spec(folder / SPEC)
+    sections = hooks.ask("xbench_report_sections", [], frame=frame.copy(), spec=spec)
+    return [*tables, *_published(run), *(table for section in sections for table in section)]
 
 
 def _published(run: Mapping[str, Any]) -> "list[Table]":

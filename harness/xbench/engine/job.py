@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from xbench.device import is_lost, ran_out_of_memory, release_memory
 from xbench.discovery import PluginTable
 from xbench.engine.work import model_files, model_of
 from xbench.lease import Busy
@@ -21,6 +22,10 @@ from xbench.store import Entry
 
 Report = Callable[[str, Stage, Mapping[str, Any]], None]
 WAIT = 1.0  # seconds between looks at a stage that somebody else is computing
+
+
+class DeviceLost(Exception):
+    """The GPU refuses this process: another one has to go on with the job."""
 
 
 class JobRunner:
@@ -41,7 +46,11 @@ class JobRunner:
         self._tuned: dict[str, finetune.Tuned] = {}
 
     def run(self, keys: list[str]) -> None:
-        """Compute the stages; one that fails blocks those that need it, and no others."""
+        """Compute the stages; one that fails blocks those that need it, and no others.
+
+        Raises :class:`DeviceLost`, after the failure was reported, where this process can compute
+        nothing more.
+        """
         lost: set[str] = set()
         self._keys = keys
         finetunings = [model_of(key, self._stages) for key in keys]
@@ -52,11 +61,13 @@ class JobRunner:
                 self._report("blocked", stage, {})
             elif not self._attempt(stage):
                 lost.add(key)
+                release_memory()
             # the last stage that needs this model: let go of it
             own = finetunings[index]
             if own is not None and own not in finetunings[index + 1 :]:
                 self._release(own, lost)
         self._bench.forget()
+        release_memory()
 
     def _release(self, key: str, lost: set[str]) -> None:
         self._tuned.pop(key, None)
@@ -83,6 +94,8 @@ class JobRunner:
             with suppress(OSError):  # a full disk has no room for the record either
                 self._bench.store.write_failure(stage.kind, stage.key, stage.spec, failure)
             self._report("failed", stage, failure)
+            if is_lost(error):
+                raise DeviceLost from error
             return False
         self._report("done", stage, {"seconds": time.monotonic() - began})
         return True
@@ -180,13 +193,15 @@ def blame(error: BaseException, table: PluginTable) -> str:
 
 
 def cause_of(error: BaseException) -> str:
-    """A word for what went wrong: ``memory``, ``disk``, ``diverged`` or ``error``."""
-    name = type(error).__name__
-    if name == "OutOfMemoryError" or isinstance(error, MemoryError):
+    """A word for what went wrong: ``memory``, ``disk``, ``diverged``, ``device`` or ``error``."""
+    if ran_out_of_memory(error):
         return "memory"
+    if is_lost(error):
+        return "device"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "disk"
-    if name == "SafetensorError" and "os error 28" in str(error):  # it wraps the system's errors
+    wraps = type(error).__name__ == "SafetensorError"  # the system's errors
+    if wraps and "os error 28" in str(error):
         return "disk"
     if isinstance(error, FloatingPointError):
         return "diverged"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ class Observer(Protocol):
     """Hears of every event of a run: ``started progress done failed blocked``."""
 
     def event(self, event: str, stage: Stage, details: Mapping[str, Any]) -> None: ...
+
+    def retry(self, stage: Stage, failure: Mapping[str, Any], attempt: int) -> bool:
+        """Whether a stage that failed for the ``attempt``-th time is to be tried again."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,8 @@ class LocalLauncher:
         self._events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
         self._lost: set[str] = set()
         self._pending: set[str] = set()
+        self._attempts: Counter[str] = Counter()
+        self._again: set[str] = set()  # failed, to be tried again, with what waits for them
 
     def run(self, work: Work, logs: Path) -> set[str]:
         """Compute all jobs; returns the keys that failed or were blocked. Ctrl-C stops at once.
@@ -88,7 +95,10 @@ class LocalLauncher:
                     waiting += self._bury(worker)
                     if self._pending:
                         workers.append(self._start(worker.log))
+                elif event["event"] == "leaving":
+                    worker.leaving = True
                 elif event["event"] == "idle":
+                    waiting[:0] = self._retried(worker.job)
                     worker.ready, worker.idle, worker.job = True, True, None
                 else:
                     self._hear(event)
@@ -134,10 +144,30 @@ class LocalLauncher:
 
     def _hear(self, event: dict[str, Any]) -> None:
         name, key = event.pop("event"), event.pop("key")
+        if self._is_for_another_time(name, key, event):
+            return
         if name in ("done", "failed", "blocked"):
             self._settle(key, name, event)
         else:
             self._observer.event(name, self._plan.stages[key], event)
+
+    def _is_for_another_time(self, name: str, key: str, details: Mapping[str, Any]) -> bool:
+        """Whether a failure is to be tried again, or a stage waits for one that is."""
+        stage = self._plan.stages[key]
+        if name == "failed":
+            self._attempts[key] += 1
+            wanted = self._observer.retry(stage, details, self._attempts[key])
+        else:
+            wanted = name == "blocked" and not self._again.isdisjoint(stage.parents)
+        if wanted:
+            self._again.add(key)
+        return wanted
+
+    def _retried(self, job: Job | None) -> list[Job]:
+        """A job of what is to be tried again of one that is done with."""
+        keys = [key for key in job.stages if key in self._again] if job else []
+        self._again.difference_update(keys)
+        return [Job(keys)] if keys else []
 
     def _settle(self, key: str, event: str, details: Mapping[str, Any]) -> None:
         self._pending.discard(key)
@@ -148,21 +178,29 @@ class LocalLauncher:
     def _bury(self, worker: "_Worker") -> list[Job]:
         """A worker died: the stage that it was at failed. Returns what is left of its job."""
         code = worker.process.wait()
+        left = [key for key in worker.job.stages if key in self._pending] if worker.job else []
+        again = self._again.intersection(left)
+        self._again -= again
+        if worker.leaving:  # it has said itself which stage failed
+            return self._without_lost(left)
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         error = f"The worker process died ({cause})."
         if code == -signal.SIGKILL:
             error += " Something killed it: the system does so when memory runs out."
         if not worker.ready:
             raise XbenchError(f"{error} It could not start: {worker.log}\n{worker.last_words()}")
-        left = [key for key in worker.job.stages if key in self._pending] if worker.job else []
         if not left:
             return []
-        self._fail(left[0], error, worker.last_words())  # stages are computed in their order
-        return self._without_lost(left[1:])
+        at = next((key for key in left if key not in again), left[0])  # they come in their order
+        self._fail(at, error, worker.last_words())
+        self._again.discard(at)
+        return self._without_lost([key for key in left if key in self._pending])
 
     def _fail(self, key: str, error: str, log: str) -> None:
         stage = self._plan.stages[key]
         failure = {"error": error, "traceback": log, "cause": "killed"}
+        if self._is_for_another_time("failed", key, failure):
+            return
         with suppress(OSError):  # a full disk has no room for the record either
             self._store.write_failure(stage.kind, key, stage.spec, failure)
         self._settle(key, "failed", failure)
@@ -187,6 +225,7 @@ class _Worker:
         self.log = log
         self.ready = False  # it has started, and has asked for its first job
         self.idle = False
+        self.leaving = False  # its device is lost: it ends, and what is left is for another
         self.job: Job | None = None
         threads = str(settings["threads"])
         environment = os.environ | {

@@ -101,14 +101,9 @@ def files_read(parent: Stage, child: Stage, stages: Mapping[str, Stage]) -> list
     """The files of a stage that another, which has it as a parent, reads."""
     if parent.kind == "align":
         return [f"step-{_encoder(child, stages)['step']}/model.safetensors"]
-    if parent.kind == "finetune" and child.kind == "fit":
-        return [ENCODER]
-    return {
-        "links": [LINKS],
-        "fit": [FITTED],
-        "finetune": model_files(parent),
-        "evaluate": [RESULT],
-    }[parent.kind]
+    if parent.kind == "finetune":
+        return [ENCODER] if child.kind == "fit" else model_files(parent)
+    return {"links": [LINKS], "fit": [FITTED], "evaluate": [RESULT]}[parent.kind]
 
 
 def model_files(finetune: Stage) -> list[str]:

@@ -38,7 +38,7 @@ def serve(
     """Run one job after the other, telling the driver of every step."""
     from xbench.context import Context
     from xbench.discovery import discovery
-    from xbench.engine.job import JobRunner
+    from xbench.engine.job import DeviceLost, JobRunner
     from xbench.plan import Stage
     from xbench.registry import load_registry
     from xbench.stages.bench import Bench
@@ -70,7 +70,11 @@ def serve(
         send("idle")
         job = jobs.get()
         stages = {key: Stage(**fields) for key, fields in job["stages"].items()}
-        JobRunner(stages, bench, report, settings["keep"]).run(job["keys"])
+        try:
+            JobRunner(stages, bench, report, settings["keep"]).run(job["keys"])
+        except DeviceLost:
+            send("leaving")
+            os._exit(0)  # without the clean-up of a device that answers no more
 
 
 def _private_channels() -> tuple[TextIO, TextIO]:

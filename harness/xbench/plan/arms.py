@@ -193,7 +193,7 @@ class Arms:
         if binding is None:
             raise XbenchError(
                 f"The aligner {aligner!r} needs a dictionary, and the suite {self._spec.suite!r} "
-                f"binds none; choose another: -O align.aligner=argmax."
+                f"binds none; choose one that needs none: -O align.aligner=NAME."
             )
         try:
             found = self._data.identity(binding, codes, "train")

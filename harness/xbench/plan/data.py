@@ -38,14 +38,14 @@ class Data:
 
     def identity(self, binding: Binding, codes: Sequence[str], split: str) -> Identity:
         """What the source gives for a language, or the two of a pair; raises :class:`MissingData`."""
-        return self._known(canonical(binding.model_dump(mode="json")), tuple(codes), split)
+        return self._known(_written(binding), tuple(codes), split)
 
     def where(self, binding: Binding, codes: Sequence[str]) -> dict[str, Any]:
         """What a worker needs to open the same source again; no part of a key."""
-        fetched = self._fetched.get(canonical(binding.model_dump(mode="json")))
+        fetched = self._fetched.get(_written(binding))
         place = fetched[0] if fetched else str(self._place) if self._place else None
         return {
-            "binding": binding.model_dump(mode="json"),
+            "binding": {"source": binding.source, "options": binding.options},
             "place": place,
             "hub_files": fetched[1] if fetched else None,
             "languages": list(codes),
@@ -86,7 +86,7 @@ class Data:
         commit = commit_of(folder)
         if commit:
             self._plan.resolved[found[0].repository] = commit
-        self._fetched[canonical(binding.model_dump(mode="json"))] = (str(folder), found[1])
+        self._fetched[_written(binding)] = (str(folder), found[1])
         return open_source(binding, folder, self._context, found[1])
 
     def _unresolved(
@@ -102,6 +102,11 @@ class Data:
             raise MissingData(f"{binding.source} has no data for {', '.join(lacking)}")
         codes = [one.code for one in languages]
         return {"unresolved": binding.source, "languages": codes, "split": split}
+
+
+def _written(binding: Binding) -> str:
+    """The source and its options; what else a suite says of them (a split) stands elsewhere."""
+    return canonical({"source": binding.source, "options": binding.options})
 
 
 def open_source(

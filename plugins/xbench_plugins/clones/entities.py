@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
+from typing import Any
 
 from xbench.api import TaggedSentence
 from xbench_plugins.clones.grammar import Clause, Meaning, NounPhrase, Word, meanings
@@ -17,9 +18,14 @@ from xbench_plugins.clones.streams import Draws
 from xbench_plugins.clones.translate import translate
 
 KINDS = {
-    **{"": "PER", "entertainment": "PER"},
-    **{"travel": "LOC", "geography": "LOC", "health": "LOC"},
-    **{"politics": "ORG", "sports": "ORG", "science/technology": "ORG"},
+    "": "PER",
+    "entertainment": "PER",
+    "travel": "LOC",
+    "geography": "LOC",
+    "health": "LOC",
+    "politics": "ORG",
+    "sports": "ORG",
+    "science/technology": "ORG",
 }
 """What names of a topic are names of; names of no topic are people's."""
 
@@ -79,7 +85,8 @@ def _lengthened(meaning: Meaning, draws: Draws) -> Meaning:
                     if other != phrase.head.concept
                 ]
                 longer = replace(phrase, adjective=Word(node, draws.pick(alike)))
-                clause = replace(clause, **{role: longer})
+                changes: dict[str, Any] = {role: longer}
+                clause = replace(clause, **changes)
                 node += 1
         clauses.append(clause)
     return replace(meaning, clauses=tuple(clauses))

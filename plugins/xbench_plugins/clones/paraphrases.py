@@ -19,8 +19,8 @@ OTHER_ORDER = {"SVO": "SOV", "SOV": "SVO", "VSO": "SVO", "inverted": "SOV"}
 def paraphrases(language: CloneLanguage, split: str, count: int) -> Iterator[LabelledPair]:
     """``count`` pairs, half of them paraphrases; ``split`` is train, dev or test.
 
-    The second sentence is in the language's other word order. If it is no paraphrase, every noun,
-    name, pronoun and predicate of its first clause is another one of the same class and topic.
+    A sentence is a subject, what it does, and to whom; the second is in the language's other word
+    order. If it is no paraphrase, these three are other words of the same classes.
     """
     reordered = replace(language, word_order=OTHER_ORDER[language.word_order])
     for index, (meaning, other) in enumerate(_pairs(split, count)):
@@ -36,19 +36,25 @@ def _pairs(split: str, count: int) -> tuple[tuple[Meaning, Meaning], ...]:
     draws = Draws(f"paraphrases/{split}")
     return tuple(
         (meaning, meaning if draws.chance(0.5) else _changed(meaning, draws))
-        for meaning in islice(meanings("paraphrases", split), count)
+        for meaning in map(_shortened, islice(meanings("paraphrases", split), count))
     )
+
+
+def _shortened(meaning: Meaning) -> Meaning:
+    """The first clause without its adjuncts: subject, predicate, complement."""
+    clause = replace(meaning.clauses[0], adjunct=None, adverb=None)
+    return Meaning(meaning.topic, (clause,), meaning.stop, meaning.question)
 
 
 def _changed(meaning: Meaning, draws: Draws) -> Meaning:
-    first, *rest = meaning.clauses
-    clause = replace(
-        first,
-        subject=_other_head(first.subject, draws),
-        predicate=_another(first.predicate, draws),
-        complement=_other_head(first.complement, draws),
+    (clause,) = meaning.clauses
+    changed = replace(
+        clause,
+        subject=_other_head(clause.subject, draws),
+        predicate=_another(clause.predicate, draws),
+        complement=_other_head(clause.complement, draws),
     )
-    return replace(meaning, clauses=(clause, *rest))
+    return replace(meaning, clauses=(changed,))
 
 
 def _other_head(phrase: NounPhrase, draws: Draws) -> NounPhrase:
@@ -56,6 +62,11 @@ def _other_head(phrase: NounPhrase, draws: Draws) -> NounPhrase:
 
 
 def _another(word: Word, draws: Draws) -> Word:
-    """A word of the same class and topic with another meaning."""
-    group = inventory()[word.concept.upos, word.concept.topic]
-    return Word(word.node, draws.pick([each for each in group if each != word.concept]))
+    """A word of the same class with another meaning."""
+    others = [
+        concept
+        for group in inventory().values()
+        for concept in group
+        if concept.upos == word.concept.upos and concept != word.concept
+    ]
+    return Word(word.node, draws.pick(others))

@@ -1,24 +1,18 @@
 """CAMLM: masked words are predicted from the translation alone."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
-from xbench.api.batch import PairBatch, View
+from xbench.api.batch import PairBatch
 from xbench.api.objective import Objective, Term
 from xbench_plugins.losses.cross_attention import cross_attention
 from xbench_plugins.losses.masked_lm import masked_lm
 
 
-def from_the_translation(view: View) -> Tensor:
-    """[B, T, T] bool: masked words read the other text, all others their own (an attention rule)."""
-    chosen_BT = getattr(view, "chosen", None)
-    if chosen_BT is None:
-        raise ValueError(
-            "this batch does not say which tokens were chosen for masking (MaskedView.chosen), so "
-            "attention cannot be kept from the sentence that they stand in"
-        )
-    return cross_attention(view.sides, chosen_BT)
+def from_the_translation(view: Any) -> Tensor:
+    """[B, T, T] bool, the attention rule for a masked view of a pair as one input."""
+    return cross_attention(view.sides, view.chosen)
 
 
 class CAMLM(Objective):

@@ -1,0 +1,1 @@
+"""Word aligners: which words of a sentence pair translate each other."""

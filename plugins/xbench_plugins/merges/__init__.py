@@ -1,0 +1,1 @@
+"""Merges: several snapshots of one fine-tuning become one model."""

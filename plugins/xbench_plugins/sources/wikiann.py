@@ -1,0 +1,30 @@
+"""WikiANN, named entities of Wikipedia, ``<place>/extra/panx/train-en.tsv`` (XTREME calls it PAN-X)."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from xbench.api import Language, TaggedSentence
+from xbench.data.iob2 import read_iob2, tagged_rows
+from xbench_plugins.sources.split_files import SplitFiles
+
+
+class WikiAnn(SplitFiles):
+    """Sentences with persons, organisations and places as IOB2 tags, annotated automatically.
+
+    Pan et al. 2017, in the balanced splits of Rahimi et al. 2019 (arXiv 1902.00193). A language's
+    id is its ISO 639-1 code. A file may be the first sentences of a split, ``dev-de.first1000.tsv``.
+    Japanese and Chinese are split into characters, and some of their spans begin with ``I-``.
+    """
+
+    name = "wikiann"
+    reads_hub = True
+    hub_splits = {"dev": "validation"}
+    folder = "extra/panx"
+    names = ("{split}-{id}.tsv", "{split}-{id}.first*.tsv")
+
+    def records(
+        self, files: Sequence[Path], languages: Sequence[Language]
+    ) -> Iterator[TaggedSentence]:
+        if self.hub_files:
+            return tagged_rows(files, words="tokens", tags="ner_tags")
+        return read_iob2(files[0])

@@ -1,0 +1,1 @@
+"""Fitted transforms: they move the states of every language towards those of the source language."""

@@ -1,0 +1,69 @@
+"""Test items that were trained on are named under every table, per task and language."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from xbench.cli.tables import tables_of
+from xbench.report import notes
+from xbench.store import Store
+
+from .conftest import Make
+
+Counts = dict[tuple[str, str], tuple[int | None, int]]
+
+
+def test_only_counts_that_are_not_zero_are_said() -> None:
+    counts = {("topic", "eng"): (1, 204), ("pos", "kaz"): (0, 9), ("pos", "eng"): (2, 2077)}
+    (note,) = notes.overlap({**counts, ("pos", "deu"): (3, 977)})
+    assert note.endswith("pos: deu 3 of 977, eng 2 of 2077; topic: eng 1 of 204.")
+    assert notes.overlap({("pos", "kaz"): (0, 9)}) == notes.overlap({}) == []
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "store")
+    store.prepare()
+    return store
+
+
+def report(store: Store, counts: Counts, make: type[Make]) -> list[str]:
+    """The notes under each table of a run whose evaluations counted so; None: nothing was counted."""
+    rows = [make.row(task=task, language=code, seed=15) for task, code in counts]
+    frame = pd.DataFrame(rows)
+    cells = []
+    for row, (known, items) in zip(rows, counts.values(), strict=True):
+        key = f"evaluate-{row['key']}"
+        with store.write("evaluate", key, {}) as entry:
+            entry.result = {"items": items} | ({} if known is None else {"overlap": known})
+        cells.append({"coordinates": row, "align": None, "evaluate": key})
+    run: dict[str, Any] = {"cells": cells, "metrics": {"pos": ["accuracy"]}}
+    return [" ".join(table.notes) for table in tables_of(store.root / "runs" / "x", run, frame)]
+
+
+def test_every_table_of_a_run_says_it(store: Store, make: type[Make]) -> None:
+    found = report(store, {("pos", "deu"): (3, 977), ("pos", "kaz"): (0, 9)}, make)
+    assert len(found) == 2
+    for text in found:
+        assert "text was trained on" in text
+        assert "pos: deu 3 of 977." in text
+
+
+def test_results_of_before_the_count_say_nothing(store: Store, make: type[Make]) -> None:
+    for text in report(store, {("pos", "deu"): (None, 977)}, make):
+        assert "trained on" not in text
+
+
+def test_a_damaged_count_costs_no_report(store: Store, make: type[Make]) -> None:
+    counts: Counts = {("pos", "deu"): (3, 977)}
+    report(store, counts, make)
+    (path,) = store.root.glob("evaluate/*/result.json")
+    path.write_text(json.dumps({"overlap": 99}))
+    rows = [make.row(task="pos", language="deu")]
+    cell = {"coordinates": rows[0], "align": None, "evaluate": path.parent.name}
+    run = {"cells": [cell], "metrics": {"pos": ["accuracy"]}}
+    for table in tables_of(store.root / "runs" / "x", run, pd.DataFrame(rows)):
+        assert "trained on" not in " ".join(table.notes)

@@ -1,0 +1,74 @@
+"""Published values stand in tables of their own, for the same task and metric on the same kind of data."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from xbench.cli.tables import tables_of
+from xbench.registry import load_registry, registry_path
+from xbench.report.build import render
+from xbench.report.published import published_tables
+from xbench.report.table import Table
+
+from .conftest import Make
+
+REGISTRY = load_registry(registry_path())
+METRICS = {"pos": ["accuracy", "udpos_f1_xtreme"], "topic": ["accuracy"], "parsing": ["las"]}
+
+
+def tables() -> list[Table]:
+    return published_tables(REGISTRY.published, METRICS)
+
+
+def test_each_task_and_metric_that_somebody_published_has_a_table() -> None:
+    span, topic = tables()
+    assert span.title == "Published, not measured here: pos, udpos_f1_xtreme"
+    assert topic.title == "Published, not measured here: topic, accuracy"
+    shown = {
+        (row.group, row.label): cells for row, cells in zip(span.rows, span.cells, strict=True)
+    }
+    size, value, column, source = shown[("Zero-shot transfer from English",), "RemBERT"]
+    assert (size.text, value.text, column.text) == ("575M", "76.5", "udpos")
+    assert value.value == pytest.approx(0.765)
+    assert source.text == "arXiv 2404.06228, Table 2"
+    assert [cells[1].text for cells in topic.cells] == ["88.0", "71.8"]
+
+
+def test_a_value_of_another_metric_is_called_incomparable_and_protocols_are_said() -> None:
+    span, topic = tables()
+    assert any("fine-tuned on English and translated" in note for note in span.notes)
+    assert any("Rows mix versions of UD" in note for note in span.notes)
+    assert any("show pos in accuracy, which is not comparable" in note for note in span.notes)
+    assert not any("not comparable" in note for note in topic.notes)
+    assert any(note.startswith("† XLM-R(large; Hu20): 72.6") for note in span.notes)
+
+
+@pytest.mark.parametrize("format", ["markdown", "latex", "terminal"])
+def test_every_renderer_takes_them(format: str) -> None:
+    text = render(tables(), format)
+    for part in ("Transfer with translated training data", "RemBERT", "88.0", "not measured here"):
+        assert part in text.replace("\n", " ")
+
+
+@pytest.mark.parametrize(("suite", "expected"), [("paper", ["published"] * 2), ("mini", [])])
+def test_a_report_has_them_where_the_data_are_known_to_others(
+    suite: str, expected: list[str], make: type[Make], tmp_path: Path
+) -> None:
+    """Accuracy on clone topics is no accuracy on SIB-200."""
+    frame = pd.DataFrame(
+        [
+            make.row(suite=suite, task=task, seed=seed)
+            for task in ("pos", "topic")
+            for seed in (1, 2)
+        ]
+    )
+    cells = [
+        {"coordinates": dict(record), "align": None, "evaluate": None}
+        for record in frame.to_dict("records")
+    ]
+    run: dict[str, Any] = {"cells": cells, "metrics": METRICS}
+    found = tables_of(tmp_path / "store" / "runs" / "x", run, frame)
+    assert [table.name for table in found if table.name == "published"] == expected
+    assert found[0].name == "table1"
