@@ -110,12 +110,12 @@ class Observers:
                 self._call(name, implementation, arguments)
 
     def _call(self, name: str, implementation: Any, arguments: Mapping[str, Any]) -> None:
-        if implementation.plugin in self._silenced:
+        if implementation.function in self._silenced:
             return
         function: Callable[..., Any] = implementation.function
         try:
             function(**{each: arguments[each] for each in implementation.argnames})
         except BaseException as error:
-            self._silenced.add(implementation.plugin)
+            self._silenced.add(implementation.function)
             who = f"{implementation.plugin_name}.{name}"
             warn(f"the observer {who} raised {type(error).__name__}: {error}; it is told no more")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xbench.api.metric import Metric
     from xbench.api.objective import Objective, Term
     from xbench.api.probe import Probe
-    from xbench.api.register import register
+    from xbench.api.registration import register
     from xbench.api.source import MissingData, Source
     from xbench.api.task import Task
     from xbench.api.transform import FitView, Transform
@@ -46,7 +46,7 @@ _HOME = {
     "View": "batch",
     "Vocabulary": "batch",
     "hookimpl": "hookspecs",
-    "register": "register",
+    "register": "registration",
     "WordPair": "aligner",
     "WordSide": "aligner",
 }

@@ -37,5 +37,6 @@ def open_session(request: RunSpec, store: Store, offline: bool, tentative: bool 
     hooks.call("xbench_configure", spec=spec, store=store.root)
     plan = build_plan(spec, here, offline, tentative)
     hooks.call("xbench_modify_plan", plan=plan)
+    plan.prune()
     store.check_format()
     return Session(spec, plan, find_work(plan, store))

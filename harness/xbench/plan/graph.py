@@ -69,6 +69,14 @@ class Plan:
         self.stages.setdefault(key, stage)
         return key
 
+    def prune(self) -> None:
+        """Leave out the stages that no cell needs any more."""
+        needed = {cell.score for cell in self.cells if cell.score}
+        for key in reversed(list(self.stages)):  # children come before parents
+            if key in needed:
+                needed.update(self.stages[key].parents)
+        self.stages = {key: stage for key, stage in self.stages.items() if key in needed}
+
     def of_kind(self, kind: str) -> list[str]:
         """Keys of one kind of stage, in planning order."""
         return [key for key, stage in self.stages.items() if stage.kind == kind]
