@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xbench.api.merge import Merge
     from xbench.api.metric import Metric
     from xbench.api.objective import Objective, Term
-    from xbench.api.probe import Probe
+    from xbench.api.probe import Gradients, Probe, ProbeView, Row
     from xbench.api.registration import register
     from xbench.api.source import MissingData, Source
     from xbench.api.task import Task
@@ -36,7 +36,10 @@ _HOME = {
     "Objective": "objective",
     "PairBatch": "batch",
     "ParallelText": "examples",
+    "Gradients": "probe",
     "Probe": "probe",
+    "ProbeView": "probe",
+    "Row": "probe",
     "Source": "source",
     "TaggedSentence": "examples",
     "Task": "task",
@@ -55,6 +58,7 @@ __all__ = [
     "Aligner",
     "FitView",
     "FrozenCopy",
+    "Gradients",
     "LabelledPair",
     "LabelledText",
     "Language",
@@ -66,6 +70,8 @@ __all__ = [
     "PairBatch",
     "ParallelText",
     "Probe",
+    "ProbeView",
+    "Row",
     "Source",
     "TaggedSentence",
     "Task",

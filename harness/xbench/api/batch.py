@@ -162,7 +162,11 @@ class PairBatch(Protocol):
         ...
 
     def compose(self, texts: Sequence[Sequence[int]]) -> View:
-        """B new texts, given as content ids that the tokenizer's specials are put around."""
+        """New texts, given as content ids that the tokenizer's specials are put around.
+
+        Any number but none, also another than B. Too long ones are cut to what the encoder takes.
+        Raises ``ValueError`` where there is no text.
+        """
         ...
 
     def through(self, encoder: nn.Module) -> "PairBatch":
