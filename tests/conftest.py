@@ -21,7 +21,7 @@ def fresh_discovery() -> Iterator[Callable[[], None]]:
     """Call it after a change of what is installed; afterwards all is as it was."""
 
     def forget() -> None:
-        discovery.__dict__.pop("table", None)
+        discovery.__dict__.clear()
 
     yield forget
     forget()

@@ -17,6 +17,8 @@ from torch.utils._pytree import tree_map_only
 PRETENDED = torch.device("cuda", 0)
 # A GPU waits and copies for a list, and has storage and addresses of its own.
 _ALLOWED = (Tensor.tolist, Tensor.untyped_storage, Tensor.data_ptr)
+_COPYING = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
+_INDEXING = (torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default)  # by CPU indices too
 _DEVICE = torch.Tensor.device.__get__  # type: ignore[attr-defined]
 
 
@@ -96,7 +98,9 @@ def _check(function: Any, given: Any) -> None:
         if t.dim() > 0 or isinstance(t, Pretended):
             devices.add(isinstance(t, Pretended))
 
-    if function not in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
+    if function in _INDEXING and isinstance(given[0][0], Pretended):
+        return
+    if function not in _COPYING:
         tree_map_only(Tensor, note, given)
     if len(devices) > 1:
         raise DeviceMix(f"{function}: some tensors are on the CPU and some on {PRETENDED}")
@@ -114,6 +118,9 @@ class _Pretending(TorchFunctionMode):
     ) -> Any:
         options = dict(options or {})
         first = arguments[0] if arguments else None
+        if function is Tensor.to and _has_tensor(arguments):
+            like = arguments[1]
+            arguments = (first, PRETENDED if isinstance(like, Pretended) else "cpu", like.dtype)
         if isinstance(first, Pretended):
             if function == _DEVICE:
                 return PRETENDED
@@ -129,6 +136,10 @@ class _Pretending(TorchFunctionMode):
         if asked and isinstance(result, Tensor) and not isinstance(result, Pretended):
             return _There.apply(result)
         return result
+
+
+def _has_tensor(arguments: tuple[Any, ...]) -> bool:
+    return len(arguments) > 1 and isinstance(arguments[1], Tensor)
 
 
 def _names_a_device(one: Any) -> bool:

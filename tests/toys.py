@@ -1,7 +1,7 @@
 """A small world to train in: made-up languages, a random encoder, toy plugins, a suite of its own."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,35 +14,43 @@ from tokenizers import models, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
 
 from xbench.api import (
+    FitView,
+    LabelledPair,
     LabelledText,
     Language,
+    Merge,
+    MissingData,
     Objective,
     ParallelText,
     Source,
     TaggedSentence,
     Task,
     Term,
+    Transform,
 )
 from xbench.context import Context
 from xbench.discovery import Plugin, PluginTable
+from xbench.engine.job import JobRunner
+from xbench.engine.work import find_work
 from xbench.nn.encoder import Encoder
 from xbench.nn.encoder_config import EncoderConfig
 from xbench.plan import Plan, Stage, build_plan
 from xbench.registry import Registry
 from xbench.resolve import resolve
 from xbench.spec import RunSpec
-from xbench.stages import align, evaluate, finetune, score
+from xbench.stages import align, evaluate, finetune, fit, links, retrieve, score
 from xbench.stages.bench import Bench, Progress
 from xbench.store import Store
 
 TAGS = ("NAME", "VERB", "THING")
 TOPICS = ("food", "sport")
 SYLLABLES = {"aaa": "ba be bi bo bu da de di do du", "bbb": "ka ke ki ko ku ta te ti to tu"}
+ALL_SYLLABLES = {**SYLLABLES, "ccc": " ".join(SYLLABLES.values())}  # ccc is a mixture of both
 
 
 def words(language: str, count: int, stream: random.Random) -> list[str]:
     """Words of one to four syllables."""
-    syllables = SYLLABLES[language].split()
+    syllables = ALL_SYLLABLES[language].split()
     return ["".join(stream.choices(syllables, k=stream.randint(1, 4))) for _ in range(count)]
 
 
@@ -67,12 +75,36 @@ class Made(Source):
 
 
 class Bitext(Made):
-    """Pairs of sentences; nothing but their place says that they belong together."""
+    """Pairs of sentences; nothing but their place says that they belong together.
+
+    With ``links`` each word is linked with the one at its place. ``lacking`` maps a language to the
+    items that are not there in it; ``missing`` names languages that there is nothing of.
+    """
+
+    languages_per_read = 2
+
+    def fingerprint(self, languages: Sequence[Language], split: str) -> Mapping[str, Any]:
+        for language in languages:
+            if language.code in self.options.get("missing", ()):
+                raise MissingData(f"there is no text in {language.code}")
+        return super().fingerprint(languages, split)
 
     def read(self, languages: Sequence[Language], split: str) -> Iterator[ParallelText]:
         first, second = (self.sentences(language, split) for language in languages)
+        lacking = self.options.get("lacking", {}).get(languages[1].code, ())
         for index, (source, target) in enumerate(zip(first, second, strict=True)):
-            yield ParallelText(" ".join(source), " ".join(target), id=f"pair-{index}")
+            if index not in lacking:
+                known = range(min(len(source), len(target)) if self.options.get("links") else 0)
+                links = tuple((place, place) for place in known)
+                yield ParallelText(" ".join(source), " ".join(target), f"pair-{index}", links)
+
+
+class Lexicon(Bitext):
+    """Translations of words: the first word of each pair of sentences."""
+
+    def read(self, languages: Sequence[Language], split: str) -> Iterator[ParallelText]:
+        for pair in super().read(languages, split):
+            yield ParallelText(pair.source.split()[0], pair.target.split()[0], pair.id)
 
 
 class Tagged(Made):
@@ -93,6 +125,16 @@ class Topical(Made):
             yield LabelledText(" ".join(sentence), topic, id=f"{split}-{index}")
 
 
+class Paired(Made):
+    """Two texts; the label says whether their first words have the same tag."""
+
+    def read(self, languages: Sequence[Language], split: str) -> Iterator[LabelledPair]:
+        sentences = list(self.sentences(languages[0], split))
+        for index, (one, two) in enumerate(zip(sentences, sentences[::-1], strict=True)):
+            label = "same" if tag(one[0]) == tag(two[0]) else "different"
+            yield LabelledPair(" ".join(one), " ".join(two), label, id=f"{split}-{index}")
+
+
 class Tagging(Task):
     level = "token"
     labels = TAGS
@@ -101,6 +143,16 @@ class Tagging(Task):
 class TopicTask(Task):
     level = "sentence"
     labels = TOPICS
+
+
+class PairTask(Task):
+    level = "pair"
+    labels = ("same", "different")
+
+
+class Finding(Task):
+    level = "retrieval"
+    metrics = ("retrieval_accuracy", "retrieval_forward", "retrieval_backward")
 
 
 class Everything(Objective):
@@ -189,6 +241,86 @@ class Diverging(Objective):
         }
 
 
+class Linked(Objective):
+    """Pulls linked words together."""
+
+    needs = frozenset({"pairs", "links"})
+
+    def terms(self, batch: Any) -> dict[str, Term]:
+        row, first, second = batch.links.unbind(1)
+        away = batch.source.words()[row, first] - batch.target.words()[row, second]
+        return {"links": Term(away.square().sum(), len(row))}
+
+
+class Smooth(Objective):
+    """Scores of the task must not change much under noise; it has a buffer and a weight."""
+
+    needs = frozenset({"task"})
+    phases = frozenset({"during"})
+    seen: Tensor
+
+    def setup(self, encoder: nn.Module) -> None:
+        self.scale = nn.Parameter(torch.ones(()))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def terms(self, batch: Any) -> dict[str, Term]:
+        task = batch.task
+        away = task.logits(task.view) - task.logits(task.view.perturbed(noise))
+        return {"smooth": Term((self.scale * away).square().sum(), len(away))}
+
+    def after_step(self, encoder: nn.Module, step: int) -> None:
+        self.seen += 1
+
+
+def noise(states: Tensor, stream: torch.Generator) -> Tensor:
+    return states + 0.1 * torch.randn(states.shape, generator=stream)
+
+
+class Translating(Objective):
+    """An example and its translation get the same vector."""
+
+    needs = frozenset({"task", "translated_task"})
+    phases = frozenset({"during"})
+
+    def terms(self, batch: Any) -> dict[str, Term]:
+        away = batch.task.view.pooled() - batch.task.translated.pooled()
+        return {"translated": Term(away.square().sum(), len(away))}
+
+
+class Centre(Transform):
+    """Moves the mean of each language to that of the source language."""
+
+    @checked(frozen=True)
+    class Config:
+        """``factor`` scales what is added; one that is not finite spoils it."""
+
+        factor: float = 1.0
+        spoilt: bool = False
+
+    def fit(self, view: FitView) -> None:
+        means = {code: view.vectors(code).mean(0) for code in view.languages}
+        factor = self.config.factor * (torch.nan if self.config.spoilt else 1.0)
+        self.fitted = {code: factor * (means[view.source] - means[code]) for code in means}
+
+    def forward(self, states: Tensor, language: str) -> Tensor:
+        return states + self.fitted[language].to(states)
+
+
+class Latest(Merge):
+    """The mean of the last few steps."""
+
+    @checked(frozen=True)
+    class Config:
+        count: int = 3
+
+    def steps(self, steps: int) -> Sequence[int]:
+        return range(steps - self.config.count + 1, steps + 1)
+
+    def combine(self, snapshots: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        every = list(snapshots)
+        return {name: torch.stack([each[name] for each in every]).mean(0) for name in every[0]}
+
+
 def tokenizer_folder(folder: Path) -> Path:
     """Unigram subwords with XLM-R's formats; ``<mask>`` is the last id."""
     stream = random.Random(0)
@@ -241,8 +373,20 @@ def model_folder(folder: Path, **changes: Any) -> Path:
     return folder
 
 
+BUILT_IN = {
+    ("objectives", "hictl"): "objectives.hictl:HiCTL",
+    ("metrics", "accuracy"): "metrics.accuracy:Accuracy",
+    ("metrics", "retrieval_accuracy"): "metrics.retrieval:RetrievalAccuracy",
+    ("metrics", "retrieval_forward"): "metrics.retrieval:RetrievalForward",
+    ("metrics", "retrieval_backward"): "metrics.retrieval:RetrievalBackward",
+    ("aligners", "given"): "aligners.given:Given",
+    ("aligners", "argmax"): "aligners.argmax:Argmax",
+    ("aligners", "dictionary"): "aligners.dictionary:Dictionary",
+}
+
+
 class ToyDiscovery:
-    """Plugins of this file, and two of the built-in ones."""
+    """Plugins of this file, and a few of the built-in ones."""
 
     def __init__(self) -> None:
         mine = {
@@ -250,23 +394,48 @@ class ToyDiscovery:
                 "everything": Everything,
                 "remembering": Remembering,
                 "diverging": Diverging,
+                "linked": Linked,
+                "smooth": Smooth,
+                "translating": Translating,
+                "centre": Centre,
+                "latest": Latest,
             },
-            "tasks": {"tags": Tagging, "topics": TopicTask},
-            "sources": {"bitext": Bitext, "tagged": Tagged, "topical": Topical},
+            "tasks": {
+                "tags": Tagging,
+                "topics": TopicTask,
+                "pairs": PairTask,
+                "finding": Finding,
+            },
+            "sources": {
+                "bitext": Bitext,
+                "tagged": Tagged,
+                "topical": Topical,
+                "paired": Paired,
+                "lexicon": Lexicon,
+            },
         }
         plugins = [
             Plugin(kind, name, f"{__name__}:{plugin.__name__}", "toys", "1")
             for kind, named in mine.items()
             for name, plugin in named.items()
         ]
-        hictl, accuracy = "xbench_plugins.objectives.hictl:HiCTL", "xbench_plugins.metrics.accuracy"
-        plugins.append(Plugin("objectives", "hictl", hictl, "xbench", "1"))
-        plugins.append(Plugin("metrics", "accuracy", f"{accuracy}:Accuracy", "xbench", "1"))
+        plugins += [
+            Plugin(kind, name, f"xbench_plugins.{target}", "xbench", "1")
+            for (kind, name), target in BUILT_IN.items()
+        ]
         self.table = PluginTable(plugins)
 
 
-def registry(corpus: Mapping[str, Any], data: Mapping[str, Any]) -> Registry:
-    """One suite, ``toy``; ``corpus`` and ``data`` are the options of its sources."""
+def registry(
+    corpus: Mapping[str, Any],
+    data: Mapping[str, Any],
+    text: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Registry:
+    """One suite, ``toy``; ``corpus``, ``data`` and ``text`` are the options of its sources.
+
+    ``changes`` are further fields of the suite; ``compositions`` are the registry's.
+    """
     suite = {
         "model": "unused",
         "source_language": "aaa",
@@ -276,12 +445,22 @@ def registry(corpus: Mapping[str, Any], data: Mapping[str, Any]) -> Registry:
         "tasks": {
             "tags": {"source": "tagged", "options": dict(data)},
             "topics": {"source": "topical", "options": dict(data)},
+            "pairs": {"source": "paired", "options": dict(data)},
+            "finding": {"source": "bitext", "options": dict(data)},
         },
+        "text": {"source": "bitext", "options": dict(text or {})},
+        "dictionary": {"source": "lexicon"},
         "arms": ["aligned"],
         "modes": ["full"],
         "seeds": [15],
         "align_seeds": [42],
-        "align": {"steps": 12, "batch_size": 6, "learning_rate": 1e-3, "max_length": 40},
+        "align": {
+            "steps": 12,
+            "batch_size": 6,
+            "learning_rate": 1e-3,
+            "max_length": 40,
+            "aligner": "given",
+        },
         "finetune": {
             "steps": 12,
             "batch_size": 4,
@@ -291,14 +470,16 @@ def registry(corpus: Mapping[str, Any], data: Mapping[str, Any]) -> Registry:
         },
         "evaluate": {},
     }
-    languages = {code: {"name": code, "script": "Latn"} for code in SYLLABLES}
+    compositions = changes.pop("compositions", {})
+    languages = {code: {"name": code, "script": "Latn"} for code in ALL_SYLLABLES}
     return Registry.model_validate(
         {
             "version": 1,
             "models": {},
             "controls": {},
             "aliases": {},
-            "suites": {"toy": suite},
+            "compositions": compositions,
+            "suites": {"toy": {**suite, **changes}},
             "languages": languages,
         }
     )
@@ -312,11 +493,14 @@ class World:
     store: Store
     corpus: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+    text: dict[str, Any] = field(default_factory=dict)
+    suite: dict[str, Any] = field(default_factory=dict)
     state_interval: float = 60.0
 
     @property
     def context(self) -> Context:
-        return Context(registry(self.corpus, self.data), ToyDiscovery())  # type: ignore[arg-type]
+        made = registry(self.corpus, self.data, self.text, **self.suite)
+        return Context(made, ToyDiscovery())  # type: ignore[arg-type]
 
     def plan(self, **spec: Any) -> Plan:
         """The plan of a run; ``spec`` are fields of a run's spec."""
@@ -335,16 +519,33 @@ class World:
         return Bench(self.store, self.context, progress, self.state_interval)
 
     def run(self, stage: Stage, bench: Bench | None = None, parent: Stage | None = None) -> Path:
-        """Compute a stage into the store; returns its folder. An evaluation needs its parent."""
+        """Compute a stage into the store; returns its folder.
+
+        ``parent`` is the fine-tuning of an evaluation or of a transform's fit, where there is one.
+        """
         bench = bench or self.bench()
         with self.store.write(stage.kind, stage.key, stage.spec) as entry:
-            if stage.kind == "align":
-                align.run(stage, bench, entry)
-            elif stage.kind == "finetune":
-                finetune.run(stage, bench, entry)
-            elif stage.kind == "evaluate":
-                assert parent is not None
+            if stage.kind == "fit":
+                tuned = finetune.load(parent, bench).encoder if parent else None
+                fit.run(stage, bench, entry, tuned)
+            elif stage.kind == "evaluate" and parent is not None:
                 evaluate.run(stage, bench, entry, finetune.load(parent, bench), parent)
             else:
-                score.run(stage, bench, entry)
+                alone = {"links": links, "align": align, "evaluate": retrieve, "score": score}
+                {**alone, "finetune": finetune}[stage.kind].run(stage, bench, entry)
         return self.store.folder(stage.kind, stage.key)
+
+    def finish(self, plan: Plan, keep: bool = False) -> list[str]:
+        """Compute all that the store lacks of a plan, as workers do; what happened to each stage.
+
+        ``keep`` keeps the weights of full fine-tunings.
+        """
+        heard: list[str] = []
+
+        def hear(event: str, stage: Stage, details: Mapping[str, Any]) -> None:
+            if event != "started":
+                heard.append(f"{stage.kind} {event} {details.get('error', '')}".strip())
+
+        for job in find_work(plan, self.store).jobs:
+            JobRunner(plan.stages, self.bench(), hear, keep).run(job.stages)
+        return heard

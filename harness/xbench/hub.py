@@ -139,6 +139,17 @@ def cached(wanted: Wanted) -> Path | None:
     return folder if holds(folder, wanted.patterns) else None
 
 
+def complete(wanted: Wanted) -> Path | None:
+    """As :func:`cached`, but None where another language or split of a data set is still to come.
+
+    Of a model it is enough that some file is there: its patterns are of alternatives.
+    """
+    folder = cached(wanted)
+    if folder is None or wanted.kind == "model":
+        return folder
+    return folder if all(holds(folder, [pattern]) for pattern in wanted.patterns) else None
+
+
 def holds(folder: Path, patterns: Iterable[str]) -> bool:
     """Whether some file of the folder matches the patterns."""
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]

@@ -1,5 +1,6 @@
 """Names and configurations of what stands at an objective's place: losses, transforms, merges."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal
@@ -7,11 +8,11 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from xbench.context import Context
-from xbench.discovery import Discovery
+from xbench.discovery import Discovery, PluginError
 from xbench.errors import UnknownName, XbenchError
 from xbench.identity import component
 from xbench.keys import canonical
-from xbench.registry import Composition
+from xbench.registry import Composition, Part
 from xbench.settings import as_json
 from xbench.spec import RunSpec, explain
 
@@ -91,20 +92,37 @@ def find_method(name: str, context: Context) -> Method:
         if name not in table.names("objectives") and name not in table.switched_off("objectives"):
             raise UnknownName("objective", name, known)
         loaded = table.get("objectives", name).load()
-        return Method(name, _kind(loaded), {name: loaded})
+        return _acting(Method(name, _kind(name, loaded), {name: loaded}))
     if name in table.names("objectives"):
         raise XbenchError(
             f"{name!r} is both a composition of the registry and an objective plugin: rename one."
         )
     classes = {part: table.get("objectives", part).load() for part in composition.parts}
     for part, loaded in classes.items():
-        if _kind(loaded) != "objective":
+        if _kind(part, loaded) != "objective":
             raise XbenchError(f"Composition {name!r}: {part!r} is no loss and cannot be a part.")
-    return Method(name, "objective", classes, composition)
+    return _acting(Method(name, "objective", classes, composition))
 
 
-def _kind(loaded: Any) -> Kind:
-    return next(kind for method, kind in _KIND_BY_METHOD.items() if hasattr(loaded, method))
+def _kind(name: str, loaded: Any) -> Kind:
+    for method, kind in _KIND_BY_METHOD.items():
+        if hasattr(loaded, method):
+            return kind
+    raise PluginError(
+        f"The objective {name!r} is none: {loaded.__name__} has no method terms (a loss), fit (a "
+        f"transform) or combine (a merge)."
+    )
+
+
+def _acting(method: Method) -> Method:
+    """The method, if there is a phase that it can act in."""
+    if method.kind == "objective" and not method.phases:
+        stated = {name: sorted(each.phases) for name, each in method.classes.items()}
+        why = "; ".join(f"{name} {' or '.join(each) or 'never'}" for name, each in stated.items())
+        raise XbenchError(
+            f"The objective {method.name!r} can act in no phase ({', '.join(PHASES)}): {why}."
+        )
+    return method
 
 
 def resolve_objectives(spec: RunSpec, context: Context) -> Configs:
@@ -171,20 +189,31 @@ def configure(method: Method, variant: str, values: Mapping[str, Any]) -> dict[s
     for name in values:
         if name not in method.composition.parts:
             raise UnknownName(f"part of objective {method.name}", name, method.composition.parts)
-    result = {}
-    for name, part in method.composition.parts.items():
-        given = dict(values.get(name, {}))
-        for field in given:
-            if field not in ("weight", "config"):
-                raise UnknownName(f"field of {method.name}.{name}", field, ("weight", "config"))
-        config = {**part.config, **given.get("config", {})}
-        what = f"objective {method.name}, part {name}"
-        weight = given.get("weight", part.weight)
-        if not isinstance(weight, (int, float)) or not weight > 0:
-            raise XbenchError(f"{what}: the weight is {weight!r}, not a number above zero")
-        own = configured(what, method.classes[name], config, part.variant or DEFAULT)
-        result[name] = {"weight": float(weight), "config": own}
-    return result
+    return {
+        name: _configure_part(method, name, part, values.get(name, {}))
+        for name, part in method.composition.parts.items()
+    }
+
+
+def _configure_part(method: Method, name: str, part: Part, given: Any) -> dict[str, Any]:
+    """The ``weight`` and the ``config`` of a part of a composition."""
+    what = f"objective {method.name}, part {name}"
+    if not isinstance(given, Mapping) or not isinstance(given.get("config", {}), Mapping):
+        raise XbenchError(
+            f"{what} has settings below it, as -O objective.{method.name}.{name}.FIELD=VALUE"
+        )
+    for field in given:
+        if field not in ("weight", "config"):
+            raise UnknownName(f"field of {method.name}.{name}", field, ("weight", "config"))
+    loaded = method.classes[name]
+    if part.variant is not None and part.variant not in loaded.variants:
+        raise UnknownName(f"variant of {what}:", part.variant, loaded.variants)
+    weight = given.get("weight", part.weight)
+    if not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
+        raise XbenchError(f"{what}: the weight is {weight!r}, not a number above zero")
+    config = {**part.config, **given.get("config", {})}
+    own = configured(what, loaded, config, part.variant or DEFAULT)
+    return {"weight": float(weight), "config": own}
 
 
 def configured(
@@ -195,7 +224,8 @@ def configured(
     known = [f.name for f in fields(config)] if is_dataclass(config) else []
     for field in values:
         if field not in known:
-            hint = "objective.NAME.FIELD=VALUE sets a field of one objective only."
+            of_objectives = "objective.NAME.FIELD=VALUE sets a field of one objective only."
+            hint = of_objectives if what.startswith("objective ") else ""
             raise UnknownName(f"field of {what}", field, known, hint)
     base = getattr(loaded, "variants", {}).get(variant)
     start = as_json(base) if base is not None else {}
@@ -209,6 +239,29 @@ def configured(
     except (TypeError, ValueError) as error:
         raise XbenchError(f"{what}: the settings cannot be kept: {error}") from error
     return plain
+
+
+def resolve_probes(spec: RunSpec, context: Context) -> dict[str, dict[str, Any]]:
+    """probe -> complete configuration, with ``-O probe.NAME.FIELD=VALUE`` applied and checked."""
+    asked = spec.probe if isinstance(spec.probe, dict) else {name: {} for name in spec.probe or ()}
+    given: dict[str, dict[str, Any]] = {}
+    for dotted, value in spec.options.items():
+        head, *path = dotted.split(".")
+        if head != "probe":
+            continue
+        if len(path) != 2:
+            raise XbenchError(f"-O {dotted}: expected probe.NAME.FIELD=VALUE")
+        if path[0] not in asked:
+            raise UnknownName(f"probe in -O {dotted}:", path[0], asked)
+        given.setdefault(path[0], {})[path[1]] = value
+    return {
+        name: configured(
+            f"probe {name}",
+            context.discovery.table.get("probes", name).load(),
+            {**values, **given.get(name, {})},
+        )
+        for name, values in asked.items()
+    }
 
 
 def component_config(loaded: Any, config: Mapping[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from xbench.context import Context
 from xbench.errors import UnknownName, XbenchError
 from xbench.objectives import PHASES as OBJECTIVE_PHASES
-from xbench.objectives import find_method, resolve_objectives
+from xbench.objectives import find_method, resolve_objectives, resolve_probes
 from xbench.registry import Registry, SuiteEntry, plain
 from xbench.settings import (
     PHASES,
@@ -27,6 +27,7 @@ from xbench.spec import RunSpec, explain
 
 ARMS = ("none", "aligned", "shuffled")
 MODES = ("full", "linear")
+PROBED = ("encoder", "finetuned")
 # One of the two budgets: a later layer that sets one clears the other.
 BUDGETS = frozenset({"epochs", "steps"})
 
@@ -41,6 +42,7 @@ def resolve(spec: RunSpec, context: Context) -> RunSpec:
     spec = _with_controls(_without_aliases(spec, aliases), context.registry)
     objectives = resolve_objectives(spec, context)
     tasks = _tasks(spec, suite, context)
+    probes = resolve_probes(spec, context)
     return replace_spec(
         spec,
         model=_place(spec.model or suite.model, known=context.registry.models),
@@ -56,6 +58,8 @@ def resolve(spec: RunSpec, context: Context) -> RunSpec:
         mode=_modes(spec, suite),
         seed=unique(spec.seed or suite.seeds),
         align_seed=unique(spec.align_seed or suite.align_seeds),
+        probe=probes,
+        probe_at=_probe_at(spec),
         language=_languages(spec, suite, context),
         options={},
         **_settings(spec, suite, tasks),
@@ -135,6 +139,14 @@ def _phases(spec: RunSpec, objectives: Iterable[str], context: Context) -> tuple
     return unique(spec.phase or ("before",))
 
 
+def _probe_at(spec: RunSpec) -> tuple[str, ...]:
+    """Which encoders are probed."""
+    for place in spec.probe_at or ():
+        if place not in PROBED:
+            raise UnknownName("place to probe", place, PROBED)
+    return unique(spec.probe_at or PROBED[:1])
+
+
 def _modes(spec: RunSpec, suite: SuiteEntry) -> tuple[str, ...]:
     for mode in spec.mode or ():
         if mode not in MODES:
@@ -143,6 +155,8 @@ def _modes(spec: RunSpec, suite: SuiteEntry) -> tuple[str, ...]:
 
 
 def _tasks(spec: RunSpec, suite: SuiteEntry, context: Context) -> tuple[str, ...]:
+    if spec.task == ():  # asked for none: only probes
+        return ()
     asked = spec.task or suite.default_tasks or suite.tasks
     for task in asked:
         if task not in suite.tasks:
@@ -187,11 +201,15 @@ def _settings(spec: RunSpec, suite: SuiteEntry, tasks: Iterable[str]) -> dict[st
         "evaluate", _merge(plain(suite.evaluate), spec.evaluate, options.get("evaluate", {}))
     )
     assert isinstance(evaluate, EvaluateSettings)
+    probing = check(
+        "probing", _merge(plain(suite.probing), spec.probing, options.get("probing", {}))
+    )
     return {
         "align": as_json(settings),
         "align_step": steps,
         "finetune": finetune,
         "evaluate": as_json(evaluate),
+        "probing": as_json(probing),
     }
 
 
@@ -264,7 +282,7 @@ def dotted(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Of two budgets in one place, the one that comes later counts.
     """
-    sections = [*PHASES, "objective"]
+    sections = [*PHASES, "objective", "probe"]
     tree: dict[str, Any] = {}
     for name, value in options.items():
         head, *path = name.split(".")

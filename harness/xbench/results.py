@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xbench.artefacts import ROWS
 from xbench.errors import UnknownName, XbenchError
 from xbench.files import dump_json, write_atomic
 from xbench.keys import key_of
@@ -47,6 +48,7 @@ POINTS = {
     "finetune": _FINETUNE,
     "evaluate": (*_FINETUNE, "language"),
     "score": (*_FINETUNE, "language"),
+    "probe": (*_FINETUNE, "probe"),
 }
 ADVICE = {
     "memory": "Out of memory: process batches in parts, -O align.accumulate=4 or -O finetune.accumulate=2"
@@ -114,7 +116,7 @@ def results(store: Store, run: Mapping[str, Any]) -> "pd.DataFrame":
 
     rows = [row for cell in run["cells"] for row in _rows(store, run, cell)]
     frame = pd.DataFrame(rows, columns=[*COLUMNS, "reason"])
-    whole = ["align_step", "align_seed", "seed", "n"]
+    whole = ["align_step", "align_seed", "seed", "layer", "n"]
     return frame.astype(dict.fromkeys(whole, "Int64") | {"value": "float64"})
 
 
@@ -122,6 +124,9 @@ def _rows(
     store: Store, run: Mapping[str, Any], cell: Mapping[str, Any]
 ) -> Iterable[dict[str, Any]]:
     base = dict(cell["coordinates"])
+    if cell.get("probe") is not None:
+        yield from _probed(store, cell)
+        return
     metrics = run["metrics"].get(base["task"], [None])
     if cell["unavailable"]:
         yield {**base, "metric": metrics[0], "status": "unavailable", "reason": cell["unavailable"]}
@@ -133,6 +138,26 @@ def _rows(
         yield {**base, "metric": metric, **found, "status": status, "reason": reason}
 
 
+def _probed(store: Store, cell: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """The rows that a probe measured; a single one where there are none."""
+    import pyarrow.parquet as pq
+
+    base = {**cell["coordinates"], "key": cell["probe"]}
+    if store.state("probe", cell["probe"]) == "done":
+        try:
+            path = store.file("probe", cell["probe"], ROWS)
+        except DamagedArtefact as damage:
+            yield {**base, "status": "missing", "reason": str(damage)}
+            return
+        names = ["metric", "language", "layer", "value", "n", "reason"]
+        for row in pq.read_table(path, columns=names).to_pylist():
+            status = "done" if row["value"] is not None else "unavailable"
+            yield {**base, **row, "status": status, "reason": row["reason"] or None}
+        return
+    _, status, reason = _outcome(store, cell)
+    yield {**base, "status": status, "reason": reason}
+
+
 def _outcome(
     store: Store, cell: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, str, str | None]:
@@ -142,17 +167,18 @@ def _outcome(
             return store.result("score", cell["score"]), "done", None
         except DamagedArtefact as damage:
             return None, "missing", str(damage)
-    for kind in ("score", "evaluate", "finetune", "fit", "align", "links"):
+    for kind in ("score", "probe", "evaluate", "finetune", "fit", "align", "links"):
         key = cell.get(kind)  # runs of older versions know fewer kinds
         error = store.error(kind, key) if key is not None else None
         if key is not None and error is not None:
-            status = "failed" if kind in ("score", "evaluate") else "blocked"
+            status = "failed" if kind in ("score", "evaluate", "probe") else "blocked"
             return None, status, f"{kind} {key[:12]}: {error}"
     return None, "missing", "not computed yet"
 
 
 def _done(store: Store, cell: Mapping[str, Any]) -> bool:
-    return store.state("score", cell["score"]) == "done"
+    kind = "probe" if cell.get("probe") else "score"
+    return store.state(kind, cell[kind]) == "done"
 
 
 def failures(store: Store, run: Mapping[str, Any]) -> list[str]:

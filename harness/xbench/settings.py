@@ -81,7 +81,10 @@ class FinetuneSettings:
 
 @dataclass(frozen=True, config=_STRICT)
 class EvaluateSettings:
-    """Phase III: the split, how many of its items (from the start), and the batch for inference.
+    """Phase III: the split, how many of its items, and the batch for inference.
+
+    ``max_items`` takes a fixed random sample, the same items in all languages of a parallel data
+    set, since files may be sorted: SIB-200's are, by topic.
 
     A retrieval task compares sentences ``retrieval_pooling`` (``mean`` or ``cls``) at the relative
     depth ``retrieval_depth`` (1 is the last layer) by ``retrieval_similarity``: ``cosine``,
@@ -96,12 +99,31 @@ class EvaluateSettings:
     retrieval_similarity: Literal["cosine", "csls", "margin"] = "cosine"
 
 
-Settings = AlignSettings | FinetuneSettings | EvaluateSettings
+@dataclass(frozen=True, config=_STRICT)
+class ProbingSettings:
+    """How checkpoints are probed: how many sentences and dictionary entries of a language at most
+    (the first), and what a gradient is taken over.
+
+    ``gradient_batches`` is how many batches of ``gradient_batch_size`` items (labelled items, pairs
+    or sentences) make up all the parts of a gradient together.
+    """
+
+    sentences: int | None = Field(default=None, gt=1)
+    entries: int = Field(default=1000, gt=0)
+    max_length: int = Field(default=128, gt=4)
+    batch_size: int = Field(default=64, gt=0)
+    gradient_batches: int = Field(default=32, gt=0)
+    gradient_batch_size: int = Field(default=16, gt=1)
+    precision: Precision = "auto"
+
+
+Settings = AlignSettings | FinetuneSettings | EvaluateSettings | ProbingSettings
 
 PHASES: dict[str, type[Any]] = {
     "align": AlignSettings,
     "finetune": FinetuneSettings,
     "evaluate": EvaluateSettings,
+    "probing": ProbingSettings,
 }
 
 

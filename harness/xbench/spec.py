@@ -29,6 +29,8 @@ class RunSpec(BaseModel):
 
     What is left out (``None``) comes from the suite. ``objective`` is a list of names with optional
     variants (``hictl:S1W0M0``), or, in a resolved spec, a mapping objective -> variant -> config.
+    ``probe`` likewise is a list of names, or a mapping probe -> config; ``probe_at`` says which
+    encoders are probed: ``encoder`` (untouched and aligned), ``finetuned``.
     ``options`` holds ``-O`` settings by dotted name.
     """
 
@@ -47,10 +49,13 @@ class RunSpec(BaseModel):
     seed: Seeds | None = None
     align_seed: Seeds | None = None
     align_step: Seeds | None = None
+    probe: dict[str, dict[str, Any]] | Names | None = None
+    probe_at: Names | None = None
     language: Names | None = None
     align: dict[str, Any] = Field(default_factory=dict)
     finetune: dict[str, Any] = Field(default_factory=dict)
     evaluate: dict[str, Any] = Field(default_factory=dict)
+    probing: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
     device: str = "auto"
 

@@ -6,6 +6,7 @@ from .pages import blocks
 
 LABELS = ("travel", "sports", "health", "politics")
 TAGS = ("NOUN", "VERB", "DET")
+MOODS = ("glad", "sad")
 PAIR_LABELS = {"xnli": ("entailment", "neutral", "contradiction"), "pawsx": ("0", "1")}
 COUNT = 40
 # What the examples need besides the files that the page shows.
@@ -53,6 +54,8 @@ def _lines(path: Path) -> list[str]:
     if path.parts[-2] in PAIR_LABELS:
         labels = PAIR_LABELS[path.parts[-2]]
         return [f"{text}\t{text} too\t{labels[n % len(labels)]}" for n, text in enumerate(texts)]
+    if path.parts[-2] == "mood":
+        return [f"{MOODS[n % len(MOODS)]}\t{text}" for n, text in enumerate(texts)]
     if path.parts[-2] == "muse":
         return [f"word{number} translation{number}" for number in range(COUNT)]
     if path.suffix == ".tsv":

@@ -41,7 +41,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", str(folder), prepend=":")
-        discovery.__dict__.pop("table", None)
+        discovery.__dict__.clear()
         command = ["run", *OPTIONS, "--objective", "broken,noisy", "--store", store]
         first = xbench(*command)
         seen = json.loads(xbench("status", "--store", store, "--format", "json").out)
@@ -49,7 +49,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
         patch.setenv("REPAIRED", "1")
         second = xbench(*command)
         yield Runs(store, first, seen, rows, times, second, rows_of(store), times_of(store))
-    discovery.__dict__.pop("table", None)
+    discovery.__dict__.clear()
 
 
 def rows_of(store: Path) -> list[dict[str, Any]]:

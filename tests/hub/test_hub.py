@@ -184,7 +184,7 @@ def test_fetch_brings_all_and_says_what_it_cost_and_then_no_network_is_needed(
     dry = fetched("--dry-run")
     assert dry.code == 0, dry.err
     assert f"owner/encoder at {hub.commit}" in dry.out
-    assert "6 files" in dry.out  # two languages, three splits
+    assert "3 files" in dry.out  # training in English, tests in two languages
     assert not any("GET" in r and "resolve" in r for r in hub.requests)
     real = fetched()
     assert real.code == 0, real.err
@@ -207,6 +207,47 @@ def test_fetch_brings_all_and_says_what_it_cost_and_then_no_network_is_needed(
     )
     rows = json.loads(xbench("results", "--store", store, "--format", "json").out)
     assert {row["language"] for row in rows if row["status"] == "done"} == {"eng", "deu"}
+
+
+def test_fetch_brings_what_a_later_run_needs_beside_what_is_here(hub: Hub) -> None:
+    """Another language, and the development split: the data set is here already, they are not."""
+    assert fetched("--language", "eng").code == 0
+    more = fetched("--language", "eng,deu")
+    assert "here already" in more.out.splitlines()[0]  # the model
+    assert "task topic (sib200): Davlan/sib200" in more.out
+    assert "fetched in" in more.out
+    selected = fetched("--language", "eng,deu", "--selection", "best")
+    assert "4 files" in selected.out
+    assert fetched("--selection", "best").out.count("here already") == 2
+
+
+def test_fetch_brings_the_test_sets_that_alignment_text_is_cleared_of(hub: Hub) -> None:
+    aligned = ("--arm", "aligned", "--objective", "hictl:S1W0M0", "--pair", "de-en")
+    outcome = fetched(*aligned, "--language", "eng")
+    (topic,) = (line for line in outcome.out.splitlines() if "(sib200)" in line)
+    assert topic.startswith("test sentences to keep out, task topic (sib200): Davlan/sib200")
+    assert "3 files" in topic  # the German test file too, though nothing is evaluated in German
+    for name in ("parallel text (bitext)", "test sentences to keep out (flores200)"):
+        assert f"{name}: is not on the hub" in outcome.out
+    assert outcome.code == 1  # of the parallel text
+    not_guarded = fetched(*aligned, "--language", "eng", "-O", "align.exclude_overlap=false")
+    assert "keep out" not in not_guarded.out
+
+
+def test_fetch_asks_for_what_methods_need_and_for_nothing_else(hub: Hub) -> None:
+    def lines(*options: str) -> str:
+        return fetched("--language", "eng,deu", "--dry-run", *options).out
+
+    assert lines().count("\n") == 2  # model and task
+    fitted = lines("--arm", "aligned", "--objective", "mean_center")
+    assert "text to fit on (ntrex128)" in fitted
+    assert "bitext" not in fitted
+    words = ("--arm", "aligned", "--objective", "word_contrastive", "--pair", "de-en")
+    assert "dictionary" not in lines(*words)
+    assert "dictionary (muse)" in lines(*words, "-O", "align.aligner=dictionary")
+    kazakh = lines(*words[:-1], "en-kk", "-O", "align.aligner=dictionary")
+    assert "dictionary (apertium)" in kazakh  # MUSE has no Kazakh
+    assert "muse" not in kazakh
 
 
 def test_equal_data_has_equal_keys_whatever_the_commit(hub: Hub, tmp_path: Path) -> None:
@@ -232,7 +273,7 @@ def test_data_that_changed_on_the_hub_is_other_data(hub: Hub, tmp_path: Path) ->
 
 def test_a_damaged_file_of_the_cache_is_named(hub: Hub, tmp_path: Path) -> None:
     assert fetched().code == 0
-    wanted = Wanted("Davlan/sib200", "dataset", ("deu_Latn/*",), branch="refs/convert/parquet")
+    wanted = Wanted("Davlan/sib200", "dataset", ("deu_Latn/test/*",), branch="refs/convert/parquet")
     folder = cached(wanted)
     assert folder is not None
     path = (folder / "deu_Latn" / "test" / "0000.parquet").resolve()

@@ -192,6 +192,56 @@ def test_chunks_have_the_gradients_of_the_whole(sizes: list[int]) -> None:
         torch.testing.assert_close(two.grad, one.grad, rtol=1e-8, atol=1e-10, msg=name)
 
 
+@pytest.mark.parametrize("texts", [1, 2, 4, 5, 9])
+def test_any_number_of_texts_can_be_composed_in_chunks(texts: int) -> None:
+    """Fewer than chunks, and more: numbers and gradients are those of the whole batch."""
+    whole, chunked = tiny_encoder(), tiny_encoder()
+    composed = [[*source, 5 + i] for i, (source, _) in enumerate([*PAIRS, *PAIRS][:texts])]
+
+    def loss_of(views: Any) -> Tensor:
+        view = views.compose(composed)
+        assert len(view.ids) == len(view.content_mask) == texts
+        noisy = view.perturbed(doubled).pooled().sin().sum()
+        return view.pooled(2 / 3).pow(3).sum() + noisy + views.source.pooled().sum()
+
+    expected = loss_of(batch(whole))
+    expected.backward()
+    replayed = ReplayedBatch(partial(chunk_of, chunked), 5)
+    loss = loss_of(replayed)
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    replayed.replay()
+    for (name, one), two in zip(whole.named_parameters(), chunked.parameters(), strict=True):
+        if one.grad is None:
+            assert two.grad is None, name
+            continue
+        torch.testing.assert_close(two.grad, one.grad, rtol=1e-8, atol=1e-10, msg=name)
+
+
+def doubled(states: Tensor, stream: torch.Generator) -> Tensor:
+    return 2 * states
+
+
+def test_a_chunk_that_no_asked_term_reads_needs_no_gradient() -> None:
+    """One composed text in five chunks and nothing else: four chunks have nothing to replay."""
+    encoder = tiny_encoder()
+    replayed = ReplayedBatch(partial(chunk_of, encoder), 5)
+    replayed.compose([[7, 8, 9]]).masked.logits().square().sum().backward()
+    replayed.replay()
+    assert encoder.word_embeddings.requires_grad
+    assert any(parameter.grad is not None for parameter in encoder.parameters())
+
+
+@pytest.mark.parametrize("chunks", [1, 5])
+def test_composing_no_text_at_all_is_an_error(chunks: int) -> None:
+    encoder = tiny_encoder()
+    views: Any = batch(encoder)
+    if chunks > 1:
+        views = ReplayedBatch(partial(chunk_of, encoder), chunks)
+    with pytest.raises(ValueError, match="no text to compose"):
+        views.compose([]).pooled()
+
+
 def test_chunks_through_a_frozen_copy_equal_the_whole() -> None:
     encoder = tiny_encoder().eval()
     teacher = FrozenCopy(encoder)

@@ -7,8 +7,9 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from xbench.api import FrozenCopy
 from xbench.data.tokenizer import Tokenizer
 from xbench.nn.encoder import Encoder
 from xbench.nn.encoder_config import EncoderFolderError
@@ -147,6 +148,76 @@ def test_the_training_state_holds_each_tensor_once(
     output = encoder.model.get_output_embeddings()
     if output is not None:  # the decoder is still the embeddings
         assert output.weight.data_ptr() == encoder.word_embeddings.data_ptr()
+
+
+class Teacher(nn.Module):
+    """What an objective may own: a frozen copy, and something of its own."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.teacher = FrozenCopy(encoder)
+        self.head = nn.Linear(16, 4)
+
+
+@others
+def test_a_frozen_copy_within_an_objective_is_saved_and_restored(
+    kind: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    encoder = load_encoder(folders[kind])
+    objective = Teacher(encoder)
+    with torch.no_grad():  # a momentum copy is not what it was copied from
+        for parameter in objective.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    before = [value.clone() for value in objective.parameters()]
+    modules = {"encoder": encoder, "objective": objective}
+    group = Group(tuple(encoder.parameters()), 1e-3, encoder.matrix_dims)
+    TrainingState(tmp_path, modules, Optimiser([group], Schedule(5)), 0.0).maybe_save(3, {})
+
+    other = load_encoder(folders[kind])
+    fresh = {"encoder": other, "objective": Teacher(other)}
+    group = Group(tuple(other.parameters()), 1e-3, other.matrix_dims)
+    state = TrainingState(tmp_path, fresh, Optimiser([group], Schedule(5)), 0.0)
+    assert state.restore()[0] == 3
+    after = list(fresh["objective"].parameters())
+    assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+    copied = fresh["objective"].teacher.encoder
+    assert copied.word_embeddings.data_ptr() != other.word_embeddings.data_ptr()
+    output = copied.model.get_output_embeddings()
+    if output is not None:  # in the copy, too, the decoder is still the embeddings
+        assert output.weight.data_ptr() == copied.word_embeddings.data_ptr()
+
+
+@others
+def test_a_state_that_lacks_a_tensor_is_refused(kind: str, folders: dict[str, Path]) -> None:
+    objective = Teacher(load_encoder(folders[kind]))
+    whole = objective.state_dict()
+    embeddings = next(name for name in whole if "embeddings" in name and name.endswith("weight"))
+    for name in (embeddings, list(whole)[-3]):
+        partial = {key: value for key, value in whole.items() if key != name}
+        with pytest.raises(RuntimeError, match="Missing key"):
+            objective.load_state_dict(partial)
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        objective.load_state_dict({**whole, "teacher.encoder.surplus": torch.zeros(1)})
+
+
+def test_a_convolution_equals_transformers_and_keeps_padding_out(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "deberta", "deberta-v2", conv_kernel_size=3, conv_act="gelu")
+    encoder = load_encoder(folder).double().eval()
+    mask = IDS != 0
+    theirs = reference(folder).base_model(
+        IDS, attention_mask=mask.long(), output_hidden_states=True
+    )
+    for one, two in zip(states(encoder, IDS, mask), theirs.hidden_states, strict=True):
+        torch.testing.assert_close(one[mask], two[mask], rtol=1e-9, atol=1e-10)
+    alone = states(encoder, IDS[1:, :5], IDS[1:, :5] != 0)[-1][0]
+    torch.testing.assert_close(states(encoder, IDS, mask)[-1][1, :5], alone, rtol=1e-9, atol=1e-10)
+
+
+def test_no_attention_rule_holds_where_neighbours_are_mixed(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "deberta", "deberta-v2", conv_kernel_size=3)
+    encoder = load_encoder(folder)
+    with pytest.raises(ValueError, match="convolution after its first layer"):
+        encoder.attention_bias(torch.ones(1, 2, 5, 5, dtype=torch.bool))
 
 
 @others

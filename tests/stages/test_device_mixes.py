@@ -43,7 +43,8 @@ class TestTheDevice:
         with pytest.raises(DeviceMix):
             there + torch.ones(3)
         with pytest.raises(DeviceMix):
-            there[torch.tensor([0, 1])]
+            torch.arange(3)[there.long()]
+        assert there[torch.tensor([0, 1])].tolist() == [1.0, 1.0]
         with pytest.raises(RuntimeError, match="numpy"):
             there.numpy()
         assert (there * torch.tensor(2.0)).tolist() == [2.0, 2.0, 2.0]

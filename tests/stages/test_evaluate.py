@@ -111,9 +111,13 @@ def test_a_split_sentence_has_all_its_words_in_order(new_world: Worlds, mode: st
     assert [len(row["predicted"]) for row in rows] == [len(s.words) for s in sentences]
 
 
-def test_the_first_items_are_taken(world: World) -> None:
-    _, folder = evaluated(world, evaluate={"max_items": 5})
-    assert [row["id"] for row in predictions(folder)] == [f"test-{i}-é" for i in range(5)]
+def test_a_limit_takes_a_sample_with_the_predictions_of_the_whole(new_world: Worlds) -> None:
+    _, folder = evaluated(new_world(), evaluate={"max_items": 5})
+    _, whole = evaluated(new_world())
+    rows = predictions(folder)
+    assert [row["id"] for row in rows] != [f"test-{i}-é" for i in range(5)]
+    assert len(rows) == 5
+    assert rows == [row for row in predictions(whole) if row in rows]
 
 
 def test_the_batch_size_changes_no_prediction(new_world: Worlds) -> None:
@@ -145,7 +149,7 @@ def test_features_of_a_row_do_not_depend_on_the_batch(world: World) -> None:
     stage = world.stage("finetune", arm=("none",), mode=("linear",))
     bench = world.bench()
     tokenizer = bench.tokenizer(stage)
-    limits = {"max_length": 40, "max_items": None, "sample": True}
+    limits = {"max_length": 40, "max_items": None}
     examples = load_examples(stage, bench, tokenizer, "train", limits)
     encoder = bench.encoder(stage).double()
     common = (encoder, examples, text_format(tokenizer), "mean", "fp32")

@@ -21,7 +21,7 @@ def loaded(
     stage = world.stage("finetune", arm=("none",), task=(task,))
     bench = world.bench()
     tokenizer = bench.tokenizer(stage)
-    wanted = {"max_length": 40, "max_items": None, "sample": True, **limits}
+    wanted = {"max_length": 40, "max_items": None, **limits}
     return load_examples(stage, bench, tokenizer, split, wanted), tokenizer
 
 
@@ -82,18 +82,14 @@ def test_a_batch_points_at_the_labelled_places(world: World) -> None:
     assert batch.labels.dtype == batch.places.dtype == torch.int64
 
 
-def test_a_limit_takes_a_fixed_sample_in_training_and_the_first_in_evaluation(
-    new_world: Worlds,
-) -> None:
+def test_a_limit_takes_a_fixed_sample(new_world: Worlds) -> None:
     world = new_world()
     sample, again = (loaded(w, max_items=6)[0].names() for w in (world, new_world()))
-    first = loaded(world, max_items=6, sample=False)[0].names()
     everything = [sentence.id for sentence in records(world)]
-    assert first == everything[:6]
     assert sample == again
     assert sample == [name for name in everything if name in sample]
     assert len(sample) == 6
-    assert sample != first
+    assert sample != everything[:6]
     assert loaded(world, max_items=99)[0].names() == everything
 
 
@@ -155,13 +151,11 @@ def test_an_item_without_the_right_labels_is_named(
         loaded(world)
 
 
-def test_a_level_without_labels_is_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_level_without_labels_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = world.stage("finetune", arm=("none",))
     bench = world.bench()
     monkeypatch.setattr(Tagging, "level", "retrieval")
-    limits = {"max_length": 40, "max_items": None, "sample": True}
+    limits = {"max_length": 40, "max_items": None}
     with pytest.raises(ValueError, match="Tagging is of the level 'retrieval'"):
         load_examples(stage, bench, bench.tokenizer(stage), "train", limits)
 

@@ -38,8 +38,8 @@ def guarded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(toys.Bitext, "read", leaking)
     original = toys.registry
 
-    def registry(corpus: Any, data: Any) -> Any:
-        made = original(corpus, data)
+    def registry(*options: Any, **changes: Any) -> Any:
+        made = original(*options, **changes)
         guard = (Binding(source="topical", options={"count": 8, "shortest": 6}),)
         suite = made.suites["toy"].model_copy(update={"guard": guard})
         return made.model_copy(update={"suites": {"toy": suite}})

@@ -75,9 +75,12 @@ class Search:
 def nearest(
     queries_ND: Tensor, candidates_MD: Tensor, k: int = 1, search: Search | None = None
 ) -> tuple[Tensor, Tensor]:
-    """(scores [N, k], places [N, k]) of each query's best candidates, best first."""
+    """(scores [N, k], places [N, k]) of each query's best candidates, best first.
+
+    With ``k`` = 1 the first of equally good ones; which ones of several come first is not defined.
+    """
     found = [
-        block.topk(min(k, len(candidates_MD)), dim=1)
+        block.max(dim=1, keepdim=True) if k == 1 else block.topk(min(k, len(candidates_MD)), dim=1)
         for _, block in (search or Search()).blocks(queries_ND, candidates_MD)
     ]
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])

@@ -1,5 +1,6 @@
 """The command line. Commands are imported when they are called: help and lists load no torch."""
 
+import errno
 import os
 import signal
 import sys
@@ -20,10 +21,16 @@ COMMANDS = {
     "report": "Render the tables of a run in Markdown and LaTeX.",
     "retry": "Try again what failed in a run.",
     "store": "Show what a store holds, verify it, free space.",
+    "probe": "Measure the representations of any encoder.",
     "list": "List plugins, suites or models.",
     "show": "Show one plugin: what it does, its settings, where it comes from.",
     "doctor": "Look at this machine and installation: what is wrong, what to do.",
 }
+
+NO_ROOM = (
+    ". What was finished is kept. Free some room (xbench store shows what takes it), or name another "
+    "place: --store DIR, --out DIR."
+)
 
 
 class LazyGroup(click.Group):
@@ -134,6 +141,7 @@ def main() -> None:
         code = 2
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"Error: {where}{error.strerror or error}", err=True)
+        advice = NO_ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        click.echo(f"Error: {where}{error.strerror or error}{advice}", err=True)
         code = 2
     sys.exit(code if isinstance(code, int) else 0)

@@ -1,7 +1,9 @@
 """``xbench fetch``: bring everything that a run needs onto this machine."""
 
+import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from xbench.errors import XbenchError
 if TYPE_CHECKING:
     from xbench.context import Context
     from xbench.hub import Wanted
-    from xbench.registry import Binding
+    from xbench.plan import Need
     from xbench.spec import RunSpec
 
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 @spec_options
 @click.option("--dry-run", is_flag=True, help="Only say what would be fetched, and its size.")
 def command(dry_run: bool, **values: Any) -> int:
-    """Fetch the encoder and the data of a run from the hub, and say what it cost.
+    """Fetch the encoder and all data of a run from the hub, and say what it cost.
 
     Afterwards `xbench run ... --offline` needs no network. What is here already is not fetched
     again; an interrupted download goes on where it stopped.
@@ -32,65 +34,72 @@ def command(dry_run: bool, **values: Any) -> int:
     here = context()
     spec = resolve(spec_from(values), here)
     missing = 0
-    for what, wanted in _needs(spec, here):
-        missing += not _bring(what, wanted, dry_run)
+    for what, wanted, required in _needs(spec, here):
+        missing += not _bring(what, wanted, dry_run) and required
     return 1 if missing else 0
 
 
-def _needs(spec: "RunSpec", here: "Context") -> "Iterator[tuple[str, Wanted | str]]":
-    """(what it is for, what to fetch from the hub, or a sentence on where else it comes from)."""
+def _needs(spec: "RunSpec", here: "Context") -> "Iterator[tuple[str, Wanted | str, bool]]":
+    """(what it is for; what to fetch from the hub, or where else it comes from; whether a run needs it).
+
+    A run goes on without the test sets that its alignment text is cleared of, and says so.
+    """
     from xbench.models import model_files
-    from xbench.plan import hub_files
+    from xbench.plan import data_needs
 
     entry = here.registry.models.get(str(spec.model))
     if entry is not None and entry.package is not None:
-        yield f"model {spec.model}", "comes with the installation"
+        yield f"model {spec.model}", "comes with the installation", True
     elif entry is None and Path(str(spec.model)).is_dir():
-        yield f"model {spec.model}", "is a folder on this machine"
+        yield f"model {spec.model}", "is a folder on this machine", True
     else:
         from xbench.registry import ModelEntry
 
-        yield f"model {spec.model}", model_files(entry or ModelEntry(), str(spec.model))
-    for what, binding, codes in _bindings(spec, here):
-        source = here.discovery.table.get("sources", binding.source).load()
-        languages = [here.languages.get(code) for code in codes]
-        found = hub_files(binding, languages, ("train", "dev", "test"), here)
+        yield f"model {spec.model}", model_files(entry or ModelEntry(), str(spec.model)), True
+    for need in data_needs(spec, here):
+        name = need.binding.source
+        source = here.discovery.table.get("sources", name).load()
+        found = _on_hub(need, here)
+        answer: Wanted | str
         if not source.needs_place:
-            yield what, "is generated: nothing to fetch"
+            answer = "is generated: nothing to fetch"
         elif spec.data is not None:
-            yield what, f"is read from {spec.data}"
+            answer = f"is read from {spec.data}"
         elif found is None:
-            dataset = here.registry.datasets.get(binding.source)
+            dataset = here.registry.datasets.get(name)
             home = dataset.homepage if dataset else ""
-            yield what, f"is not on the hub in a form that is read: --data DIR. {home}".strip()
+            answer = f"is not on the hub in a form that is read: --data DIR. {home}".strip()
         else:
-            yield what, found[0]
-
-
-def _bindings(spec: "RunSpec", here: "Context") -> "Iterator[tuple[str, Binding, list[str]]]":
-    import os
-
-    suite = here.registry.suite(spec.suite)
-    codes = list(dict.fromkeys([suite.source_language, *(spec.language or ())]))
-    if spec.pair and {"aligned", "shuffled"} & set(spec.arm or ()):
-        paired = dict.fromkeys(code for pair in spec.pair for code in pair.split("-"))
-        yield f"parallel text ({suite.corpus.source})", suite.corpus, list(paired)
-    for task in spec.task or ():
-        binding = suite.tasks[task]
-        yield f"task {task} ({binding.source})", binding, codes
+            answer = found
+        yield f"{', '.join(need.roles)} ({name})", answer, need.required
     if os.environ.get("XBENCH_DATA") and spec.data is None:
         click.echo(f"XBENCH_DATA is set: runs read data from {os.environ['XBENCH_DATA']}", err=True)
+
+
+def _on_hub(need: "Need", here: "Context") -> "Wanted | None":
+    """The files of a source: of each split those of the languages that it is read in."""
+    from xbench.plan import hub_files
+
+    wanted = None
+    for split, codes in need.reads.items():
+        languages = [here.languages.get(code) for code in codes]
+        found = hub_files(need.binding, languages, (split,), here)
+        if found is None:
+            return None
+        before = wanted.patterns if wanted else ()
+        wanted = replace(found[0], patterns=tuple(dict.fromkeys([*before, *found[0].patterns])))
+    return wanted
 
 
 def _bring(what: str, wanted: "Wanted | str", dry_run: bool) -> bool:
     """Fetch one thing and say so; False where it could not be had."""
     from xbench.cli.plan_command import duration, size
-    from xbench.hub import cached, commit_of, fetch, look_up
+    from xbench.hub import commit_of, complete, fetch, look_up
 
     if isinstance(wanted, str):
         click.echo(f"{what}: {wanted}")
         return "--data DIR" not in wanted
-    there = cached(wanted)
+    there = complete(wanted)
     if there is not None:
         click.echo(f"{what}: here already, {wanted.repository} at {commit_of(there)}, {there}")
         return True

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from xbench.errors import XbenchError
+
 if TYPE_CHECKING:
     from xbench.context import Context
     from xbench.plan import Plan
@@ -29,6 +31,23 @@ def lacking(plan: "Plan", context: "Context") -> Iterator[str]:
         yield from WAYS
     yield from _gaps("no data for {}", _by_first(plan.gaps))
     yield from _gaps("not looked for in the alignment text: {}", _by_first(plan.unguarded))
+
+
+def require_cells(plan: "Plan") -> None:
+    """Raises :class:`XbenchError` where there is nothing that could be computed, saying why."""
+    if any(not cell.unavailable for cell in plan.cells):
+        return
+    if not plan.cells:
+        raise XbenchError(
+            "This run has no cell: no task, arm and language that were asked for go together. "
+            "A retrieval task trains nothing: it has cells for encoders before fine-tuning alone."
+        )
+    reasons: dict[str, dict[str, str]] = defaultdict(dict)
+    for cell in plan.cells:
+        names = cell.coordinates
+        reasons[names.get("task") or names["probe"]][names.get("language", "")] = cell.unavailable
+    lines = "\n".join(f"  {line}" for line in _gaps("{}", reasons))
+    raise XbenchError(f"Nothing of this run can be computed, for want of data:\n{lines}")
 
 
 Line = tuple[str, str, str]

@@ -26,9 +26,13 @@ SPEC_OPTIONS = [
     click.option("--seed", help="Fine-tuning seeds."),
     click.option("--align-seed", help="Alignment seeds."),
     click.option("--align-step", help="Checkpoints of the alignment to go on from."),
+    click.option("--probe", help="Probes of encoders, comma-separated."),
+    click.option("--probe-at", help="Which encoders: encoder (default), finetuned."),
     click.option("--language", help="Languages to evaluate in."),
     click.option("--max-train", type=int, help="At most so many training items (a fixed sample)."),
-    click.option("--max-test", type=int, help="At most so many test items a language (the first)."),
+    click.option(
+        "--max-test", type=int, help="At most so many test items a language, a fixed sample."
+    ),
     click.option("--epochs", type=int, help="Passes over the training data in phase II."),
     click.option("--max-steps", type=int, help="Updates in phase II, in place of epochs."),
     click.option(

@@ -16,6 +16,7 @@ NAMES = {
     "finetune": "fine-tune",
     "evaluate": "evaluate",
     "score": "score",
+    "probe": "probe",
 }
 LINE_EVERY = 10.0  # seconds between plain lines
 

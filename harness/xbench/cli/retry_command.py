@@ -32,7 +32,10 @@ def command(store: Path, run: str | None, failed: bool, **values: Any) -> int:
     folder = find_run(place, run)
     session = open_session(read_spec(folder / SPEC), place, how["offline"])
     if failed:
+        missing = len(session.work.todo)
         session = replace(session, work=only_failed(session.work, session.plan, place))
         if not session.work.todo:
-            click.echo(f"Nothing failed in the run {folder.name}.", err=True)
+            more = f" {missing} stages are missing: xbench retry computes them." if missing else ""
+            click.echo(f"Nothing failed in the run {folder.name}.{more}", err=True)
+            return 0
     return compute(session, place, how)

@@ -36,6 +36,12 @@ def command(store: Path, **values: Any) -> int:
 
 def compute(session: "Session", store: Store, how: Mapping[str, Any]) -> int:
     """Compute what a session lacks, then show its tables; the exit code of the command."""
+    return _finish(store, compute_cells(session, store, how))
+
+
+def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> Path:
+    """Compute what a session lacks; returns the run's folder."""
+    from xbench.cli.lacking import require_cells
     from xbench.cli.preflight import check_inputs
     from xbench.cli.progress import observer
     from xbench.cli.session import context
@@ -44,6 +50,7 @@ def compute(session: "Session", store: Store, how: Mapping[str, Any]) -> int:
     from xbench.engine.work import free_alignments
     from xbench.results import record_run
 
+    require_cells(session.plan)
     store.prepare()
     check_inputs(session.plan, session.work, context(), store)
     folder = record_run(session.plan, store)
@@ -61,7 +68,7 @@ def compute(session: "Session", store: Store, how: Mapping[str, Any]) -> int:
         click.echo("Everything is in the store; nothing to compute.", err=True)
     if how["keep"] == "none":
         free_alignments(session.plan, store)
-    return _finish(store, folder)
+    return folder
 
 
 def _launcher(plan: Any, store: Store, settings: Any, watch: Any) -> Any:

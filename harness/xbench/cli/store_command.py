@@ -9,7 +9,7 @@ import click
 from xbench.cli.options import STORE
 from xbench.store import MARKER, Store
 
-STAGES = ("links", "align", "fit", "finetune", "evaluate", "score")
+STAGES = ("links", "align", "fit", "finetune", "evaluate", "score", "probe")
 WEIGHTS = "model.safetensors"
 
 

@@ -35,7 +35,9 @@ def tables_of(
     from xbench.spec import read_spec
 
     metrics = {task: names[0] for task, names in run["metrics"].items()}
-    splits = {cell["coordinates"]["split"] for cell in run["cells"]}  # a run evaluates one
+    splits = {
+        cell["coordinates"]["split"] for cell in run["cells"] if not cell.get("probe")
+    }  # a run evaluates one
     selection = Selection(metrics, split=min(splits, default="test"))
     try:
         tables = build_tables(frame, selection, _style(folder, run, allow_partial))
@@ -119,7 +121,7 @@ def _known_items(folder: Path, run: Mapping[str, Any]) -> dict[tuple[str, str], 
     store = Store(folder.parent.parent)
     found: dict[tuple[str, str], tuple[int, int]] = {}
     for cell in run["cells"]:
-        place = (cell["coordinates"]["task"], cell["coordinates"]["language"])
+        place = (cell["coordinates"].get("task"), cell["coordinates"].get("language"))
         key = cell["evaluate"]
         if place in found or key is None or store.state("evaluate", key) != "done":
             continue

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from xbench.artefacts import ENCODER, FITTED, LINKS, RESULT
 from xbench.device import is_lost, ran_out_of_memory, release_memory
 from xbench.discovery import PluginTable
 from xbench.engine.work import model_files, model_of
 from xbench.lease import Busy
 from xbench.plan import Stage
-from xbench.stages import align, evaluate, finetune, fit, links, retrieve, score
+from xbench.stages import align, evaluate, finetune, fit, links, probe, retrieve, score
 from xbench.stages.bench import Bench
 from xbench.stages.cost import measured
-from xbench.stages.files import ENCODER, FITTED, LINKS, RESULT
 from xbench.store import Entry
 
 Report = Callable[[str, Stage, Mapping[str, Any]], None]
@@ -142,11 +142,25 @@ class JobRunner:
         elif stage.kind == "fit":
             encoder = self._model(model).encoder if model else None
             fit.run(stage, self._bench, entry, encoder)
+        elif stage.kind == "probe":
+            self._probe(stage, entry, model)
         elif stage.kind == "evaluate" and model is not None:
             evaluate.run(stage, self._bench, entry, self._model(model), model)
         else:
             run = {"links": links, "align": align, "evaluate": retrieve, "score": score}
             run[stage.kind].run(stage, self._bench, entry)
+
+    def _probe(self, stage: Stage, entry: Entry, model: Stage | None) -> None:
+        """Probe a fine-tuned model, or an encoder and the head that was fitted on it, frozen."""
+        if model is not None:
+            tuned = self._model(model)
+            probe.run(stage, self._bench, entry, tuned.encoder, tuned)
+            return
+        folder = self._bench.encoder_folder(stage)
+        encoder = self._bench.keep(("encoder", folder), lambda: self._bench.encoder(stage).eval())
+        head = self._stages.get(stage.spec.get("head", ""))
+        with_head = finetune.load(head, self._bench) if head is not None else None
+        probe.run(stage, self._bench, entry, encoder, with_head)
 
     def _model(self, stage: Stage) -> finetune.Tuned:
         if stage.key not in self._tuned and not self._has_files(stage):

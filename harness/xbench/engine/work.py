@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from xbench.artefacts import ENCODER, FITTED, HEAD, LINKS, RESULT
 from xbench.keys import canonical
 from xbench.plan import KINDS, Plan, Stage
-from xbench.stages.files import ENCODER, FITTED, HEAD, LINKS, RESULT
 from xbench.store import Store
 
 _FIRST = ("links", "align")  # they take longest, and much waits for them
@@ -102,6 +102,8 @@ def files_read(parent: Stage, child: Stage, stages: Mapping[str, Stage]) -> list
     if parent.kind == "align":
         return [f"step-{_encoder(child, stages)['step']}/model.safetensors"]
     if parent.kind == "finetune":
+        if child.spec.get("head") == parent.key:
+            return [HEAD]
         return [ENCODER] if child.kind == "fit" else model_files(parent)
     return {"links": [LINKS], "fit": [FITTED], "evaluate": [RESULT]}[parent.kind]
 
@@ -136,8 +138,8 @@ class _Demand:
         return todo
 
     def _needed(self, stage: Stage, key: str, todo: set[str]) -> bool:
-        if stage.kind == "score":
-            return self.store.state("score", key) != "done"
+        if stage.kind in ("score", "probe"):
+            return self.store.state(stage.kind, key) != "done"
         wanting = [self.plan.stages[child] for child in self.children[key] if child in todo]
         if stage.kind == "evaluate":
             return bool(wanting) and self.store.state("evaluate", key) != "done"
@@ -188,6 +190,8 @@ def _home(key: str, stage: Stage, plan: Plan) -> str:
         return _bundle(model, plan.stages[model])
     if stage.kind == "fit":  # on an encoder that was not fine-tuned: others wait for it
         return key
+    if stage.kind == "probe":  # probes of one encoder share its states
+        return canonical({"probe": stage.spec["encoder"]})
     evaluate = stage if stage.kind == "evaluate" else plan.stages[stage.parents[0]]
     return canonical({name: evaluate.spec[name] for name in ("encoder", "task")})
 

@@ -68,24 +68,27 @@ class ReplayedBatch:
         return self._first[0].weights()
 
     def compose(self, texts: Sequence[Sequence[int]]) -> "_JoinedView":
-        """New texts, encoded in as many chunks as the batch."""
-        count = len(self._first)
+        """New texts, spread over as many chunks as the batch has, or as there are texts."""
+        # without any text, the first chunk says what is wrong
+        count = max(1, min(len(self._first), len(texts)))
         bounds = [len(texts) * index // count for index in range(count + 1)]
-        return _JoinedView(self, lambda b: b.compose(texts[bounds[b.index] : bounds[b.index + 1]]))
+        return _JoinedView(
+            self, lambda b: b.compose(texts[bounds[b.index] : bounds[b.index + 1]]), count
+        )
 
     def through(self, encoder: nn.Module) -> "ReplayedBatch":
         """The same batch seen by a frozen encoder."""
         chunks = [chunk.through(encoder) for chunk in self._first]
         return ReplayedBatch(lambda index: chunks[index], len(chunks), frozen=True)
 
-    def data(self, ask: Ask, padding: float | int = 0) -> Tensor:
-        """Join what needs no gradient (ids, masks, labels) over the chunks."""
-        return _join([ask(b) for b in self._first], padding)
+    def data(self, ask: Ask, padding: float | int = 0, count: int | None = None) -> Tensor:
+        """Join what needs no gradient (ids, masks, labels) over the chunks, or the first ``count``."""
+        return _join([ask(b) for b in self._first[:count]], padding)
 
-    def ask(self, ask: Ask) -> Tensor:
-        """Join an encoded answer over the chunks, as a leaf that collects its gradient."""
+    def ask(self, ask: Ask, count: int | None = None) -> Tensor:
+        """Join an encoded answer over the chunks (as :meth:`data`), as a leaf of the graph."""
         with torch.no_grad():
-            parts = [ask(b) for b in self._first]
+            parts = [ask(b) for b in self._first[:count]]
         if self._frozen:
             return _join(parts, 0)
         leaf = _join(parts, 0).requires_grad_(True)
@@ -105,6 +108,8 @@ class ReplayedBatch:
             outputs, gradients = [], []
             for ask, gradient, shapes in asked:
                 if gradient is None:  # asked for, but the loss does not depend on it
+                    continue
+                if index >= len(shapes):  # of fewer texts than there are chunks
                     continue
                 with autocast():
                     outputs.append(ask(chunk))
@@ -132,49 +137,55 @@ def _join(parts: Sequence[Tensor], padding: float | int) -> Tensor:
 
 
 class _JoinedView:
-    """A view over all chunks (:class:`xbench.api.View` and ``MaskedView``)."""
+    """A view over all chunks, or the first ``count`` (:class:`xbench.api.View`, ``MaskedView``)."""
 
-    def __init__(self, batch: ReplayedBatch, of: Callable[[PairViews], Any]) -> None:
+    def __init__(
+        self, batch: ReplayedBatch, of: Callable[[PairViews], Any], count: int | None = None
+    ) -> None:
         self._batch = batch
         self._of = of
+        self._count = count
         self._known: dict[tuple[Any, ...], Tensor] = {}
         self._views: dict[tuple[Any, ...], _JoinedView] = {}
 
     def _once(self, name: tuple[Any, ...], ask: Ask) -> Tensor:
         if name not in self._known:
-            self._known[name] = self._batch.ask(ask)
+            self._known[name] = self._batch.ask(ask, self._count)
         return self._known[name]
+
+    def _data(self, ask: Ask, padding: float | int = 0) -> Tensor:
+        return self._batch.data(ask, padding, self._count)
 
     @cached_property
     def ids(self) -> Tensor:
         """[B, T] token ids."""
         pad_id = self._batch.vocabulary.pad_id
-        return self._batch.data(lambda b: self._of(b).ids, pad_id)
+        return self._data(lambda b: self._of(b).ids, pad_id)
 
     @cached_property
     def attention_mask(self) -> Tensor:
         """[B, T] bool."""
-        return self._batch.data(lambda b: self._of(b).attention_mask, False)
+        return self._data(lambda b: self._of(b).attention_mask, False)
 
     @cached_property
     def content_mask(self) -> Tensor:
         """[B, T] bool."""
-        return self._batch.data(lambda b: self._of(b).content_mask, False)
+        return self._data(lambda b: self._of(b).content_mask, False)
 
     @cached_property
     def chosen(self) -> Tensor:
         """[B, T] bool, of a masked view."""
-        return self._batch.data(lambda b: self._of(b).chosen, False)
+        return self._data(lambda b: self._of(b).chosen, False)
 
     @cached_property
     def sides(self) -> Tensor:
         """[B, T] int64."""
-        return self._batch.data(lambda b: self._of(b).sides, -1)
+        return self._data(lambda b: self._of(b).sides, -1)
 
     @cached_property
     def word_mask(self) -> Tensor:
         """[B, W] bool."""
-        return self._batch.data(lambda b: self._of(b).word_mask, False)
+        return self._data(lambda b: self._of(b).word_mask, False)
 
     def words(self, depth: float = 1.0, how: str = "mean") -> Tensor:
         """[B, W, D]."""
@@ -190,7 +201,7 @@ class _JoinedView:
 
     def _view(self, name: tuple[Any, ...], of: Callable[[PairViews], Any]) -> "_JoinedView":
         if name not in self._views:
-            self._views[name] = _JoinedView(self._batch, of)
+            self._views[name] = _JoinedView(self._batch, of, self._count)
         return self._views[name]
 
     def states(self, depth: float = 1.0) -> Tensor:
@@ -204,7 +215,7 @@ class _JoinedView:
     @cached_property
     def masked(self) -> "_JoinedView":
         """The masked view over all chunks."""
-        return _JoinedView(self._batch, lambda b: self._of(b).masked)
+        return _JoinedView(self._batch, lambda b: self._of(b).masked, self._count)
 
     def logits(self) -> Tensor:
         """[M, V] at the masked positions of all chunks."""
@@ -213,4 +224,4 @@ class _JoinedView:
     @cached_property
     def labels(self) -> Tensor:
         """[M]."""
-        return self._batch.data(lambda b: self._of(b).labels)
+        return self._data(lambda b: self._of(b).labels)

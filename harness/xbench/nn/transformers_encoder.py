@@ -37,6 +37,9 @@ class TransformersEncoder(nn.Module):
         self.config = config
         self.has_mlm_head = has_mlm_head
         self._tied = _tied_names(model)
+        # Hooks, since they also act where this is part of another module: an objective's copy.
+        self.register_state_dict_post_hook(_leave_out_tied)
+        self.register_load_state_dict_pre_hook(_put_back_tied)
 
     @classmethod
     def from_folder(cls, folder: Path) -> "TransformersEncoder":
@@ -102,23 +105,6 @@ class TransformersEncoder(nn.Module):
         """The encoder without its head."""
         return self.model.base_model
 
-    def state_dict(self, *arguments: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Each tensor once: a decoder that is tied to the embeddings is left out."""
-        whole: dict[str, Any] = super().state_dict(*arguments, **options)
-        return {name: value for name, value in whole.items() if name not in self._tied}
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
-        """Take back what :meth:`state_dict` gave. Raises ``RuntimeError`` where it does not fit."""
-        found = super().load_state_dict(state_dict, strict=False, assign=assign)
-        missing = set(found.missing_keys) - self._tied
-        if strict and (missing or found.unexpected_keys):
-            raise RuntimeError(
-                f"missing: {sorted(missing)}; unexpected: {sorted(found.unexpected_keys)}"
-            )
-        return found
-
     @abstractmethod
     def _embed(self, ids_BT: Tensor, token_types_1BT: Tensor | None) -> Tensor: ...
 
@@ -145,6 +131,12 @@ class DebertaEncoder(TransformersEncoder):
         """``[B, 1, T, T]`` bool: which query sees which key."""
         if mask.dim() == 2:
             mask = mask.unsqueeze(1) & mask.unsqueeze(2)
+        elif self.base.encoder.conv is not None:
+            raise ValueError(
+                "this checkpoint mixes neighbouring tokens in a convolution after its first layer, "
+                "which no attention rule stops: objectives that alter attention need an encoder "
+                "without one (microsoft/mdeberta-v3-base, FacebookAI/xlm-roberta-base)"
+            )
         return mask.unsqueeze(1)
 
     def _layer(self, index: int, states_BTD: Tensor, bias: Tensor) -> Tensor:
@@ -157,7 +149,7 @@ class DebertaEncoder(TransformersEncoder):
             output_attentions=False,
         )[0]
         if index == 0 and encoder.conv is not None:
-            out = encoder.conv(states_BTD, out, bias.squeeze(1).any(-2))
+            out = encoder.conv(states_BTD, out, bias.squeeze(1).any(-2).long())
         return out
 
     def _logits(self, states_1MD: Tensor) -> Tensor:
@@ -238,12 +230,29 @@ def _load(folder: Path, kind: str) -> tuple[nn.Module, bool]:
     return model.train(False), False
 
 
-def _tied_names(model: nn.Module) -> set[str]:
-    """The names under which a tensor appears again, as they stand in our state."""
+def _tied_names(model: nn.Module) -> dict[str, str]:
+    """The names under which a tensor appears again, and its first name, as in our state."""
     seen: dict[int, str] = {}
-    tied = set()
+    tied = {}
     for name, value in model.state_dict().items():
         if value.data_ptr() in seen and value.numel():
-            tied.add(f"model.{name}")
+            tied[f"model.{name}"] = f"model.{seen[value.data_ptr()]}"
         seen.setdefault(value.data_ptr(), name)
     return tied
+
+
+def _leave_out_tied(
+    module: nn.Module, state: dict[str, Any], prefix: str, metadata: Mapping[str, Any]
+) -> None:
+    """Each tensor once in the state: a decoder that is tied to the embeddings is left out."""
+    assert isinstance(module, TransformersEncoder)
+    for name in module._tied:
+        state.pop(prefix + name, None)
+
+
+def _put_back_tied(module: nn.Module, state: dict[str, Any], prefix: str, *others: Any) -> None:
+    """What :func:`_leave_out_tied` left out is not missing: it is there under its first name."""
+    assert isinstance(module, TransformersEncoder)
+    for name, first in module._tied.items():
+        if prefix + first in state:
+            state.setdefault(prefix + name, state[prefix + first])

@@ -437,7 +437,9 @@ class PairViews:
         return {n: p for n, p in self._encoder.named_parameters() if p.requires_grad}
 
     def compose(self, texts: Sequence[Sequence[int]]) -> TextView:
-        """B new texts from content ids; equal texts share one encoding."""
+        """New texts from content ids; equal texts share one encoding."""
+        if not texts:
+            raise ValueError("there is no text to compose: ask for one at least")
         name = tuple(tuple(map(int, text)) for text in texts)
         if name not in self._composed:
             assert self._format.frame is not None

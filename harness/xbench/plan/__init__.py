@@ -3,17 +3,20 @@
 Planning reads digests of data and model, never trains, and never writes.
 """
 
-from xbench.plan.build import build_plan
+from xbench.plan.build import build_plan, data_needs
 from xbench.plan.data import hub_files, open_at, open_source
 from xbench.plan.graph import KINDS, SCHEMA, Cell, Plan, Stage
+from xbench.plan.needs import Need
 
 __all__ = [
     "KINDS",
     "SCHEMA",
     "Cell",
+    "Need",
     "Plan",
     "Stage",
     "build_plan",
+    "data_needs",
     "hub_files",
     "open_at",
     "open_source",

@@ -189,17 +189,13 @@ class Arms:
         return self._plan.add(Stage("links", spec, recipe))
 
     def _dictionary(self, pair: str, aligner: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        binding, codes = self._suite.dictionary, pair.split("-")
-        if binding is None:
+        found = self._data.dictionary(self._suite.dictionary, pair.split("-"))
+        if found is None:
             raise XbenchError(
                 f"The aligner {aligner!r} needs a dictionary, and the suite {self._spec.suite!r} "
-                f"binds none; choose one that needs none: -O align.aligner=NAME."
+                f"has none for {pair}; choose one that needs none: -O align.aligner=NAME."
             )
-        try:
-            found = self._data.identity(binding, codes, "train")
-        except MissingData as error:
-            raise XbenchError(f"No dictionary for the pair {pair}: {error}") from error
-        return found, self._data.where(binding, codes)
+        return found
 
     def _corpus(self, pair: str) -> dict[str, Any]:
         try:
@@ -224,7 +220,7 @@ class Arms:
             reads = [tuple(codes)] if source.languages_per_read == 2 else [(c,) for c in codes]
             for languages in reads:
                 try:
-                    data = self._data.identity(binding, languages, "test")
+                    data = self._data.guard(binding, languages)
                 except (MissingData, NotHere) as error:
                     self._plan.unguarded[f"{binding.source}: {'-'.join(languages)}"] = str(error)
                     continue

@@ -15,7 +15,10 @@ from xbench.keys import key_of
 from xbench.models import Model, find_model
 from xbench.plan.arms import Arm, Arms
 from xbench.plan.data import Data
+from xbench.plan.fits import Fits
 from xbench.plan.graph import Cell, Plan, Stage
+from xbench.plan.needs import Need, Needs
+from xbench.plan.probes import Probes
 from xbench.spec import RunSpec
 
 _RETRIEVAL = ("retrieval_depth", "retrieval_pooling", "retrieval_similarity")
@@ -37,6 +40,15 @@ def build_plan(
     data = Data(plan, context, offline or tentative, tentative)
     _Planner(plan, context, model, data).build()
     return plan
+
+
+def data_needs(spec: RunSpec, context: Context) -> list[Need]:
+    """What a run of a resolved spec reads; nothing of it has to be here."""
+    plan = Plan(spec)
+    needs = Needs(plan, context)
+    name = str(spec.model)
+    _Planner(plan, context, Model(name, Path(name), {"unresolved": name}), needs).build()
+    return list(needs.found.values())
 
 
 def _model(name: str, context: Context, offline: bool, tentative: Plan | None) -> Model:
@@ -64,6 +76,7 @@ class _Planner:
             "model_digest": key_of(model.identity),
             "device": self.device,
         }
+        self.fits = Fits(plan, self.suite, data, self.recipe)
         # The same few plugins stand behind thousands of stages.
         self.task = lru_cache(maxsize=None)(self._task)
         self.metrics = lru_cache(maxsize=None)(self._metrics)
@@ -71,33 +84,30 @@ class _Planner:
     def build(self) -> None:
         precision = resolve_precision(self.spec.align["precision"], self.device)
         arms = Arms(self.plan, self.context, self.data, self.model.identity, self.recipe, precision)
+        probes = Probes(self.plan, self.context, self.data, self.recipe)
         for arm in arms.all():
             for task in self.spec.task or ():
                 if self.task(task)["level"] == "retrieval":
                     self._retrieval_cells(arm, task, precision)
                 else:
                     self._task_cells(arm, task)
+            probes.cells(arm)
 
     def _task_cells(self, arm: Arm, task: str) -> None:
         try:
             train = self._train(task, self.suite.source_language)
         except MissingData as error:
             raise XbenchError(f"No training data for task {task!r}: {error}") from error
+        joint, recipe, unavailable = None, {}, self.fits.lacking(arm)
         try:
             joint, recipe = self._joint(arm, task)
-            unavailable = ""
         except MissingData as error:
-            joint, recipe, unavailable = None, {}, str(error)
+            unavailable = str(error)
         for mode in self._modes(arm):
             for seed in self.spec.seed or ():
                 finetune = fit = None
                 if not unavailable:
-                    spec = self._finetune_spec(arm, task, mode, seed, train)
-                    if joint is not None:
-                        settings = spec["settings"]
-                        spec["joint"] = {**joint, "weight": settings.pop("joint_weight")}
-                    else:
-                        spec["settings"].pop("joint_weight")
+                    spec = self._finetune_spec(arm, task, mode, seed, train, joint)
                     finetune, fit = self._model_stages(arm, task, mode, spec, recipe)
                 for code in self.spec.language or ():
                     coordinates = self._coordinates(arm, task, code) | {"mode": mode, "seed": seed}
@@ -155,12 +165,19 @@ class _Planner:
         return joint, {"joint": recipe}
 
     def _finetune_spec(
-        self, arm: Arm, task: str, mode: str, seed: int, train: Mapping[str, Any]
+        self,
+        arm: Arm,
+        task: str,
+        mode: str,
+        seed: int,
+        train: Mapping[str, Any],
+        joint: Mapping[str, Any] | None,
     ) -> dict[str, Any]:
         settings = dict(self.spec.finetune[task][mode])
         settings["precision"] = resolve_precision(settings["precision"], self.device)
         for idle in _idle(settings, mode, self.task(task)["level"]):
             del settings[idle]
+        weight = settings.pop("joint_weight")
         spec = {
             "encoder": arm.encoder,
             "task": self.task(task),
@@ -169,9 +186,16 @@ class _Planner:
             "settings": settings,
             "seed": seed,
         }
+        name = arm.coordinates.get("objective")
+        if joint is not None:
+            if settings["accumulate"] != 1:
+                raise XbenchError(
+                    f"{name} acts beside the loss of {task} and sees whole batches: "
+                    f"-O finetune.{task}.accumulate=1."
+                )
+            spec["joint"] = {**joint, "weight": weight}
         if "selection" in settings:
             if arm.merge is not None:
-                name = arm.coordinates["objective"]
                 raise XbenchError(f"{name} merges several steps: it needs --selection last.")
             spec["selected_on"] = self._selected_on(task)
         if arm.merge is not None:
@@ -195,7 +219,8 @@ class _Planner:
         below: tuple[str, ...] = arm.parents + ((arm.links,) if arm.links and arm.joint else ())
         fit = None
         if arm.transform is not None and mode == "linear":
-            fit = self._fit(arm, task, spec["settings"], {"encoder": arm.encoder}, below)
+            encoder = {"encoder": arm.encoder}
+            fit = self.fits.add(arm, self.task(task), spec["settings"], encoder, below)
             spec["transform"], below = fit, (*below, fit)
         whole = {
             **self.recipe,
@@ -208,49 +233,9 @@ class _Planner:
             whole["transform"] = arm.transform
         key = self.plan.add(Stage("finetune", spec, whole, below))
         if arm.transform is not None and mode == "full":
-            fit = self._fit(arm, task, spec["settings"], {"finetune": key}, (key,))
+            tuned = {"finetune": key}
+            fit = self.fits.add(arm, self.task(task), spec["settings"], tuned, (key,))
         return key, fit
-
-    def _fit(
-        self,
-        arm: Arm,
-        task: str,
-        settings: Mapping[str, Any],
-        encoder: Mapping[str, Any],
-        parents: tuple[str, ...],
-    ) -> str:
-        """The stage that fits a transform on text of all languages that the run evaluates in."""
-        binding = self.suite.text
-        if binding is None:
-            raise XbenchError(
-                f"{arm.coordinates['objective']} is fitted on parallel text of all languages, and "
-                f"the suite {self.spec.suite!r} binds none (text:)."
-            )
-        source = self.suite.source_language
-        texts, places = {}, {}
-        for code in self.spec.language or ():
-            if code != source:
-                try:
-                    texts[code] = self.data.identity(binding, (source, code), binding.split)
-                except MissingData as error:
-                    self.plan.gaps[f"{binding.source}: {code}"] = str(error)
-                    continue
-                places[code] = self.data.where(binding, (source, code))
-        level = self.task(task)["level"]
-        kept = ("max_length", "precision", "sentence_pooling", "depth")
-        spec = {
-            **encoder,
-            "objective": arm.transform,
-            "unit": "token" if level in ("token", "span") else "sentence",
-            "source": source,
-            "texts": texts,
-            "settings": {
-                "sentences": self.spec.align["fit_sentences"],
-                **{name: settings[name] for name in kept if name in settings},
-            },
-        }
-        recipe = {**self.recipe, "texts": places, "label": f"{arm.label} for {task}"}
-        return self.plan.add(Stage("fit", spec, recipe, parents))
 
     def _selected_on(self, task: str) -> dict[str, Any]:
         """What a model is selected by: dev data of the source language, and the first metric."""
@@ -265,7 +250,7 @@ class _Planner:
 
     def _evaluated(self, cell: Cell, task: str, code: str) -> Cell:
         """The cell with the stages that predict and score it."""
-        lacking = cell.unavailable or self._untransformed(cell.fit, code)
+        lacking = cell.unavailable or self.fits.lacking_for(cell.fit, code)
         data: Mapping[str, Any] = {}
         if not lacking:
             try:
@@ -299,45 +284,51 @@ class _Planner:
             "precision": precision,
         }
         fit = None
-        if arm.transform is not None:
+        unfitted = self.fits.lacking(arm)
+        if arm.transform is not None and not unfitted:
             wanted = {
-                "max_length": settings["max_length"],
-                "precision": precision,
+                **settings,
                 "sentence_pooling": settings["retrieval_pooling"],
                 "depth": settings["retrieval_depth"],
             }
-            fit = self._fit(arm, task, wanted, {"encoder": arm.encoder}, arm.parents)
-        source, binding = self.suite.source_language, self.suite.tasks[task]
+            encoder = {"encoder": arm.encoder}
+            fit = self.fits.add(arm, self.task(task), wanted, encoder, arm.parents)
         for code in self.spec.language or ():
-            if code == source:
-                continue
-            coordinates = self._coordinates(arm, task, code) | {"mode": None, "seed": None}
-            cell = Cell(coordinates, fit=fit, align=arm.align, links=arm.links)
-            lacking = self._untransformed(fit, code)
-            data: Mapping[str, Any] = {}
+            if code != self.suite.source_language:
+                coordinates = self._coordinates(arm, task, code) | {"mode": None, "seed": None}
+                cell = Cell(
+                    coordinates, fit=fit, align=arm.align, links=arm.links, unavailable=unfitted
+                )
+                self.plan.cells.append(self._retrieved(cell, arm, task, settings))
+
+    def _retrieved(self, cell: Cell, arm: Arm, task: str, settings: Mapping[str, Any]) -> Cell:
+        """The cell with the stages that search and score."""
+        code, source = cell.coordinates["language"], self.suite.source_language
+        binding = self.suite.tasks[task]
+        lacking = cell.unavailable or self.fits.lacking_for(cell.fit, code)
+        data: Mapping[str, Any] = {}
+        if not lacking:
             try:
                 data = self.data.identity(binding, (source, code), settings["split"])
             except MissingData as error:
                 lacking = self.plan.gaps[f"{task}: {code}"] = str(error)
-            if lacking:
-                self.plan.cells.append(_unavailable(cell, lacking))
-                continue
-            spec = {
-                "encoder": arm.encoder,
-                "task": self.task(task),
-                "language": code,
-                "source": source,
-                "data": data,
-                "settings": settings,
-            }
-            recipe = {**self.recipe, **self.data.where(binding, (source, code))}
-            recipe |= {"task": task, "label": f"{task} {code} on {arm.label}"}
-            parents = list(arm.parents)
-            if fit is not None:
-                spec["transform"], recipe["transform"] = fit, arm.transform
-                parents.append(fit)
-            stage = Stage("evaluate", spec, recipe, _unique(parents))
-            self.plan.cells.append(self._scored(cell, task, stage))
+        if lacking:
+            return _unavailable(cell, lacking)
+        spec = {
+            "encoder": arm.encoder,
+            "task": self.task(task),
+            "language": code,
+            "source": source,
+            "data": data,
+            "settings": settings,
+        }
+        recipe = {**self.recipe, **self.data.where(binding, (source, code))}
+        recipe |= {"task": task, "label": f"{task} {code} on {arm.label}"}
+        parents = list(arm.parents)
+        if cell.fit is not None:
+            spec["transform"], recipe["transform"] = cell.fit, arm.transform
+            parents.append(cell.fit)
+        return self._scored(cell, task, Stage("evaluate", spec, recipe, _unique(parents)))
 
     def _scored(self, cell: Cell, task: str, stage: Stage) -> Cell:
         evaluate = self.plan.add(stage)
@@ -351,17 +342,6 @@ class _Planner:
             cell.fit,
             cell.align,
             cell.links,
-        )
-
-    def _untransformed(self, fit: str | None, code: str) -> str:
-        """Why a transform has nothing for a language, if so."""
-        if fit is None or code == self.suite.source_language:
-            return ""
-        if code in self.plan.stages[fit].spec["texts"]:
-            return ""
-        assert self.suite.text is not None
-        return (
-            f"the transform was not fitted: {self.plan.gaps[f'{self.suite.text.source}: {code}']}"
         )
 
     def _task(self, task: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -38,11 +39,24 @@ class Data:
 
     def identity(self, binding: Binding, codes: Sequence[str], split: str) -> Identity:
         """What the source gives for a language, or the two of a pair; raises :class:`MissingData`."""
-        return self._known(_written(binding), tuple(codes), split)
+        return self._known(written(binding), tuple(codes), split)
+
+    def dictionary(
+        self, bindings: Sequence[Binding], codes: Sequence[str]
+    ) -> tuple[Identity, dict[str, Any]] | None:
+        """(identity, where it lies) of the first dictionary of a pair that there is; else None."""
+        for binding in bindings:
+            with suppress(MissingData, NotHere):
+                return self.identity(binding, codes, "train"), self.where(binding, codes)
+        return None
+
+    def guard(self, binding: Binding, codes: Sequence[str]) -> Identity:
+        """Test data that alignment text is cleared of; as :meth:`identity`, and :class:`NotHere`."""
+        return self.identity(binding, codes, "test")
 
     def where(self, binding: Binding, codes: Sequence[str]) -> dict[str, Any]:
         """What a worker needs to open the same source again; no part of a key."""
-        fetched = self._fetched.get(_written(binding))
+        fetched = self._fetched.get(written(binding))
         place = fetched[0] if fetched else str(self._place) if self._place else None
         return {
             "binding": {"source": binding.source, "options": binding.options},
@@ -86,7 +100,7 @@ class Data:
         commit = commit_of(folder)
         if commit:
             self._plan.resolved[found[0].repository] = commit
-        self._fetched[_written(binding)] = (str(folder), found[1])
+        self._fetched[written(binding)] = (str(folder), found[1])
         return open_source(binding, folder, self._context, found[1])
 
     def _unresolved(
@@ -96,16 +110,20 @@ class Data:
         what = f"the data of source {binding.source}:"
         if not any(known.startswith(what) for known in self._plan.unresolved):
             self._plan.unresolved.append(f"{what} {error}")
+        self.require_known(binding, languages)
+        codes = [one.code for one in languages]
+        return {"unresolved": binding.source, "languages": codes, "split": split}
+
+    def require_known(self, binding: Binding, languages: Sequence[Language]) -> None:
+        """Raises :class:`MissingData` where the registry has the data set, and not the languages."""
         known = binding.source in self._context.registry.datasets
         lacking = [one.code for one in languages if binding.source not in one.resources]
         if known and lacking:
             raise MissingData(f"{binding.source} has no data for {', '.join(lacking)}")
-        codes = [one.code for one in languages]
-        return {"unresolved": binding.source, "languages": codes, "split": split}
 
 
-def _written(binding: Binding) -> str:
-    """The source and its options; what else a suite says of them (a split) stands elsewhere."""
+def written(binding: Binding) -> str:
+    """A name for a binding: source and options; what else a suite says of it (a split) is elsewhere."""
     return canonical({"source": binding.source, "options": binding.options})
 
 

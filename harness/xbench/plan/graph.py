@@ -8,9 +8,9 @@ from typing import Any
 from xbench.keys import key_of
 from xbench.spec import RunSpec
 
-KINDS = ("links", "align", "fit", "finetune", "evaluate", "score")
+KINDS = ("links", "align", "fit", "finetune", "evaluate", "score", "probe")
 # Bumped when the engine's own numbers change for that kind of stage.
-SCHEMA = {"links": 1, "align": 1, "fit": 1, "finetune": 1, "evaluate": 1, "score": 1}
+SCHEMA = {"links": 1, "align": 1, "fit": 1, "finetune": 1, "evaluate": 2, "score": 1, "probe": 1}
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Cell:
     fit: str | None = None
     align: str | None = None
     links: str | None = None
+    probe: str | None = None
     unavailable: str = ""
 
 
@@ -71,7 +72,7 @@ class Plan:
 
     def prune(self) -> None:
         """Leave out the stages that no cell needs any more."""
-        needed = {cell.score for cell in self.cells if cell.score}
+        needed = {key for cell in self.cells for key in (cell.score, cell.probe) if key}
         for key in reversed(list(self.stages)):  # children come before parents
             if key in needed:
                 needed.update(self.stages[key].parents)

@@ -111,8 +111,8 @@ class SuiteEntry(Entry):
 
     ``corpus`` is what is aligned on; ``retrieval`` is parallel text for measuring, never trained
     on; ``text`` is parallel text that transforms are fitted on; ``dictionary`` has word
-    translations. ``guard`` names the test sets (sources bound above, or ``retrieval``) whose
-    sentences are taken out of the alignment text.
+    translations: the first of several that has the pair counts. ``guard`` names the test sets
+    (sources bound above, or ``retrieval``) whose sentences are taken out of the alignment text.
     """
 
     description: str = ""
@@ -124,10 +124,10 @@ class SuiteEntry(Entry):
     corpus: Binding
     tasks: dict[str, Binding]
     default_tasks: tuple[str, ...] | None = None
-    retrieval: Binding | None = None
+    retrieval: TextBinding | None = None
     retrieval_groups: dict[str, RetrievalGroup] = Field(default_factory=dict)
     text: TextBinding | None = None
-    dictionary: Binding | None = None
+    dictionary: tuple[Binding, ...] = ()
     guard: tuple[Binding, ...] = ()
     arms: tuple[str, ...]
     shuffled_variants: Literal["first", "all"] = "all"
@@ -137,11 +137,18 @@ class SuiteEntry(Entry):
     align: dict[str, Any]
     finetune: dict[str, Any]
     evaluate: dict[str, Any]
+    probing: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("dictionary", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return [value] if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
     def _settings_are_known(self) -> Self:
         sections = {*self.modes, *self.tasks, "full", "linear"}
-        for phase, own in (("align", set()), ("finetune", sections), ("evaluate", set())):
+        own_sections = {"align": set(), "finetune": sections, "evaluate": set(), "probing": set()}
+        for phase, own in own_sections.items():
             _check_names(getattr(self, phase), phase, own)
         return self
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xbench.api.batch import PairBatch
 from xbench.api.objective import Objective
+from xbench.artefacts import LINKS
 from xbench.files import sync_file
 from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import Group, Optimiser, Schedule
@@ -21,7 +22,6 @@ from xbench.nn.training_state import Losses, TrainingState, check_weights
 from xbench.plan import Stage
 from xbench.settings import AlignSettings
 from xbench.stages.bench import Bench, text_format
-from xbench.stages.files import LINKS
 from xbench.stages.losses import build_objective
 from xbench.stages.pairs import Batches, Corpus, PairText, excluded, pair_table
 from xbench.stages.word_links import Links

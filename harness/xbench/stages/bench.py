@@ -18,6 +18,7 @@ from xbench.api.metric import Metric
 from xbench.api.source import Source
 from xbench.api.task import Task
 from xbench.api.transform import Transform
+from xbench.artefacts import FITTED
 from xbench.context import Context
 from xbench.data.tokenizer import Tokenizer
 from xbench.errors import XbenchError
@@ -29,7 +30,6 @@ from xbench.nn.loading import AnyEncoder, load_encoder
 from xbench.nn.views import TextFormat
 from xbench.objectives import component_config
 from xbench.plan import Stage, open_at
-from xbench.stages.files import FITTED
 from xbench.store import Entry, Store
 
 T = TypeVar("T")

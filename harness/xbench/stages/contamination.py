@@ -23,7 +23,7 @@ def learnt_from(stage: Stage, bench: Bench) -> Known:
     tell anything by have none (:mod:`xbench.data.overlap`).
     """
     settings = FinetuneSettings(**stage.spec["settings"])
-    limits = {"max_length": settings.max_length, "max_items": settings.max_train, "sample": True}
+    limits = {"max_length": settings.max_length, "max_items": settings.max_train}
 
     def read() -> Known:
         examples = load_examples(stage, bench, bench.tokenizer(stage), "train", limits)

@@ -23,6 +23,8 @@ def group_of(stage: Stage, stages: Mapping[str, Stage]) -> Group:
         what, mode = stage.spec["task"]["name"], stage.spec["mode"]
         if "joint" in stage.spec:
             mode += f" with {stage.spec['joint']['objective']['name']}"
+    elif stage.kind == "probe":
+        what = stage.spec["probe"]["name"]
     elif stage.kind == "evaluate":
         what = stage.recipe["task"]
         parent = stages.get(stage.spec.get("finetune", ""))

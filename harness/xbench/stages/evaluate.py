@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from xbench.artefacts import PREDICTIONS
 from xbench.plan import Stage
 from xbench.settings import FinetuneSettings
 from xbench.stages.bench import Bench, text_format
 from xbench.stages.contamination import learnt_from, overlap
 from xbench.stages.examples import Examples, load_examples
 from xbench.stages.features import all_features, transformed
-from xbench.stages.files import PREDICTIONS
 from xbench.stages.finetune import Tuned
 from xbench.store import Entry
 
@@ -30,7 +30,7 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -
     """Predict the stage's language with the model that its parent, the fine-tuning, left."""
     settings = FinetuneSettings(**parent.spec["settings"])
     wanted = stage.spec["settings"]
-    limits = {"max_length": settings.max_length, "max_items": wanted["max_items"], "sample": False}
+    limits = {"max_length": settings.max_length, "max_items": wanted["max_items"]}
     tokenizer = bench.tokenizer(stage)
     examples = load_examples(stage, bench, tokenizer, wanted["split"], limits)
     format = text_format(tokenizer)

@@ -108,12 +108,12 @@ def load_examples(
     data: Mapping[str, Any] | None = None,
     where: Mapping[str, Any] | None = None,
 ) -> Examples:
-    """The stage's examples of a split. ``limits`` has ``max_length``, ``max_items``, ``sample``.
+    """The stage's examples of a split. ``limits`` has ``max_length`` and ``max_items``.
 
     ``data`` identifies them where they are not the stage's main data (a dev split, say), and
     ``where`` says where they lie if that is elsewhere (another language's, say).
 
-    With ``sample`` a limit on the items takes a fixed random sample, else the first ones.
+    A limit on the items takes a fixed random sample: files may be sorted by label.
     Raises ``ValueError`` naming an item that has not one label per word (token level) or text.
     """
     task = bench.task(stage)
@@ -129,7 +129,8 @@ def load_examples(
 
     def rows() -> Iterator[dict[str, Any]]:
         language = bench.context.languages.get(at["languages"][0])
-        records = _items(task.examples(bench.source_at(at), language, split), limits)
+        found = task.examples(bench.source_at(at), language, split)
+        records = sample(found, limits["max_items"])
         return _rows(task, tokenizer, records, limits["max_length"])
 
     table = cached(bench.cache_folder(), identity, rows)
@@ -138,13 +139,14 @@ def load_examples(
     return Examples(table, task.level)
 
 
-def _items(found: Iterable[Any], limits: Mapping[str, Any]) -> list[Any]:
+def sample(found: Iterable[Any], wanted: int | None) -> list[Any]:
+    """At most so many items, in their order: which ones depends on how many there are, and only that.
+
+    Parallel data sets of several languages so give the same items of each.
+    """
     records = list(found)
-    wanted = limits["max_items"]
     if wanted is None or wanted >= len(records):
         return records
-    if not limits["sample"]:
-        return records[:wanted]
     chosen = permutation(len(records), "sample")[:wanted].sort().values
     return [records[i] for i in chosen.tolist()]
 

@@ -32,10 +32,17 @@ def features_of(view: View, batch: Batch, level: str, pooling: str) -> Tensor:
 
 
 def transformed(vectors: list[Tensor], transform: Transform | None, language: str) -> list[Tensor]:
-    """Each row's features [places, D] through a fitted transform."""
+    """Each row's features [places, D] through a fitted transform.
+
+    Raises ``FloatingPointError`` where that makes one that is not finite.
+    """
     if transform is None:
         return vectors
     moved = transform.forward(torch.cat(vectors), language)
+    if not bool(torch.isfinite(moved).all()):
+        raise FloatingPointError(
+            f"{type(transform).__name__} gives vectors of {language} that are not finite"
+        )
     return list(torch.split(moved, [len(vector) for vector in vectors]))
 
 

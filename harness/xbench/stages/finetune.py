@@ -129,7 +129,7 @@ def _settings(stage: Stage) -> FinetuneSettings:
 def _prepare(stage: Stage, bench: Bench) -> Work:
     settings = _settings(stage)
     tokenizer = bench.tokenizer(stage)
-    limits = {"max_length": settings.max_length, "max_items": settings.max_train, "sample": True}
+    limits = {"max_length": settings.max_length, "max_items": settings.max_train}
     examples = load_examples(stage, bench, tokenizer, "train", limits)
     return Work(stage, bench, settings, examples, text_format(tokenizer))
 
@@ -327,7 +327,7 @@ def _selection(
     """What judges the steps, where the settings ask for the best one."""
     stage, bench = work.stage, work.bench
     on = stage.spec["selected_on"]
-    limits = {"max_length": work.settings.max_length, "max_items": None, "sample": False}
+    limits = {"max_length": work.settings.max_length, "max_items": None}
     dev = load_examples(stage, bench, bench.tokenizer(stage), "dev", limits, on["data"])
     metric = bench.metric(on["metric"]["name"], bench.task(stage).labels)
     labels = bench.task(stage).labels

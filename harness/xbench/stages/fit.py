@@ -3,25 +3,19 @@
 Writes ``fitted.safetensors``: what the transform learnt. Nothing of the encoder changes.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
+from collections.abc import Iterable, Mapping
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from xbench.api.transform import Unit
-from xbench.data.tokenise import tokenise_texts
-from xbench.data.tokenizer import Tokenizer
+from xbench.artefacts import FITTED
 from xbench.nn.loading import AnyEncoder
-from xbench.nn.optimise import autocast
-from xbench.nn.views import Text, TextView, pad
+from xbench.nn.views import TextView
 from xbench.plan import Stage
-from xbench.stages.bench import Bench, make_transform, text_format
-from xbench.stages.files import FITTED
+from xbench.stages.bench import Bench, make_transform
+from xbench.stages.texts import encoded
 from xbench.store import Entry
-
-BATCH = 64
 
 
 def run(stage: Stage, bench: Bench, entry: Entry, tuned: AnyEncoder | None) -> None:
@@ -31,7 +25,8 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: AnyEncoder | None) -> N
     transform = make_transform(stage.spec["objective"], bench.context)
     with torch.no_grad():
         transform.fit(view)
-    fitted = {name: value.detach().cpu().contiguous() for name, value in transform.fitted.items()}
+    # Each a tensor of its own: parts of one cannot be saved.
+    fitted = {name: value.detach().cpu().clone() for name, value in transform.fitted.items()}
     for name, value in fitted.items():
         if not bool(torch.isfinite(value).all()):
             raise FloatingPointError(f"{type(transform).__name__}: {name} is not finite")
@@ -47,14 +42,13 @@ class EncodedText:
     """
 
     def __init__(self, stage: Stage, bench: Bench, encoder: AnyEncoder) -> None:
+        self._stage = stage
+        self._bench = bench
         self._encoder = encoder
-        self._tokenizer: Tokenizer = bench.tokenizer(stage)
-        self._settings = stage.spec["settings"]
-        self._max_length = bench.max_length(stage, self._settings["max_length"])
-        self._device = stage.recipe["device"]
         self._unit: Unit = stage.spec["unit"]
         self.source: str = stage.spec["source"]
-        self._texts = _common(_read(stage, bench), self.source, self._settings["sentences"])
+        limit = stage.spec["settings"]["sentences"]
+        self._texts = _common(_read(stage, bench), self.source, limit)
         self._known: dict[tuple[str, Unit], Tensor] = {}
 
     @property
@@ -79,30 +73,18 @@ class EncodedText:
             self._known[language, wanted] = self._encode(self._texts[language], wanted)
         return self._known[language, wanted]
 
-    @torch.inference_mode()
     def _encode(self, texts: list[str], unit: Unit) -> Tensor:
-        rows = list(tokenise_texts(self._tokenizer, texts, self._max_length))
-        order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
-        found: list[Tensor] = [torch.empty(0)] * len(rows)
-        for start in range(0, len(order), BATCH):
-            numbers = order[start : start + BATCH]
-            vectors_of = self._batch([rows[n] for n in numbers], unit)
-            for number, vectors in zip(numbers, vectors_of, strict=True):
-                found[number] = vectors
-        # out of inference mode: a transform may compute with it as it likes
-        return torch.cat(found).clone()
+        settings = self._stage.spec["settings"]
+        depth = settings.get("depth", 1.0)
+        pooling = settings.get("sentence_pooling", "mean")
 
-    def _batch(self, rows: list[list[int]], unit: Unit) -> list[Tensor]:
-        ids = pad(rows, self._tokenizer.vocabulary.pad_id).to(self._device)
-        depth = self._settings.get("depth", 1.0)
-        precision = self._settings["precision"]
-        with autocast(precision, torch.device(self._device).type):
-            view = TextView(self._encoder, Text(ids), text_format(self._tokenizer), ("fit",))
+        def vectors(view: TextView) -> Iterable[Tensor]:
             if unit == "sentence":
-                pooling = self._settings.get("sentence_pooling", "mean")
-                return list(view.pooled(depth, pooling).float().unsqueeze(1))
-            states_BTD = view.states(depth).float()
-        return [states_BTD[n][mask] for n, mask in enumerate(view.content_mask)]
+                return view.pooled(depth, pooling).unsqueeze(1)
+            rows = zip(view.states(depth), view.content_mask, strict=True)
+            return [states_TD[mask_T] for states_TD, mask_T in rows]
+
+        return torch.cat(encoded(texts, self._stage, self._bench, self._encoder, vectors))
 
 
 def _read(stage: Stage, bench: Bench) -> dict[str, dict[str, tuple[str, str]]]:
@@ -121,12 +103,21 @@ def _read(stage: Stage, bench: Bench) -> dict[str, dict[str, tuple[str, str]]]:
 def _common(
     texts: Mapping[str, Mapping[str, tuple[str, str]]], source: str, limit: int
 ) -> dict[str, list[str]]:
-    """The first ``limit`` sentences that every language has; the source language comes first."""
-    first: Mapping[str, Any] = next(iter(texts.values()), {})
-    shared = [item for item in first if all(item in each for each in texts.values())][:limit]
+    """The first ``limit`` sentences that every language has; the source language comes first.
+
+    A sentence is the same where its id and its text in the source language are.
+    """
+    every = list(texts.values())
+    own = {item: pair[0] for item, pair in (every[0] if every else {}).items()}
+    shared = [
+        item for item, text in own.items() if all(e.get(item, ("",))[0] == text for e in every)
+    ]
     if not shared:
         raise ValueError(
-            f"there is no text that {', '.join([source, *texts])} have in common to fit on"
+            f"no sentence of {source} has a translation in all of {', '.join(texts)}: there is "
+            f"nothing to fit on"
         )
-    own = [first[item][0] for item in shared]
-    return {source: own} | {code: [t[i][1] for i in shared] for code, t in texts.items()}
+    chosen = shared[:limit]
+    return {source: [own[item] for item in chosen]} | {
+        code: [each[item][1] for item in chosen] for code, each in texts.items()
+    }

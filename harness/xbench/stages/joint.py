@@ -148,7 +148,7 @@ def _translations(work: Any) -> tuple[Examples, dict[int, int]]:
     """
     stage, bench = work.stage, work.bench
     asked, where = stage.spec["joint"], stage.recipe["joint"]["translated"]
-    limits = {"max_length": work.settings.max_length, "max_items": None, "sample": False}
+    limits = {"max_length": work.settings.max_length, "max_items": None}
     tokenizer = bench.tokenizer(stage)
     other = load_examples(
         stage, bench, tokenizer, asked["translated"]["split"], limits, asked["translated"], where

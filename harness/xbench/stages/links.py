@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from xbench.api.aligner import Aligner, WordPair, WordSide
+from xbench.artefacts import LINKS
 from xbench.data.ragged import RaggedTable
 from xbench.data.tokenizer import Tokenizer
 from xbench.data.words import words_of
@@ -22,7 +23,6 @@ from xbench.objectives import component_config
 from xbench.plan import Stage
 from xbench.settings import AlignSettings
 from xbench.stages.bench import Bench, text_format
-from xbench.stages.files import LINKS
 from xbench.stages.pairs import Corpus, PairText, pair_table, read_pairs
 from xbench.stages.word_links import Links
 from xbench.store import Entry

@@ -34,10 +34,13 @@ class WeightedSum(Objective):
             part.setup(encoder)
 
     def prepare(self, batches: Iterator[PairBatch]) -> None:
-        """Every part sees the same batches from the first on."""
-        shared = tee(batches, len(self._parts))
-        for part, own in zip(self._parts.values(), shared, strict=True):
+        """Every part that prepares at all sees the same batches from the first on."""
+        preparing = [p for p in self._parts.values() if type(p).prepare is not Objective.prepare]
+        for part in preparing[:-1]:
+            own, batches = tee(batches)
             part.prepare(own)
+        for part in preparing[-1:]:  # nothing that it has seen is kept for others
+            part.prepare(batches)
 
     def terms(self, batch: PairBatch) -> dict[str, Term]:
         """The terms of all parts, weighted."""

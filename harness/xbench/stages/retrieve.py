@@ -11,14 +11,14 @@ from torch import Tensor
 
 from xbench.api.search import Search, nearest
 from xbench.api.transform import Transform
-from xbench.data.tokenise import tokenise_texts
+from xbench.artefacts import PREDICTIONS
 from xbench.nn.loading import AnyEncoder
-from xbench.nn.optimise import autocast
-from xbench.nn.views import Text, TextView, pad
 from xbench.plan import Stage
-from xbench.stages.bench import Bench, text_format
+from xbench.stages.bench import Bench
 from xbench.stages.evaluate import SCHEMA
-from xbench.stages.files import PREDICTIONS
+from xbench.stages.examples import sample
+from xbench.stages.features import transformed
+from xbench.stages.texts import encoded
 from xbench.store import Entry
 
 
@@ -29,7 +29,7 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     languages = [bench.context.languages.get(code) for code in codes]
     split, limit = settings["split"], settings["max_items"]
     task = bench.task(stage)
-    pairs = list(task.pairs(bench.source(stage), languages, split))[:limit]
+    pairs = sample(task.pairs(bench.source(stage), languages, split), limit)
     if not pairs:
         raise ValueError(f"the {split} data of {stage.recipe['label']} is empty")
     folder = bench.encoder_folder(stage)
@@ -55,7 +55,6 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     entry.result = {"items": len(pairs), "labels": 2 * len(pairs)}
 
 
-@torch.inference_mode()
 def _encode(
     texts: list[str],
     code: str,
@@ -65,19 +64,14 @@ def _encode(
     transform: Transform | None,
 ) -> Tensor:
     """[N, D] float32 pooled sentences, in the texts' order."""
-    settings, tokenizer = stage.spec["settings"], bench.tokenizer(stage)
-    max_length = bench.max_length(stage, settings["max_length"])
-    rows = list(tokenise_texts(tokenizer, texts, max_length))
-    order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
-    device, format = stage.recipe["device"], text_format(tokenizer)
-    found: list[Tensor] = [torch.empty(0)] * len(rows)
-    for start in range(0, len(order), settings["batch_size"]):
-        numbers = order[start : start + settings["batch_size"]]
-        ids = pad([rows[n] for n in numbers], format.vocabulary.pad_id).to(device)
-        with autocast(settings["precision"], torch.device(device).type):
-            view = TextView(encoder, Text(ids), format, ("retrieve",))
-            pooled_BD = view.pooled(settings["retrieval_depth"], settings["retrieval_pooling"])
-        for number, vector in zip(numbers, pooled_BD.float(), strict=True):
-            found[number] = vector
-    vectors_ND = torch.stack(found)
-    return vectors_ND if transform is None else transform.forward(vectors_ND, code)
+    settings = stage.spec["settings"]
+    depth, pooling = settings["retrieval_depth"], settings["retrieval_pooling"]
+    found = encoded(
+        texts,
+        stage,
+        bench,
+        encoder,
+        lambda view: view.pooled(depth, pooling),
+        settings["batch_size"],
+    )
+    return torch.cat(transformed([torch.stack(found)], transform, code))

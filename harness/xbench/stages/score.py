@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from xbench.artefacts import PREDICTIONS
 from xbench.plan import Stage
 from xbench.stages.bench import Bench
-from xbench.stages.files import PREDICTIONS
 from xbench.store import Entry
 
 

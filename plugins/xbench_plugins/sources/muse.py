@@ -1,4 +1,4 @@
-"""MUSE bilingual dictionaries."""
+"""Bilingual dictionaries: MUSE, and Apertium's for English and Kazakh."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,8 +32,42 @@ class Muse(FolderSource):
     def records(
         self, files: Sequence[Path], languages: Sequence[Language]
     ) -> Iterator[ParallelText]:
-        for number, line in enumerate(read_lines(files[0]), 1):
-            words = line.split()
-            if len(words) != 2:
-                raise ValueError(f"{files[0]}, line {number}: not two words: {line.strip()!r}")
-            yield ParallelText(words[0], words[1], id=str(number))
+        return word_pairs(files[0])
+
+
+class Apertium(FolderSource):
+    """Apertium's English-Kazakh dictionary, ``<place>/lexicon/en-kk.txt``, in either direction.
+
+    Single words, one translation a line, not in the order of frequency.
+    """
+
+    name = "apertium"
+    languages_per_read = 2
+
+    def files(self, root: Path, languages: Sequence[Language], split: str) -> list[Path]:
+        if split != "train":
+            raise MissingData(f"apertium has no {split} split; it has train")
+        first, second = (self.resource(one) for one in languages)
+        for name in (f"{first}-{second}.txt", f"{second}-{first}.txt"):
+            found = find(root / "lexicon", name)
+            if found is not None:
+                return [found]
+        raise MissingData(
+            f"apertium has no dictionary of {first} and {second} in {root / 'lexicon'}"
+        )
+
+    def records(
+        self, files: Sequence[Path], languages: Sequence[Language]
+    ) -> Iterator[ParallelText]:
+        turned = not files[0].name.startswith(f"{self.resource(languages[0])}-")
+        for record in word_pairs(files[0]):
+            yield record if not turned else ParallelText(record.target, record.source, record.id)
+
+
+def word_pairs(path: Path) -> Iterator[ParallelText]:
+    """A word and its translation from each line. Raises ``ValueError`` naming file and line."""
+    for number, line in enumerate(read_lines(path), 1):
+        words = line.split()
+        if len(words) != 2:
+            raise ValueError(f"{path}, line {number}: not two words: {line.strip()!r}")
+        yield ParallelText(words[0], words[1], id=str(number))

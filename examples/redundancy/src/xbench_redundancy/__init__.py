@@ -1,0 +1,1 @@
+"""Redundancy reduction between translations, with a task and a language to try it on."""

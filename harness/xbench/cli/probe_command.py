@@ -1,0 +1,121 @@
+"""``xbench probe``: measure any encoder, with no run around it."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xbench.cli.options import COMPUTE, STORE, compute_options
+from xbench.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xbench.spec import RunSpec
+
+
+@click.command("probe")
+@click.argument("checkpoint", metavar="CHECKPOINT|DIR|HUB-ID")
+@click.option("--probe", help="Probes, comma-separated (default: all that take no gradients).")
+@click.option("--suite", default="paper", show_default=True, help="Whose parallel text is used.")
+@click.option("--data", metavar="DIR", help="Folder with the suite's data (or XBENCH_DATA).")
+@click.option("--language", help="Languages besides those of the suite's groups.")
+@click.option("-O", "option", multiple=True, metavar="NAME=VALUE", help="As probing.sentences=500.")
+@click.option("--device", default="auto", help="auto (default), cpu, cuda or cuda:N.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "csv", "json"]),
+    default="text",
+    show_default=True,
+)
+@STORE
+@compute_options
+def command(store: Path, form: str, **values: Any) -> int:
+    """Probe an encoder: a folder in the Hugging Face format, a registry name, or a hub id.
+
+    What is measured goes into the store like everything else; a checkpoint of a run is
+    STORE/align/KEY/step-N.
+    """
+    from xbench.cli.run_command import compute_cells
+    from xbench.cli.session import open_session
+    from xbench.results import read_run, results
+
+    how = {name: values.pop(name) for name in COMPUTE}
+    place = Store(store)
+    session = open_session(_spec(values), place, how["offline"])
+    folder = compute_cells(session, place, how)
+    run = read_run(folder)
+    frame = results(place, run)
+    _print(frame, form)
+    if not frame["status"].isin(["done", "unavailable"]).all():
+        from xbench.results import failures
+
+        click.echo("\n".join(failures(place, run)), err=True)
+        return 1
+    return 0
+
+
+def _spec(values: dict[str, Any]) -> "RunSpec":
+    from xbench.spec import make_spec, parse_options
+
+    asked = {
+        "model": values["checkpoint"],
+        "suite": values["suite"],
+        "data": values["data"],
+        "language": values["language"],
+        "device": values["device"],
+        "options": parse_options(values["option"]),
+        "probe": values["probe"] or _default_probes(),
+        "arm": ["none"],
+        "task": [],
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    return make_spec(given, "the command line")
+
+
+def _default_probes() -> list[str]:
+    from xbench.discovery import discovery
+
+    table = discovery.table
+    names = table.names("probes")
+    return [name for name in names if "gradients" not in table.get("probes", name).load().needs]
+
+
+def _print(frame: "pd.DataFrame", form: str) -> None:
+    columns = ["probe", "metric", "language", "layer", "value", "n", "reason"]
+    shown = frame[[name for name in columns if name in frame]]
+    if form == "csv":
+        click.echo(shown.to_csv(index=False), nl=False)
+    elif form == "json":
+        click.echo(shown.to_json(orient="records", indent=1, force_ascii=False))
+    else:
+        _tables(shown)
+
+
+def _tables(frame: "pd.DataFrame") -> None:
+    """A table for each probe and layer: languages by metrics."""
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    layer: Any
+    for (probe, layer), rows in frame.groupby(["probe", "layer"], dropna=False, sort=False):
+        where = "" if pd.isna(layer) else f", layer {layer}"
+        table = Table(title=f"{probe}{where}", title_justify="left", box=None)
+        table.add_column("language")
+        metrics = list(rows["metric"].dropna().unique())
+        for metric in metrics:
+            table.add_column(metric, justify="right")
+        language: Any
+        for language, own in rows.groupby("language", dropna=False, sort=False):
+            values = dict(zip(own["metric"], own["value"], strict=True))
+            cells = [_number(values.get(metric)) for metric in metrics]
+            table.add_row("" if pd.isna(language) else str(language), *cells)
+        console.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.3f}"

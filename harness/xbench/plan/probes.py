@@ -1,0 +1,223 @@
+"""The probe stages of a plan: which checkpoints are looked at, and through which text."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from xbench.api.source import MissingData
+from xbench.context import Context
+from xbench.device import resolve_precision
+from xbench.errors import XbenchError
+from xbench.hub import NotHere
+from xbench.identity import component
+from xbench.plan.arms import Arm
+from xbench.plan.data import Data
+from xbench.plan.graph import Cell, Plan, Stage
+
+_OF_GRADIENTS = ("gradient_batches", "gradient_batch_size")
+
+
+class Probes:
+    """Adds the cells of probes to a plan: after its other cells, whose fine-tunings they may read."""
+
+    def __init__(self, plan: Plan, context: Context, data: Data, recipe: Mapping[str, Any]) -> None:
+        self._plan = plan
+        self._spec = plan.spec
+        self._context = context
+        self._data = data
+        self._recipe = recipe
+        self._suite = context.registry.suite(plan.spec.suite)
+        assert isinstance(plan.spec.probe, dict)
+        self._asked = plan.spec.probe
+        self._settings = dict(plan.spec.probing)
+        if self._asked:
+            device = str(recipe["device"])
+            self._settings["precision"] = resolve_precision(self._settings["precision"], device)
+
+    def cells(self, arm: Arm) -> None:
+        """Probe the arm's encoder, and its fine-tuned models, as far as that was asked for."""
+        if arm.transform is not None:  # there is no checkpoint: it acts on what an encoder gives
+            return
+        for coordinates, checkpoint in self._checkpoints(arm) if self._asked else ():
+            for name, config in self._asked.items():
+                self._plan.cells.append(self._cell(arm, name, config, coordinates, checkpoint))
+
+    def _checkpoints(self, arm: Arm) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """(coordinates, keyed part) of each checkpoint of an arm."""
+        return list(self._found(arm))  # before cells of probes are among the plan's
+
+    def _found(self, arm: Arm) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        own = self._fine_tunings(arm)
+        if "encoder" in (self._spec.probe_at or ()) and arm.joint is None and arm.merge is None:
+            heads = [(c, key) for c, key in own if c["mode"] == "linear"]
+            yield {}, {"encoder": arm.encoder, "heads": heads}
+        if "finetuned" in (self._spec.probe_at or ()):
+            for coordinates, key in own:
+                if coordinates["mode"] == "full":
+                    yield coordinates, {"finetune": key}
+
+    def _fine_tunings(self, arm: Arm) -> list[tuple[dict[str, Any], str]]:
+        """(task, mode and seed; key) of the fine-tunings that start from an arm, each once."""
+        names = ("task", "mode", "seed")
+        found: dict[str, dict[str, Any]] = {}
+        for cell in self._plan.cells:
+            same = all(cell.coordinates.get(n) == v for n, v in arm.coordinates.items())
+            if same and cell.finetune and cell.coordinates["arm"] == arm.coordinates["arm"]:
+                found.setdefault(cell.finetune, {n: cell.coordinates[n] for n in names})
+        return [(coordinates, key) for key, coordinates in found.items()]
+
+    def _cell(
+        self,
+        arm: Arm,
+        name: str,
+        config: Mapping[str, Any],
+        coordinates: Mapping[str, Any],
+        checkpoint: Mapping[str, Any],
+    ) -> Cell:
+        probe = self._context.discovery.table.get("probes", name)
+        needs = probe.load().needs
+        at = dict(checkpoint)
+        heads = at.pop("heads", ())
+        spec = {
+            **at,
+            "probe": {**component(probe), "config": config},
+            "source": self._suite.source_language,
+            "texts": self._texts[0],
+            "groups": self._groups,
+            "settings": {k: v for k, v in self._settings.items() if k not in _OF_GRADIENTS},
+        }
+        words = [c for c in (coordinates.get("task"), coordinates.get("mode")) if c]
+        recipe = {
+            **self._recipe,
+            "texts": self._texts[1],
+            "missing": self._texts[2],
+            "depths": self._depths,
+            "label": " ".join([name, "of", arm.label, *words]),
+            "trained_on": str(arm.coordinates.get("pair") or "").split("-"),
+        }
+        parents = [at["finetune"]] if "finetune" in at else list(arm.parents)
+        if "dictionary" in needs:
+            spec["dictionaries"], recipe["dictionaries"] = self._dictionaries
+        if "finetune" in at:
+            spec["seen"], recipe["seen"] = self._seen(at["finetune"])
+        if "gradients" in needs:
+            self._add_gradients(arm, at, heads, spec, recipe)
+            if "head" in spec:
+                parents.append(spec["head"])
+        place = {
+            "suite": self._spec.suite,
+            "model": self._model_name,
+            **arm.coordinates,
+            **coordinates,
+            "probe": name,
+        }
+        key = self._plan.add(Stage("probe", spec, recipe, tuple(dict.fromkeys(parents))))
+        finetune = at.get("finetune") or spec.get("head")
+        return Cell(place, finetune=finetune, align=arm.align, links=arm.links, probe=key)
+
+    @property
+    def _model_name(self) -> str:
+        return str(self._spec.model)
+
+    @cached_property
+    def _depths(self) -> list[float]:
+        """What all probes together will ask for: states are computed once."""
+        table = self._context.discovery.table
+        found: set[float] = set()
+        for name, config in self._asked.items():
+            loaded = table.get("probes", name).load()
+            values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+            found |= set(loaded(loaded.Config(**values)).depths())
+        return sorted(found)
+
+    @cached_property
+    def _groups(self) -> dict[str, list[list[str]]]:
+        """The suite's groups of pairs, as far as there is text of both languages."""
+        there = {self._suite.source_language, *self._texts[0]}
+        groups = {
+            name: [pair.split("-") for pair in group.pairs if set(pair.split("-")) <= there]
+            for name, group in self._suite.retrieval_groups.items()
+        }
+        return {name: pairs for name, pairs in groups.items() if pairs}
+
+    @cached_property
+    def _texts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        """language -> its parallel text with the source language: identity, place; what is missing."""
+        binding, source = self._suite.retrieval, self._suite.source_language
+        if binding is None:
+            raise XbenchError(
+                f"Probes look at encoders through parallel text, and the suite "
+                f"{self._spec.suite!r} binds none (retrieval:)."
+            )
+        in_groups = [
+            c for g in self._suite.retrieval_groups.values() for p in g.pairs for c in p.split("-")
+        ]
+        texts, places, missing = {}, {}, {}
+        for code in dict.fromkeys([*(self._spec.language or ()), *in_groups]):
+            if code == source:
+                continue
+            try:
+                texts[code] = self._data.identity(binding, (source, code), binding.split)
+                places[code] = self._data.where(binding, (source, code))
+            except MissingData as error:
+                missing[code] = self._plan.gaps[f"{binding.source}: {code}"] = str(error)
+        if not texts:
+            raise XbenchError(f"There is no parallel text to probe with: {missing}")
+        return texts, places, missing
+
+    @cached_property
+    def _dictionaries(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """pair, as ``deu-eng`` -> its dictionary, for each group's pairs and each with the source."""
+        source = self._suite.source_language
+        pairs = [tuple(pair) for group in self._groups.values() for pair in group]
+        pairs += [(code, source) for code in self._texts[0]]
+        found, places = {}, {}
+        for first, second in dict.fromkeys(pairs):
+            both = self._data.dictionary(self._suite.dictionary, (first, second))
+            if both is not None:
+                found[f"{first}-{second}"], places[f"{first}-{second}"] = both
+        return found, places
+
+    def _seen(self, finetune: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The training data of a fine-tuning: its sentences are left out of what is measured."""
+        stage = self._plan.stages[finetune]
+        return dict(stage.spec["data"]), dict(stage.recipe)
+
+    def _add_gradients(
+        self,
+        arm: Arm,
+        at: Mapping[str, Any],
+        heads: Any,
+        spec: dict[str, Any],
+        recipe: dict[str, Any],
+    ) -> None:
+        """What gradients are taken of: the task that was fitted on the encoder, the objective."""
+        spec["settings"] |= {name: self._settings[name] for name in _OF_GRADIENTS}
+        if "finetune" in at:
+            model = at["finetune"]
+        else:  # a random head would give a mostly random gradient
+            model = heads[0][1] if heads else None
+            if model is not None:
+                spec["head"] = model
+        if model is not None:
+            tuned = self._plan.stages[model]
+            recipe["task"] = tuned.recipe["task"]
+            spec["task"] = tuned.spec["task"]
+            spec["pooling"] = tuned.spec["settings"].get("sentence_pooling", "mean")
+            spec["items"], recipe["items"] = self._items(recipe["task"])
+        if arm.align is not None:
+            aligned = self._plan.stages[arm.align]
+            spec["objective"] = aligned.spec["objective"]
+            spec["pair"] = aligned.recipe["languages"]
+
+    def _items(self, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """language -> the task's labelled test data."""
+        binding = self._suite.tasks[task]
+        found, places = {}, {}
+        for code in dict.fromkeys([self._suite.source_language, *(self._spec.language or ())]):
+            try:
+                found[code] = self._data.identity(binding, (code,), self._spec.evaluate["split"])
+                places[code] = self._data.where(binding, (code,))
+            except (MissingData, NotHere):
+                continue
+        return found, places

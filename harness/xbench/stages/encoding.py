@@ -1,0 +1,172 @@
+"""Sentences and words through an encoder, each text once for all layers that are asked for."""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xbench.api.probe import Pair
+from xbench.data.tokenise import tokenise_texts
+from xbench.data.words import owners, word_spans
+from xbench.nn.loading import AnyEncoder
+from xbench.nn.optimise import autocast
+from xbench.nn.views import Text, TextView, pad
+from xbench.plan import Stage
+from xbench.stages.bench import Bench, text_format
+
+Entries = Sequence[tuple[str, str]]
+Link = tuple[int, int, int]
+
+
+class Encoding:
+    """Encodes text for probes. What was encoded is kept for the other probes of the job."""
+
+    def __init__(self, stage: Stage, bench: Bench, encoder: AnyEncoder) -> None:
+        settings = stage.spec["settings"]
+        self._bench = bench
+        self._encoder = encoder
+        self._tokenizer = bench.tokenizer(stage)
+        self._format = text_format(self._tokenizer)
+        self._max_length = bench.max_length(stage, settings["max_length"])
+        self._batch_size = settings["batch_size"]
+        self._precision = settings["precision"]
+        self._device = stage.recipe["device"]
+        self._layers = sorted({encoder.layer_at(depth) for depth in stage.recipe["depths"]})
+        self._checkpoint = (str(stage.spec.get("encoder")), stage.spec.get("finetune"))
+
+    def pooled(self, name: Hashable, texts: Sequence[str], depth: float) -> Tensor:
+        """[N, D] float32 means over content tokens; ``name`` says which texts these are."""
+        layer = self._encoder.layer_at(depth)
+        layers = sorted({*self._layers, layer})
+        kept = self._bench.keep(
+            ("states", self._checkpoint, name, len(texts), tuple(layers)),
+            lambda: self._all(texts, layers),
+        )
+        return kept[layer]
+
+    @torch.inference_mode()
+    def _all(self, texts: Sequence[str], layers: Sequence[int]) -> dict[int, Tensor]:
+        rows = list(tokenise_texts(self._tokenizer, texts, self._max_length))
+        size = self._encoder.config.hidden_size
+        found = {layer: torch.zeros(len(rows), size) for layer in layers}
+        for numbers in self._runs([len(row) for row in rows]):
+            view = self._view([rows[n] for n in numbers])
+            for layer in layers:
+                with autocast(self._precision, torch.device(self._device).type):
+                    pooled_BD = view.pooled(self._depth(layer))
+                found[layer][numbers] = pooled_BD.float().cpu()
+        # out of inference mode: a probe may compute with them as it likes
+        return {layer: vectors.clone() for layer, vectors in found.items()}
+
+    def words_in_context(
+        self, pair: Pair, sentences: Sequence[tuple[str, str]], entries: Entries, depth: float
+    ) -> tuple[Tensor, Tensor]:
+        """([K, D], [K, D]) of entries whose two words stand in a sentence pair, each used once."""
+        layer = self._encoder.layer_at(depth)
+        layers = sorted({*self._layers, layer})
+        kept = self._bench.keep(
+            ("words", self._checkpoint, pair, len(sentences), len(entries), tuple(layers)),
+            lambda: self._in_context(sentences, entries, layers),
+        )
+        return kept[layer]
+
+    def _in_context(
+        self, sentences: Sequence[tuple[str, str]], entries: Entries, layers: Sequence[int]
+    ) -> dict[int, tuple[Tensor, Tensor]]:
+        links = [
+            link
+            for link in find_entries(sentences, entries)
+            if all(self._is_whole(sentences[link[0]][n], link[n + 1]) for n in (0, 1))
+        ]
+        sides = [
+            self._word_vectors([(sentences[s][n], word[n]) for s, *word in links], layers)
+            for n in (0, 1)
+        ]
+        return {layer: (sides[0][layer], sides[1][layer]) for layer in layers}
+
+    def _is_whole(self, text: str, word: int) -> bool:
+        """Whether a word is left where its text is cut to the length that the encoder gets."""
+        ((_, offsets),) = self._tokenizer.encode_with_offsets([text])
+        room = self._max_length - self._tokenizer.special_tokens_single
+        return word in owners(offsets[:room], word_spans(text))
+
+    @torch.inference_mode()
+    def _word_vectors(
+        self, wanted: Sequence[tuple[str, int]], layers: Sequence[int]
+    ) -> dict[int, Tensor]:
+        """One word of each text, as the mean of its subwords."""
+        encoded = self._tokenizer.encode_with_offsets([text for text, _ in wanted])
+        room = self._max_length - self._tokenizer.special_tokens_single
+        before = [-1] * self._tokenizer.content_start
+        rows, owned = [], []
+        for (text, _), (ids, offsets) in zip(wanted, encoded, strict=True):
+            rows.append(self._tokenizer.build_single(ids[:room]))
+            owned.append([*before, *owners(offsets[:room], word_spans(text))])
+        size = self._encoder.config.hidden_size
+        found = {layer: torch.zeros(len(rows), size) for layer in layers}
+        for numbers in self._runs([len(row) for row in rows]):
+            batch = [rows[n] for n in numbers]
+            width = max(map(len, batch))
+            owner = pad([owned[n] + [-1] * (width - len(owned[n])) for n in numbers], -1)
+            view = self._view(batch, owner.to(self._device))
+            place = torch.tensor([wanted[n][1] for n in numbers])
+            for layer in layers:
+                with autocast(self._precision, torch.device(self._device).type):
+                    words_BWD = view.words(self._depth(layer)).float().cpu()
+                found[layer][numbers] = words_BWD[torch.arange(len(numbers)), place]
+        return {layer: vectors.clone() for layer, vectors in found.items()}
+
+    def _view(self, rows: Sequence[list[int]], owner: Tensor | None = None) -> TextView:
+        ids = pad(rows, self._format.vocabulary.pad_id).to(self._device)
+        return TextView(self._encoder, Text(ids, owners=owner), self._format, ("probe",))
+
+    def _runs(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Batches of rows of about the same length."""
+        order = np.argsort(lengths, kind="stable").tolist()
+        size = self._batch_size
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    def _depth(self, layer: int) -> float:
+        return layer / self._encoder.config.num_layers
+
+
+def find_entries(sentences: Sequence[tuple[str, str]], entries: Entries) -> list[Link]:
+    """(sentence, word of its source, word of its target) of entries that stand in a sentence pair.
+
+    Each sentence and each entry counts at most once, in the order of the sentences; words are
+    compared lower-cased and without punctuation at their ends (Gaschi et al. 2022).
+    """
+    wanted: dict[str, set[str]] = {}
+    for source, target in entries:
+        wanted.setdefault(source.lower(), set()).add(target.lower())
+    found: list[Link] = []
+    used: set[tuple[str, str]] = set()
+    for number, (source, target) in enumerate(sentences):
+        link = _first_entry(_words(source), _words(target), wanted, used)
+        if link is not None:
+            found.append((number, *link))
+    return found
+
+
+def _first_entry(
+    first: list[str],
+    second: list[str],
+    wanted: dict[str, set[str]],
+    used: set[tuple[str, str]],
+) -> tuple[int, int] | None:
+    places = {word: n for n, word in reversed(list(enumerate(second)))}
+    for here, word in enumerate(first):
+        for translation in sorted(wanted.get(word, ())):
+            if translation in places and (word, translation) not in used:
+                used.add((word, translation))
+                return here, places[translation]
+    return None
+
+
+def _words(text: str) -> list[str]:
+    """The words at their places, lower-cased and bare."""
+    return [text[start:end].lower().strip(PUNCTUATION) for start, end in word_spans(text)]
+
+
+PUNCTUATION = ".,;:!?\"'()[]{}«»“”‘’„…-–—。、，！？「」"

@@ -1,0 +1,197 @@
+"""Gradients of losses on held-out text (:class:`xbench.api.Gradients`)."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from xbench.api.probe import Gradient
+from xbench.api.source import MissingData
+from xbench.nn.loading import AnyEncoder
+from xbench.nn.optimise import autocast
+from xbench.nn.streams import permutation
+from xbench.nn.views import MaskedTextView, PairViews, Text, TextView, pad
+from xbench.plan import Stage
+from xbench.stages.align import total
+from xbench.stages.bench import Bench, text_format
+from xbench.stages.examples import Examples, load_examples
+from xbench.stages.features import features_of
+from xbench.stages.finetune import Tuned
+from xbench.stages.losses import build_objective
+from xbench.stages.pairs import Integers, PairRow, pair_texts
+from xbench.stages.probe_text import ProbedText
+
+Item = TypeVar("Item")
+_KINDS = (
+    ("embeddings", re.compile(r"(^|\.)(embeddings|embed_tokens|tok_embeddings)(\.|$)")),
+    ("norm", re.compile(r"norm", re.IGNORECASE)),
+    ("attention", re.compile(r"(^|\.)(query|key|value|attention|attention_output|attn)")),
+    ("feed_forward", re.compile(r"(^|\.)(expand|contract|intermediate|output|mlp)")),
+)
+_LAYER = re.compile(r"(?:^|\.)layers?\.(\d+)\.")
+_HEAD = re.compile(r"^(mlm_head|lm_head|lm_predictions|decoder|head|model\.(cls|lm_|head|decoder))")
+
+
+class EncoderGradients:
+    """Gradients with respect to the parameters of one encoder, dropout off, float32.
+
+    The objective is set up afresh: what it learnt beside the encoder (a projection, say) is not
+    part of a checkpoint.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        bench: Bench,
+        encoder: AnyEncoder,
+        text: ProbedText,
+        tuned: Tuned | None,
+    ) -> None:
+        self._text = text
+        self._stage = stage
+        self._bench = bench
+        self._encoder = encoder
+        self._tuned = tuned
+        self._settings = stage.spec["settings"]
+        self._tokenizer = bench.tokenizer(stage)
+        self._format = text_format(self._tokenizer)
+        self._device = stage.recipe["device"]
+
+    @property
+    def task(self) -> str | None:
+        """The task that there is a head for."""
+        return self._stage.recipe.get("task") if self._tuned is not None else None
+
+    @property
+    def objective(self) -> str | None:
+        """The alignment objective behind the checkpoint."""
+        asked = self._stage.spec.get("objective")
+        return None if asked is None else str(asked["name"])
+
+    def of_task(self, language: str, part: int, parts: int) -> Gradient:
+        """The task's loss, summed over labels and divided by their number in the part."""
+        if self._tuned is None or language not in self._stage.recipe.get("items", {}):
+            raise MissingData(f"no labelled text of {language} to take a gradient of")
+        examples = self._examples(language)
+        rows = self._part(range(len(examples)), part, parts, "task")
+        labels = sum(len(examples.labels(row)) for batch in rows for row in batch)
+        tuned = self._tuned
+
+        def loss(batch: Sequence[int]) -> Tensor:
+            found = examples.batch(batch, self._format.vocabulary.pad_id, self._device)
+            view = TextView(self._encoder, found.text, self._format, ("gradient",))
+            pooling = self._stage.spec["pooling"]
+            vectors = features_of(view, found, examples.level, pooling)
+            logits = tuned.head.eval()(vectors)
+            return F.cross_entropy(logits, found.labels, reduction="sum") / labels
+
+        return self._sum(loss, rows)
+
+    def of_objective(self, part: int, parts: int) -> Gradient:
+        """The objective's loss, the mean over the batches of the part."""
+        asked = self._stage.spec.get("objective")
+        if asked is None:
+            raise MissingData("the untouched encoder has no objective to take a gradient of")
+        objective = build_objective(asked, self._bench.context, self._encoder, 0).to(self._device)
+        objective.eval()
+        batches = self._part(self._pairs(), part, parts, "objective")
+
+        def loss(numbered: tuple[int, list[PairRow]]) -> Tensor:
+            number, batch = numbered
+            positions = self._encoder.config.max_positions
+            texts = pair_texts(batch, self._tokenizer, positions).to(self._device)
+            views = PairViews(self._encoder, texts, self._format, ("gradient", part, number))
+            return total(objective, views)[0] / len(batches)
+
+        return self._sum(loss, list(enumerate(batches)))
+
+    def of_masked_lm(self, language: str, part: int, parts: int) -> Gradient:
+        """The masked LM loss, summed over masked positions and divided by their number."""
+        batches = self._part(self._sentences(language), part, parts, "masked")
+        views = [self._masked(batch, number, part) for number, batch in enumerate(batches)]
+        positions = sum(len(view.labels) for view in views)
+        if not positions:
+            raise MissingData(f"nothing was masked in the text of {language}")
+
+        def loss(view: Any) -> Tensor:
+            return F.cross_entropy(view.logits(), view.labels, reduction="sum") / positions
+
+        return self._sum(loss, views)
+
+    def module_of(self, name: str) -> tuple[int | None, str]:
+        """(layer from 1 on, kind of module) of a parameter."""
+        found = _LAYER.search(name)
+        layer = int(found.group(1)) + 1 if found else None
+        kind = next((kind for kind, pattern in _KINDS if pattern.search(name)), "other")
+        return layer, kind if layer is not None or kind == "embeddings" else "embeddings"
+
+    def _sum(self, loss: Callable[[Any], Tensor], batches: Sequence[Any]) -> Gradient:
+        """The gradient of the sum of the batches' losses; one copy, whatever their number."""
+        self._encoder.requires_grad_(True)
+        self._encoder.zero_grad(set_to_none=True)
+        precision, kind = self._settings["precision"], torch.device(self._device).type
+        for batch in batches:
+            with autocast(precision, kind):
+                value = loss(batch)
+            torch.autograd.backward(value)
+        own = {
+            name: parameter.grad.detach().float().cpu()
+            for name, parameter in self._encoder.named_parameters()
+            if parameter.grad is not None and not _HEAD.search(name)
+        }
+        self._encoder.zero_grad(set_to_none=True)
+        return own
+
+    def _part(self, items: Sequence[Item], part: int, parts: int, label: str) -> list[list[Item]]:
+        """The batches of one of several disjoint sets, the same ones each time."""
+        if not 0 <= part < parts:
+            raise ValueError(f"part {part} of {parts}")
+        size = self._settings["gradient_batch_size"]
+        count = min(self._settings["gradient_batches"], len(items) // size) // parts
+        if count < 1:
+            raise MissingData(
+                f"{len(items)} items are too few for {parts} sets of batches of {size}"
+            )
+        order = permutation(len(items), "gradient", label).tolist()
+        chosen = order[part * count * size : (part + 1) * count * size]
+        return [
+            [items[n] for n in chosen[start : start + size]]
+            for start in range(0, len(chosen), size)
+        ]
+
+    def _examples(self, language: str) -> Examples:
+        where, data = (self._stage.recipe["items"][language], self._stage.spec["items"][language])
+        limits = {
+            "max_length": self._settings["max_length"],
+            "max_items": None,
+            "sample": False,
+        }
+        given = (self._stage, self._bench, self._tokenizer, data["split"], limits, data, where)
+        return load_examples(*given)
+
+    def _pairs(self) -> list[PairRow]:
+        """Held-out sentence pairs of the languages that were aligned."""
+        first, second = self._stage.spec["pair"]
+        pairs = self._text.pairs((first, second))
+        sides = (self._encode([texts[n] for texts in pairs]) for n in (0, 1))
+        rows = [PairRow(source, target) for source, target in zip(*sides, strict=True)]
+        return [row for row in rows if len(row.source) and len(row.target)]
+
+    def _sentences(self, language: str) -> list[Integers]:
+        """Content ids of the parallel text, cut to length."""
+        return [ids for ids in self._encode(self._text.sentences(language).values()) if len(ids)]
+
+    def _encode(self, texts: Iterable[str]) -> list[Integers]:
+        room = self._settings["max_length"] - self._tokenizer.special_tokens_single
+        encoded = self._tokenizer.encode_texts(list(texts))
+        return [np.asarray(ids[:room], dtype=np.int32) for ids in encoded]
+
+    def _masked(self, batch: Sequence[Integers], number: int, part: int) -> MaskedTextView:
+        rows = [self._tokenizer.build_single(ids.tolist()) for ids in batch]
+        ids = pad(rows, self._format.vocabulary.pad_id).to(self._device)
+        stream = ("gradient", part, number)
+        return TextView(self._encoder, Text(ids), self._format, stream).masked

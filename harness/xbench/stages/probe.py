@@ -1,0 +1,95 @@
+"""Probe one checkpoint: measure its representations or gradients; nothing is trained.
+
+Writes ``rows.parquet``: one row per measured value, with what each item contributed.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xbench.api.probe import Probe, Row
+from xbench.artefacts import ROWS
+from xbench.nn.loading import AnyEncoder
+from xbench.objectives import component_config
+from xbench.plan import Stage
+from xbench.stages.bench import Bench
+from xbench.stages.finetune import Tuned
+from xbench.stages.gradients import EncoderGradients
+from xbench.stages.probe_text import ProbedText
+from xbench.stages.probe_view import CheckpointView
+from xbench.store import Entry
+
+SCHEMA = pa.schema(
+    [
+        ("metric", pa.string()),
+        ("language", pa.string()),
+        ("layer", pa.int32()),
+        ("value", pa.float64()),
+        ("n", pa.int64()),
+        ("reason", pa.string()),
+        ("items", pa.list_(pa.float32())),
+    ]
+)
+
+
+def run(stage: Stage, bench: Bench, entry: Entry, encoder: AnyEncoder, tuned: Tuned | None) -> None:
+    """Measure; ``tuned`` has the head whose task's gradients are asked for."""
+    _check_weights(encoder)
+    probe = _probe(stage, bench)
+    text = ProbedText(stage, bench)
+    gradients = None
+    if "gradients" in probe.needs:
+        gradients = EncoderGradients(stage, bench, encoder, text, tuned)
+    view = CheckpointView(stage, bench, encoder.eval(), text, gradients)
+    rows = [_checked(row, probe) for row in _measured(probe, view, bench)]
+    if not rows:
+        raise ValueError(f"{type(probe).__name__} measured nothing")
+    columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
+    pq.write_table(pa.table(columns, schema=SCHEMA), entry.folder / ROWS, compression="zstd")
+    undefined = sum(row["value"] is None for row in rows)
+    entry.result = {"rows": len(rows), "undefined": undefined, "excluded": text.excluded}
+
+
+def _probe(stage: Stage, bench: Bench) -> Probe:
+    asked = stage.spec["probe"]
+    loaded = bench.context.discovery.table.get("probes", asked["name"]).load()
+    probe: Probe = loaded(component_config(loaded, asked["config"]))
+    return probe
+
+
+def _measured(probe: Probe, view: CheckpointView, bench: Bench) -> Iterator[Row]:
+    rows: Iterable[Row] = probe.measure(view)
+    for number, row in enumerate(rows):
+        bench.progress(number + 1, number + 1, {})
+        yield row
+
+
+def _checked(row: Row, probe: Probe) -> dict[str, Any]:
+    """A row as plain values. Raises ``ValueError`` for a number that is none."""
+    if row.value is not None and not math.isfinite(row.value):
+        raise ValueError(
+            f"{type(probe).__name__}: {row.metric} of {row.language} is {row.value}; a measure that "
+            f"is undefined is None, with a reason"
+        )
+    if row.value is None and not row.reason:
+        raise ValueError(f"{type(probe).__name__}: {row.metric} has neither a value nor a reason")
+    items = [] if row.items is None else row.items.tolist()
+    return {
+        "metric": row.metric,
+        "language": row.language,
+        "layer": row.layer,
+        "value": row.value,
+        "n": row.n,
+        "reason": row.reason,
+        "items": items,
+    }
+
+
+def _check_weights(encoder: AnyEncoder) -> None:
+    """A checkpoint that is not finite is refused: every number of it would be nonsense."""
+    for name, weight in encoder.named_parameters():
+        if not bool(weight.isfinite().all()):
+            raise ValueError(f"the checkpoint's weights are not finite: {name}")
