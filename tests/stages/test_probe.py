@@ -1,0 +1,377 @@
+"""Probes of checkpoints: the text, the states and the gradients that they see."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+import torch.nn.functional as F
+
+from xbench.api import MissingData
+from xbench.artefacts import ROWS
+from xbench.cli.session import Session, context
+from xbench.data.overlap import digest
+from xbench.data.tokenizer import Tokenizer
+from xbench.engine.job import JobRunner
+from xbench.nn.loading import load_encoder
+from xbench.plan import Stage
+from xbench.stages.bench import Bench
+from xbench.stages.encoding import Encoding, find_entries
+from xbench.stages.gradients import EncoderGradients
+from xbench.stages.probe_text import ProbedText
+from xbench.stages.probe_view import CheckpointView
+from xbench.store import Store
+
+from ..command import compute, kinds, plan_of, request
+
+PROBES = '''
+import torch
+from dataclasses import dataclass
+from xbench.api import Probe, Row
+
+
+class Look(Probe):
+    """The mean of pooled vectors at half depth."""
+
+    @dataclass(frozen=True)
+    class Config:
+        depths: tuple[float, ...] = (0.5,)
+
+    def measure(self, view):
+        for language in view.languages:
+            vectors = view.pooled(language, self.config.depths[0])
+            yield Row("mean", float(vectors.mean()), language, view.layer(0.5), len(vectors),
+                      items=vectors.mean(1))
+        yield Row("undefined", None, reason="nobody knows")
+
+
+class Steep(Probe):
+    """The norm of the task's gradient."""
+
+    needs = frozenset({"gradients", "dictionary"})
+
+    def measure(self, view):
+        gradient = view.gradients.of_task(view.source, 0, 2)
+        yield Row("norm", float(sum(g.square().sum() for g in gradient.values())))
+        first, second = view.words(("qab", "qaa"), 1.0)
+        yield Row("words", float((first - second).norm()), "qab-qaa", n=len(first))
+
+
+class Broken(Probe):
+    """Not a number."""
+
+    def measure(self, view):
+        yield Row("nan", float("nan"))
+'''
+Install = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def probes(install: Install) -> None:
+    names = {"look": "looks:Look", "steep": "looks:Steep", "broken": "looks:Broken"}
+    install("looks", {"probes": names}, {"looks.py": PROBES})
+
+
+def asked(*probes: str, **changes: Any) -> Any:
+    """A request of probes on the untouched and one aligned encoder."""
+    options = {"probing.sentences": 20, "probing.gradient_batches": 4} | changes.pop("options", {})
+    options["probing.gradient_batch_size"] = 4
+    given = {"mode": ["linear"], "language": ["qab", "qac"], **changes}
+    return request(probe=list(probes), options=options, **given)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def rows_of(session: Session, store: Store, name: str) -> list[dict[str, Any]]:
+    """The rows of a probe of the untouched encoder."""
+    (cell,) = [
+        cell
+        for cell in session.plan.cells
+        if cell.coordinates.get("probe") == name and cell.coordinates["arm"] == "none"
+    ]
+    assert cell.probe is not None
+    rows: list[dict[str, Any]] = pq.read_table(store.file("probe", cell.probe, ROWS)).to_pylist()
+    return rows
+
+
+def probe_stage(session: Session, name: str, arm: str = "none") -> Stage:
+    return next(
+        session.plan.stages[cell.probe]
+        for cell in session.plan.cells
+        if cell.probe and cell.coordinates["probe"] == name and cell.coordinates["arm"] == arm
+    )
+
+
+def test_a_run_probes_every_encoder_once_and_never_again(store: Store) -> None:
+    session = compute(asked("look", "steep"), store)
+    assert kinds(session)["probe"] == 4  # two probes, untouched and aligned
+    for row in rows_of(session, store, "look"):
+        if row["metric"] == "mean":
+            assert row["value"] == pytest.approx(sum(row["items"]) / len(row["items"]), abs=1e-6)
+            assert row["n"] == 20
+        else:
+            assert (row["value"], row["reason"]) == (None, "nobody knows")
+    assert kinds(compute(asked("look", "steep"), store)) == {}
+    assert kinds(compute(asked("look", "steep", options={"probing.sentences": 19}), store)) == {
+        "probe": 4
+    }
+
+
+def test_a_probe_changes_no_other_key_and_only_its_own_settings_change_its_own() -> None:
+    def keys(**changes: Any) -> dict[str, set[str]]:
+        plan = plan_of(asked(*changes.pop("probes", ()), **changes))
+        return {kind: set(plan.of_kind(kind)) for kind in ("align", "finetune", "score", "probe")}
+
+    without, one, both = keys(), keys(probes=["look"]), keys(probes=["look", "steep"])
+    for kind in ("align", "finetune", "score"):
+        assert without[kind] == one[kind] == both[kind]
+    assert one["probe"] < both["probe"]
+    deeper = keys(probes=["look", "steep"], options={"probe.look.depths": [1.0]})
+    assert len(both["probe"] & deeper["probe"]) == 2  # those of steep
+    more = keys(probes=["look", "steep"], options={"probing.gradient_batches": 6})
+    assert more["probe"] & one["probe"] == one["probe"]  # it takes no gradients
+    assert len(more["probe"] & both["probe"]) == 2
+
+
+def test_rows_stand_in_the_results_table(store: Store) -> None:
+    from xbench.results import read_run, record_run, results
+
+    session = compute(asked("look", arm=["none"]), store)
+    frame = results(store, read_run(record_run(session.plan, store)))
+    probed = frame[frame["probe"] == "look"]
+    assert set(probed["metric"]) == {"mean", "undefined"}
+    undefined = probed[probed["metric"] == "undefined"].iloc[0]
+    assert (undefined["status"], undefined["reason"]) == ("unavailable", "nobody knows")
+    assert probed["task"].isna().all()
+    assert set(probed["arm"]) == {"none"}
+
+
+def test_what_is_no_number_is_refused_and_costs_nothing_else(store: Store) -> None:
+    session = compute(asked("look", "broken", arm=["none"]), store)
+    stage = probe_stage(session, "broken")
+    assert "a measure that is undefined is None" in str(store.error("probe", stage.key))
+    assert rows_of(session, store, "look")
+
+
+# --- what a probe sees ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def view(store: Store) -> CheckpointView:
+    session = compute(asked("steep", arm=["none"]), store)
+    return view_of(session, store)
+
+
+def view_of(session: Session, store: Store, name: str = "steep") -> CheckpointView:
+    stage = probe_stage(session, name)
+    bench = Bench(store, context())
+    encoder = bench.encoder(stage).eval()
+    text = ProbedText(stage, bench)
+    head = session.plan.stages.get(stage.spec.get("head", ""))
+    from xbench.stages import finetune
+
+    tuned = finetune.load(head, bench) if head else None
+    gradients = EncoderGradients(stage, bench, encoder, text, tuned)
+    return CheckpointView(stage, bench, encoder, text, gradients)
+
+
+def slowly(view: CheckpointView, text: str, depth: float) -> torch.Tensor:
+    """One sentence at a time, without views, batches or packing."""
+    tokenizer = Tokenizer.from_folder(Path(view._stage.recipe["model_folder"]))
+    encoder = view._encoder
+    ((ids),) = tokenizer.encode_texts([text])
+    whole = torch.tensor([[tokenizer.build_single(ids)]])
+    bias = encoder.attention_bias(torch.ones_like(whole, dtype=torch.bool))
+    states = encoder.embed(whole, None)
+    for layer in range(encoder.layer_at(depth)):
+        states = encoder.layer(layer, states, bias)
+    start = tokenizer.content_start
+    vector: torch.Tensor = states[0, 0, start : start + len(ids)].mean(0)
+    return vector.detach()
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.5, 1.0])
+def test_pooled_states_are_those_of_single_sentences(view: CheckpointView, depth: float) -> None:
+    texts = list(view._text.sentences("qac").values())
+    vectors = view.pooled("qac", depth)
+    assert vectors.shape == (20, view._encoder.config.hidden_size)
+    for text, vector in zip(texts, vectors, strict=True):
+        torch.testing.assert_close(vector, slowly(view, text, depth), atol=2e-5, rtol=0)
+
+
+def test_the_two_sides_of_a_pair_are_translations(view: CheckpointView) -> None:
+    first, second = view.pair(("qab", "qac"), 1.0)
+    torch.testing.assert_close(first, view.pooled("qab", 1.0))
+    torch.testing.assert_close(second, view.pooled("qac", 1.0))
+    assert view.ids("qab") == view.ids("qac") == view.ids("qaa")
+    assert view.languages[0] == view.source == "qaa"
+    with pytest.raises(MissingData, match="xyz"):
+        view.pooled("xyz", 1.0)
+
+
+def test_languages_that_lack_sentences_are_joined_by_item(
+    view: CheckpointView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = view._text._known[0]
+    first, *_, last = text["qab"]
+    monkeypatch.setitem(text, "qab", {k: v for k, v in reversed(text["qab"].items()) if k != first})
+    ours, theirs = view.pair(("qab", "qac"), 0.5)
+    assert len(ours) == len(theirs) == 19
+    torch.testing.assert_close(theirs[0], slowly(view, text["qac"][last], 0.5), atol=2e-5, rtol=0)
+
+
+def test_states_are_computed_once_for_all_probes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    plain = Encoding._all
+
+    def counted(self: Encoding, texts: Any, layers: Any) -> Any:
+        seen.append(len(texts))
+        return plain(self, texts, layers)
+
+    monkeypatch.setattr(Encoding, "_all", counted)
+    session = compute(asked("look", arm=["none"]), store)
+    once = len(seen)
+    assert once == len(session.plan.stages[probe_stage(session, "look").key].spec["texts"]) + 1
+    session = compute(asked("look", arm=["none"], options={"probe.look.depths": [1.0]}), store)
+    stages = session.plan.stages
+    bench = Bench(store, context())
+    keys = [key for key, stage in stages.items() if stage.kind == "probe"]
+    runner = JobRunner(stages, bench, lambda *_: None, False)
+    seen.clear()
+    for key in keys * 2:
+        store.set_aside("probe", key, "the test")
+    runner.run(keys)
+    assert len(seen) == once
+
+
+def test_entries_are_found_once_per_sentence_and_entry() -> None:
+    sentences = [("The dog, sees", "der Hund! sieht"), ("dog dog cat", "Hund Katze"), ("x", "y")]
+    entries = [("dog", "hund"), ("cat", "katze"), ("sees", "sieht")]
+    assert find_entries(sentences, entries) == [(0, 1, 1), (1, 2, 1)]
+    assert find_entries(sentences, []) == []
+
+
+def test_words_in_context_are_means_of_their_subwords(view: CheckpointView) -> None:
+    first, second = view.words(("qab", "qaa"), 1.0, "context")
+    assert len(first) == len(second) > 3
+    alone, _ = view.words(("qab", "qaa"), 1.0)
+    entries = view._entries(("qab", "qaa"))
+    torch.testing.assert_close(alone[0], slowly(view, entries[0][0], 1.0), atol=2e-5, rtol=0)
+    assert not torch.allclose(first[0], alone[0])
+
+
+# --- gradients ---------------------------------------------------------------------------------------
+
+
+def dot(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> float:
+    return float(sum((a[name].double() * b[name].double()).sum() for name in a if name in b))
+
+
+def test_a_gradient_is_that_of_the_mean_loss_of_its_part(view: CheckpointView) -> None:
+    gradients = view.gradients
+    assert gradients.task == "pos"
+    found = gradients.of_task("qaa", 1, 2)
+    examples = gradients._examples("qaa")
+    batches = gradients._part(range(len(examples)), 1, 2, "task")
+    rows = [row for batch in batches for row in batch]
+    assert len(rows) == 8
+    encoder = view._encoder.requires_grad_(True)
+    assert gradients._tuned is not None
+    from xbench.stages.features import features
+
+    batch = examples.batch(rows, gradients._format.vocabulary.pad_id, "cpu")
+    vectors = features(encoder, batch, gradients._format, examples.level, "mean", "other")
+    F.cross_entropy(gradients._tuned.head(vectors), batch.labels).backward()
+    expected = {n: p.grad for n, p in encoder.named_parameters() if p.grad is not None}
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=1e-6, rtol=1e-4)
+
+
+def test_parts_are_disjoint_and_the_same_each_time(view: CheckpointView) -> None:
+    parts = [view.gradients._part(range(100), part, 4, "task") for part in range(4)]
+    flat = [{n for batch in part for n in batch} for part in parts]
+    assert sum(map(len, flat)) == len(set().union(*flat)) == 16
+    first, again = (view.gradients.of_masked_lm("qab", 0, 2) for _ in range(2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    other = view.gradients.of_masked_lm("qab", 1, 2)
+    assert dot(first, other) < 0.99 * (dot(first, first) * dot(other, other)) ** 0.5
+
+
+def test_the_head_of_the_language_model_is_no_part_of_the_encoder(view: CheckpointView) -> None:
+    gradient = view.gradients.of_masked_lm("qab", 0, 2)
+    assert not any("mlm_head" in name for name in gradient)
+    places = {view.gradients.module_of(name) for name in gradient}
+    layers = {layer for layer, _ in places}
+    assert layers == {None, *range(1, view._encoder.config.num_layers + 1)}
+    assert {kind for _, kind in places} == {"embeddings", "attention", "feed_forward", "norm"}
+
+
+def test_an_aligned_encoder_has_the_gradient_of_its_objective(store: Store) -> None:
+    session = compute(asked("steep", arm=["aligned"], pair=["qaa-qac"]), store)
+    stage = probe_stage(session, "steep", "aligned")
+    bench = Bench(store, context())
+    encoder = bench.encoder(stage).eval()
+    gradients = EncoderGradients(stage, bench, encoder, ProbedText(stage, bench), None)
+    assert gradients.objective == "hictl"
+    found = gradients.of_objective(0, 2)
+    assert 0 < dot(found, found) < float("inf")
+    assert gradients.task is None
+    with pytest.raises(MissingData, match="labelled text"):
+        gradients.of_task("qaa", 0, 2)
+
+
+def test_too_little_text_is_said(view: CheckpointView) -> None:
+    with pytest.raises(MissingData, match="too few for 4 sets"):
+        view.gradients._part(range(10), 0, 4, "task")
+
+
+# --- fine-tuned models ----------------------------------------------------------------------------
+
+
+def test_sentences_of_the_training_data_are_left_out(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xbench_plugins.clones.sources import CloneBitext
+
+    request_ = asked("look", arm=["none"], mode=["full"], probe_at=["finetuned"])
+    session = compute(request_, store)
+    stage = probe_stage(session, "look")
+    assert stage.parents == (stage.spec["finetune"],)
+    bench = Bench(store, context())
+    where, split = stage.recipe["seen"], stage.spec["seen"]["split"]
+    language = context().languages.get("qaa")
+    known = [" ".join(s.words) for s in bench.source_at(where).read([language], split)][:3]
+    plain = CloneBitext.read
+
+    def leaked(self: CloneBitext, languages: Any, split: str) -> Any:
+        from dataclasses import replace
+
+        for number, pair in enumerate(plain(self, languages, split)):
+            yield replace(pair, source=known[number]) if number < 3 else pair
+
+    monkeypatch.setattr(CloneBitext, "read", leaked)
+    text = ProbedText(stage, Bench(store, context()))
+    long_enough = [t for t in known if digest(t) is not None]
+    assert text.excluded == len(long_enough) > 0
+    assert not set(long_enough) & set(text.sentences("qaa").values())
+
+
+def test_weights_that_are_no_numbers_are_refused(store: Store, tmp_path: Path) -> None:
+    from xbench.stages import probe
+
+    session = compute(asked("look", arm=["none"]), store)
+    stage = probe_stage(session, "look")
+    bench = Bench(store, context())
+    encoder = load_encoder(bench.encoder_folder(stage))
+    with torch.no_grad():
+        next(iter(encoder.parameters())).fill_(float("nan"))
+    with pytest.raises(ValueError, match="not finite"):
+        probe.run(stage, bench, None, encoder, None)  # type: ignore[arg-type]
