@@ -4,15 +4,20 @@ Usage: ``python docs/generate.py`` (or ``make docs``). A part lies between
 ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``; tests fail where one is out of date.
 """
 
+import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from xbench.discovery import discovery
+from xbench.api import hookspecs
+from xbench.context import Context
+from xbench.discovery import KINDS, Plugin, discovery
+from xbench.objectives import find_method
 from xbench.registry import load_registry, plain, sources
 from xbench.settings import PHASES
 
@@ -103,11 +108,151 @@ def markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     )
 
 
+def hooks() -> str:
+    """Every hook with its arguments, and what its documentation says."""
+    rows = []
+    for name, hook in inspect.getmembers(hookspecs, inspect.isfunction):
+        if name.startswith("xbench_"):
+            arguments = ", ".join(f"`{each}`" for each in inspect.signature(hook).parameters)
+            about = " ".join((inspect.getdoc(hook) or "").split()).replace("``", "`")
+            rows.append((f"`{name}`", arguments, about))
+    in_order = sorted(rows, key=lambda row: _line_of(row[0].strip("`")))
+    return markdown(("hook", "arguments", "when it is called, and what it may answer"), in_order)
+
+
+def _line_of(hook: str) -> int:
+    return inspect.getsourcelines(getattr(hookspecs, hook))[1]
+
+
+FACTS = ("needs", "phases", "level", "labels", "metrics")
+
+
+def catalogue() -> str:
+    """Every plugin of this distribution: what it is, whose formula, its settings and variants."""
+    parts = []
+    for kind in KINDS:
+        found = [p for p in discovery.table if (p.kind, p.distribution) == (kind, DISTRIBUTION)]
+        if kind == "languages":
+            parts += ["## Languages", _languages()]
+        elif found:
+            parts += [f"## {kind.capitalize()}", *(_entry(plugin) for plugin in found)]
+        if kind == "objectives":
+            parts += ["## Compositions of objectives", *_compositions()]
+    return "\n\n".join(parts)
+
+
+def _entry(plugin: Plugin) -> str:
+    loaded = plugin.load()
+    kind = plugin.kind.removesuffix("s")
+    if kind == "objective":
+        kind = find_method(plugin.name, Context(load_registry(), discovery)).kind
+    lines = [f"### `{plugin.name}`", "", _about_in_markdown(loaded), ""]
+    lines += [f"- A {kind}; {_home(loaded)}"] if kind != plugin.kind[:-1] else [f"- {_home(loaded)}"]
+    source = _reference(loaded)
+    lines += [f"- Source: {source}"] if source else []
+    lines += [f"- {name}: {value}" for name, value in _facts(loaded)]
+    variants = getattr(loaded, "variants", {})
+    lines += [f"- Variants: {_code(variants)}"] if variants else []
+    table = _settings_of(loaded)
+    return "\n".join([*lines, "", table] if table else lines)
+
+
+def _about_in_markdown(loaded: Any) -> str:
+    return _inline((inspect.getdoc(loaded) or "").strip().partition("\n")[0])
+
+
+def _home(loaded: Any) -> str:
+    return f"`{Path(inspect.getfile(loaded)).relative_to(ROOT).as_posix()}`"
+
+
+def _reference(loaded: Any) -> str:
+    """The paragraph of the documentation that begins with ``Source:`` or ``Sources:``."""
+    for paragraph in (inspect.getdoc(loaded) or "").split("\n\n"):
+        found = re.match(r"Sources?: (.*)", paragraph, re.DOTALL)
+        if found:
+            return _inline(" ".join(found[1].split()))
+    return ""
+
+
+def _facts(loaded: Any) -> list[tuple[str, str]]:
+    found = []
+    for name in FACTS:
+        value = getattr(loaded, name, None)
+        if isinstance(value, (set, frozenset)):
+            value = sorted(value)
+        if value:
+            shown = f"`{value}`" if isinstance(value, str) else _code(value)
+            found.append((name.capitalize(), shown))
+    return found
+
+
+def _settings_of(loaded: Any) -> str:
+    """A table of the settings, of the defaults of the first variant where there are variants."""
+    config = getattr(loaded, "Config", None)
+    options = getattr(loaded, "defaults", getattr(loaded, "sizes", {}))
+    if is_dataclass(config) and fields(config):
+        stated = getattr(loaded, "sources", {})
+        rows = [(f.name, _value(config, f.name), stated.get(f.name, "")) for f in fields(config)]
+    elif options:
+        rows = [(name, value, "") for name, value in options.items()]
+    else:
+        return ""
+    table = [(f"`{name}`", _shown(value), origin) for name, value, origin in rows]
+    return markdown(("setting", "default", "who states the default"), table)
+
+
+def _value(config: Any, name: str) -> Any:
+    return getattr(config(), name)
+
+
+def _compositions() -> list[str]:
+    return [
+        "\n".join(
+            [
+                f"### `{name}`",
+                "",
+                entry.description,
+                "",
+                f"- Source: {entry.source}",
+                f"- Parts: {_code(entry.parts)}",
+            ]
+        )
+        for name, entry in load_registry().compositions.items()
+    ]
+
+
+def _languages() -> str:
+    context = Context(load_registry(), discovery)
+    own = [name for name in context.languages.codes() if _is_own_language(name)]
+    rows = []
+    for code in own:
+        each = context.languages.get(code)
+        rows.append((f"`{code}`", each.name, each.script, each.family, each.word_order))
+    return markdown(("code", "name", "script", "family", "word order"), rows)
+
+
+def _is_own_language(code: str) -> bool:
+    claims = discovery.table.claims("languages", code)
+    return all(plugin.distribution == DISTRIBUTION for plugin in claims)
+
+
+def _code(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _inline(text: str) -> str:
+    """reStructuredText of one paragraph as Markdown."""
+    plain_roles = re.sub(r":\w+:`~?([^`]*)`", r"`\1`", text)
+    return plain_roles.replace("``", "`").rstrip(":")
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "plugins": ("README.md", plugins),
     "align": ("docs/settings.md", lambda: settings("align")),
     "finetune": ("docs/settings.md", lambda: settings("finetune")),
     "evaluate": ("docs/settings.md", lambda: settings("evaluate")),
+    "hooks": ("docs/hooks.md", hooks),
+    "catalogue": ("docs/catalogue.md", catalogue),
 }
 
 

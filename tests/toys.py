@@ -430,7 +430,7 @@ def registry(
     corpus: Mapping[str, Any],
     data: Mapping[str, Any],
     text: Mapping[str, Any] | None = None,
-    **changes: Any,
+    changes: Mapping[str, Any] | None = None,
 ) -> Registry:
     """One suite, ``toy``; ``corpus``, ``data`` and ``text`` are the options of its sources.
 
@@ -470,7 +470,8 @@ def registry(
         },
         "evaluate": {},
     }
-    compositions = changes.pop("compositions", {})
+    own = dict(changes or {})
+    compositions = own.pop("compositions", {})
     languages = {code: {"name": code, "script": "Latn"} for code in ALL_SYLLABLES}
     return Registry.model_validate(
         {
@@ -479,7 +480,7 @@ def registry(
             "controls": {},
             "aliases": {},
             "compositions": compositions,
-            "suites": {"toy": {**suite, **changes}},
+            "suites": {"toy": {**suite, **own}},
             "languages": languages,
         }
     )
@@ -499,7 +500,7 @@ class World:
 
     @property
     def context(self) -> Context:
-        made = registry(self.corpus, self.data, self.text, **self.suite)
+        made = registry(self.corpus, self.data, self.text, self.suite)
         return Context(made, ToyDiscovery())  # type: ignore[arg-type]
 
     def plan(self, **spec: Any) -> Plan:

@@ -50,6 +50,13 @@ def dump_json(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def documentation(page: str) -> Path:
+    """Where a page of the documentation lies: in the installed package, or in a source checkout."""
+    package = Path(__file__).parent
+    installed, checkout = package / "docs" / page, package.parent.parent / "docs" / page
+    return installed if installed.is_file() else checkout
+
+
 def file_digest(path: Path) -> str:
     """sha256 of a file's bytes."""
     with path.open("rb") as file:

@@ -181,7 +181,7 @@ def explain(wanted: Wanted, error: Exception) -> str:
     if name == "RepositoryNotFoundError":
         return f"{what} is not on the hub at {endpoint()} (or is private: give a token, HF_TOKEN)."
     if name == "LocalEntryNotFoundError" or name == "OfflineModeIsEnabled":
-        return f"{what} is not here, and may not be fetched from the hub. {_advice(wanted)}"
+        return f"{what} is not on this machine, and this command fetched nothing. {_advice(wanted)}"
     return (
         f"{what} is not here and could not be fetched from the hub at {endpoint()} ({name}). "
         f"{_advice(wanted)}"

@@ -60,7 +60,8 @@ class Languages:
             ) from None
         if first == second:
             raise UnknownName("pair", typed, pairs, "Its two sides are the same language.")
-        return f"{second}-{first}" if f"{second}-{first}" in pairs else f"{first}-{second}"
+        typed, turned = f"{first}-{second}", f"{second}-{first}"
+        return turned if turned in pairs and typed not in pairs else typed
 
     def _short(self, pair: str) -> str:
         return "-".join(self.get(code).iso639_1 or code for code in pair.split("-"))

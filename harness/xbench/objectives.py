@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from xbench.context import Context
-from xbench.discovery import Discovery, PluginError
+from xbench.discovery import Discovery
 from xbench.errors import UnknownName, XbenchError
 from xbench.identity import component
 from xbench.keys import canonical
@@ -92,26 +92,20 @@ def find_method(name: str, context: Context) -> Method:
         if name not in table.names("objectives") and name not in table.switched_off("objectives"):
             raise UnknownName("objective", name, known)
         loaded = table.get("objectives", name).load()
-        return _acting(Method(name, _kind(name, loaded), {name: loaded}))
+        return _acting(Method(name, _kind(loaded), {name: loaded}))
     if name in table.names("objectives"):
         raise XbenchError(
             f"{name!r} is both a composition of the registry and an objective plugin: rename one."
         )
     classes = {part: table.get("objectives", part).load() for part in composition.parts}
     for part, loaded in classes.items():
-        if _kind(part, loaded) != "objective":
+        if _kind(loaded) != "objective":
             raise XbenchError(f"Composition {name!r}: {part!r} is no loss and cannot be a part.")
     return _acting(Method(name, "objective", classes, composition))
 
 
-def _kind(name: str, loaded: Any) -> Kind:
-    for method, kind in _KIND_BY_METHOD.items():
-        if hasattr(loaded, method):
-            return kind
-    raise PluginError(
-        f"The objective {name!r} is none: {loaded.__name__} has no method terms (a loss), fit (a "
-        f"transform) or combine (a merge)."
-    )
+def _kind(loaded: Any) -> Kind:
+    return next(kind for method, kind in _KIND_BY_METHOD.items() if hasattr(loaded, method))
 
 
 def _acting(method: Method) -> Method:

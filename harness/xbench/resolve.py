@@ -128,7 +128,7 @@ def _arms(
 
 
 def _phases(spec: RunSpec, objectives: Iterable[str], context: Context) -> tuple[str, ...]:
-    """When objectives act; one that can act in a single phase does so without being asked."""
+    """When objectives act, if that was asked; else none: each acts in the first phase that it can."""
     for phase in spec.phase or ():
         if phase not in OBJECTIVE_PHASES:
             raise UnknownName("phase", phase, OBJECTIVE_PHASES)
@@ -136,7 +136,7 @@ def _phases(spec: RunSpec, objectives: Iterable[str], context: Context) -> tuple
         able = find_method(name, context).phases
         if able and not set(able) & set(spec.phase or ()):
             raise XbenchError(f"{name} acts {' or '.join(able)} fine-tuning: --phase {able[0]}.")
-    return unique(spec.phase or ("before",))
+    return unique(spec.phase or ())
 
 
 def _probe_at(spec: RunSpec) -> tuple[str, ...]:

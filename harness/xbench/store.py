@@ -249,14 +249,18 @@ class Store:
         if status and not status.get("kept"):
             write_atomic(self.folder(kind, key) / STATUS, dump_json({**status, "kept": True}))
 
+    def is_kept(self, kind: str, key: str) -> bool:
+        """Whether :meth:`keep` was asked for a stage."""
+        return bool(self.status(kind, key).get("kept"))
+
     def free(self, kind: str, key: str, name: str) -> int:
         """Delete a file that nothing needs any more (weights); returns the bytes that it held.
 
         What was marked with :meth:`keep` stays.
         """
-        status = self.status(kind, key)
-        if status.get("kept"):
+        if self.is_kept(kind, key):
             return 0
+        status = self.status(kind, key)
         held = status.get("files", {}).pop(name, None)
         if held is None:
             return 0

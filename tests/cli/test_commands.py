@@ -5,16 +5,19 @@ import io
 import json
 import re
 import shutil
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import click
 import pandas as pd
 import pytest
 import yaml
 
 from xbench.cli import COMMANDS
 from xbench.discovery import KINDS
+from xbench.plan import KINDS as KINDS_OF_STAGES
 from xbench.results import COLUMNS
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
@@ -66,7 +69,10 @@ class TestList:
             ("languages", "deu", "German (Latn)"),
             ("languages", "qaa", "xbench 0.1.0"),
             ("suites", "mini", "Clone languages"),
-            ("models", "xlm-roberta-base", "XLM-R base"),
+            ("models", "xlm-roberta-base", "FacebookAI/xlm-roberta-base: XLM-R base"),
+            ("languages", "kas_Deva", "Kashmiri (Devanagari, Deva)"),
+            ("objectives", "infoxlm", "composition of mlm, tlm, xlco: InfoXLM"),
+            ("datasets", "sib200", "Apache-2.0"),
         ],
     )
     def test_names_come_with_where_they_are_from(self, kind: str, name: str, about: str) -> None:
@@ -78,6 +84,9 @@ class TestList:
         kinds = {row["kind"] for row in rows}
         assert {"objectives", "tasks", "sources", "suites", "models", "languages"} <= kinds
         assert len(xbench("list").out.splitlines()) == len(rows)
+
+    def test_no_hub_is_named_for_data_that_is_not_read_from_it(self) -> None:
+        assert "openlanguagedata" not in xbench("list", "datasets").out
 
     def test_a_name_claimed_twice_is_marked(self, install: Install) -> None:
         install("acme", {"objectives": {"hictl": "acme_x:X"}}, {})
@@ -100,6 +109,10 @@ class TestShow:
             ("paper", ["paper - suite", "source: paper"]),
             ("mini-encoder", ["mini-encoder - model", "4 layers"]),
             ("sib200", ["source of xbench", "sib200 - alias of", "topic - task of xbench"]),
+            ("sib200", ["sib200 - data set", "home: https://github.com/dadelani", "Apache-2.0"]),
+            ("sib200", ["below --data: sib200/{id}/{split}.tsv", "on the hub: Davlan/sib200 ("]),
+            ("flores200", ["data set", "licence: CC BY-SA 4.0", "on the hub: not read from there"]),
+            ("infoxlm", ["composition of objectives", "mlm   weight 1", "arXiv 2007.07834"]),
         ],
     )
     def test_a_name_of_any_sort(self, name: str, parts: list[str]) -> None:
@@ -132,7 +145,7 @@ class TestPlan:
             # Weights that a run has freed are not wanted any more: a run again computes nothing.
             assert shown["stages"] == {
                 kind: {"total": n, "cached": n * cached, "todo": n * (not cached), "blocked": 0}
-                for kind, n in ALL_STAGES.items()
+                for kind, n in {**dict.fromkeys(KINDS_OF_STAGES, 0), **ALL_STAGES}.items()
             }
 
     def test_as_text(self, tmp_path: Path) -> None:
@@ -140,7 +153,14 @@ class TestPlan:
         lines = [line.split() for line in outcome.out.splitlines()]
         assert lines[0] == ["stage", "total", "cached", "to", "do", "blocked"]
         assert ["finetune", "4", "0", "4", "0"] in lines
-        assert lines[5] == ["8", "cells,", "5", "jobs", "to", "do"]
+        assert ["8", "cells,", "5", "jobs", "to", "do"] in lines
+
+    def test_every_option_has_a_help_text(self) -> None:
+        for name in COMMANDS:
+            command = import_module(f"xbench.cli.{name}_command").command
+            options = [option for option in command.params if isinstance(option, click.Option)]
+            silent = [option.opts for option in options if not option.help]
+            assert silent in ([], [["--format"]]), name  # its choices say what it is
 
     def test_it_computes_and_writes_nothing(self, finished: Finished, tmp_path: Path) -> None:
         before = files(finished[0])
@@ -204,7 +224,7 @@ class TestRun:
         outcome = xbench("plan", spec, *options, "--store", finished[0], "--format", "json")
         assert outcome.code == 0, outcome.err
         stages = json.loads(outcome.out)["stages"]
-        assert [stage["todo"] for stage in stages.values()] == expected
+        assert [stages[kind]["todo"] for kind in ALL_STAGES] == expected
 
     def test_a_longer_alignment_of_a_written_spec_goes_on_from_its_last_step(
         self, finished: Finished, tmp_path: Path
@@ -294,6 +314,13 @@ class TestStatus:
 
 
 class TestReport:
+    def test_it_says_how_models_were_selected(self, tmp_path: Path, finished: Finished) -> None:
+        store = tmp_path / "store"
+        options = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--mode", "linear", "--arm", "none"]
+        assert xbench("run", *options, "--selection", "best", "--store", store).code == 0
+        assert "Model selection: the step of each" in next(store.rglob("table1.md")).read_text()
+        assert "Model selection" not in next(finished[0].rglob("table1.md")).read_text()
+
     def test_tables_are_written_from_the_store_alone(
         self, finished: Finished, tmp_path: Path
     ) -> None:

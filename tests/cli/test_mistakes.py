@@ -169,7 +169,30 @@ class TestModels:
 
     def test_the_hub_is_not_asked_offline(self, store: Path) -> None:
         outcome = run("--model", "no-such-owner/no-such-model", "--offline", store=store)
-        refused(outcome, "may not be fetched from the hub", "--model DIR")
+        refused(outcome, "this command fetched nothing", "--model DIR")
+
+
+class TestNothingToCompute:
+    def test_languages_without_any_data_are_named_with_the_reason(self, store: Path) -> None:
+        outcome = run("--language", "deu,kaz", "--task", "pos,topic", store=store)
+        for task in ("pos", "topic"):
+            refused(outcome, f"  {task} in deu, kaz: clone-", "choose a clone language")
+        refused(outcome, "Nothing of this run can be computed")
+        assert not store.exists()
+
+    def test_one_language_with_data_is_enough(self, store: Path) -> None:
+        outcome = run("--language", "deu,qaa", "--arm", "none", "--mode", "linear", store=store)
+        assert outcome.code == 0, outcome.err
+        status = xbench("status", "--store", store).out
+        assert "1 cells done" in status
+        assert "1 cells unavailable" in status
+        assert "unavailable: pos in deu: clone-treebank generates clone languages only" in status
+
+    def test_a_matrix_without_a_cell_is_explained(self, store: Path) -> None:
+        """Retrieval trains nothing, so there is no fine-tuning to act during."""
+        options = ("--objective", "mlm", "--phase", "during", "--arm", "aligned", "--mode", "full")
+        outcome = run(*options, "--task", "sentence_retrieval", store=store)
+        refused(outcome, "This run has no cell")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

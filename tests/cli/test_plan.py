@@ -126,6 +126,8 @@ def test_a_measurement_gives_time_and_memory(tmp_path: Path) -> None:
     assert "time: unknown" in unknown.out
     outcome = xbench("plan", *options, "--calibrate", "--format", "json")
     assert outcome.code == 0, outcome.err
+    assert outcome.err.count("  To compute: ") == 2  # it is not silent for minutes
+    assert outcome.err.count("fine-tune 4/4") == 2
     guess = json.loads(outcome.out)["estimate"]
     assert guess["seconds"] > 0
     assert guess["memory"] > 10**7

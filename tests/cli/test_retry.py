@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from xbench.cli.plan_command import size
+from xbench.store import Store
+
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
 
 FAILING = '''
@@ -97,7 +100,12 @@ def test_retry_computes_what_failed_and_nothing_else(
     assert outcome.code == 0
     outcome = xbench("retry", "--failed", "--store", store)
     assert outcome.code == 0
-    assert "Nothing failed" in outcome.err
+    assert outcome.err.startswith("Nothing failed in the run")
+    assert outcome.out == ""  # no table: nothing was computed
+    shutil.rmtree(store / "score" / untouched)
+    outcome = xbench("retry", "--failed", "--store", store)
+    assert outcome.code == 0
+    assert "1 stages are missing: xbench retry computes them" in outcome.err
 
 
 def test_retry_without_a_run_says_so(tmp_path: Path) -> None:
@@ -164,6 +172,19 @@ class TestStoreCommand:
         again = xbench("run", *SMALL_OPTIONS, *QUICK_OPTIONS, "--store", store)
         assert again.code == 0
         assert "nothing to compute" in again.err
+
+    def test_what_keep_all_has_marked_stays_and_is_not_counted(self, store: Path) -> None:
+        place = Store(store)
+        held = sum(path.stat().st_size for path in store.rglob("*model.safetensors"))
+        first = next((store / "align").iterdir())
+        place.keep("align", first.name)
+        marked = sum(path.stat().st_size for path in first.glob("*/model.safetensors"))
+        free = ("store", "--store", store, "--free", "weights")
+        before, after = xbench(*free).out, xbench(*free, "--yes").out
+        assert before.split()[:2] == after.split()[:2] == size(held - marked).split()
+        assert "stay: a run with --keep all asked for them" in before
+        assert before.splitlines()[1] == after.splitlines()[1]
+        assert list(first.glob("*/model.safetensors"))
 
     def test_a_folder_that_is_no_store_is_left_alone(self, tmp_path: Path) -> None:
         (tmp_path / "cache").mkdir()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xbench.data.words import words_of as harness_words
 from xbench_plugins.clones import corpus
 from xbench_plugins.clones.language import WORD_ORDERS, CloneLanguage
 from xbench_plugins.clones.languages import LANGUAGES, QAA, QAB, QAC, QAD, QAJ
@@ -209,3 +210,21 @@ def test_subject_verb_and_object_stand_where_the_order_says(order, expected):
 def test_an_unknown_partition_is_refused():
     with pytest.raises(ValueError, match="validation"):
         list(corpus.treebank(QAA, "validation", 1))
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.code)
+def test_links_count_the_words_that_the_harness_sees(language):
+    """No clone's script is one whose characters are words of their own."""
+    for pair in corpus.parallel_text(QAA, language, "test", 60):
+        for text, side in ((pair.source, 0), (pair.target, 1)):
+            words = harness_words(text)
+            assert words == tuple(text.split())
+            assert all(link[side] < len(words) for link in pair.links)
+        assert pair.links
+
+
+@given(KNOBS)
+@settings(max_examples=20, deadline=None)
+def test_no_script_that_a_clone_may_have_is_written_without_spaces(clone):
+    for words in words_of(clone, count=5):
+        assert harness_words(" ".join(words)) == words

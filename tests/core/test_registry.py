@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xbench.errors import XbenchError
+from xbench.files import documentation
 from xbench.registry import load_registry, registry_path, sources
 from xbench.registry.reading import merge, read_registry
 
@@ -183,3 +184,14 @@ def test_the_registry_ships_in_the_wheel() -> None:
         pytest.skip("not a source checkout: the wheel has been built")
     build = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     assert build["targets"]["wheel"]["force-include"]["registry.yaml"] == "xbench/registry.yaml"
+
+
+def test_the_page_that_messages_name_ships_in_the_wheel_and_is_there() -> None:
+    page = documentation("data.md")
+    assert page.is_file()
+    pyproject = registry_path().parent / "pyproject.toml"
+    if not pyproject.is_file():
+        pytest.skip("not a source checkout: the wheel has been built")
+    build = tomllib.loads(pyproject.read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"]["force-include"]["docs/data.md"] == "xbench/docs/data.md"
+    assert page == pyproject.parent / "docs" / "data.md"

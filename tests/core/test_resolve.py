@@ -48,6 +48,10 @@ class TestRepeating:
             {"arm": ["shuffled", "mlm"], "task": "topic"},
             {"align_step": [2, 4], "options": {"objective.temperature": 0.3}},
             {"options": {"finetune.steps": None, "finetune.epochs": 2}},
+            # one that acts beside the task's loss only, and one that need not
+            {"objective": ["xtune_r1", "hictl:S1W0M0"], "mode": ["full"]},
+            {"objective": ["hictl:S1W0M0"], "mode": ["full"], "phase": ["before", "during"]},
+            {"objective": ["infoxlm"], "options": {"objective.infoxlm.xlco.queue": 64}},
             {"suite": "mini", "pair": "all", "seed": [1, 2], "align_seed": [7]},
         ],
     )

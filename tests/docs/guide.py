@@ -2,7 +2,8 @@
 
 ``file`` after a block's language: the block is the file that its first line names; Python goes below
 what the page has put there before. ``text files``: paths below the data folder, which get some content.
-``sh guide``: commands, run in the folder of these files. Runs are computed in small.
+``sh guide``: commands, run in the folder of these files; runs are computed in small.
+``python test``: tests, run at the end.
 """
 
 import os
@@ -10,7 +11,8 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..command import QUICK_OPTIONS, Outcome
@@ -19,44 +21,69 @@ from .data_folder import write_data, write_file
 from .pages import Block, blocks_of
 
 NAME = re.compile(r"# (\S+)\n")
+ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)")
+TESTS = "test_page.py"
 IN_SMALL = [*QUICK_OPTIONS, "--seed", "15", "--jobs", "1", "--device", "cpu"]
 FEW = ["--language", "qaa,qac"]
+# What a shell that is opened for the page would not have.
+GONE = ("XBENCH_STORE", "XBENCH_DATA", "XBENCH_REGISTRY", "PYTEST_ADDOPTS")
 
 
 @dataclass
 class Workshop:
-    """A folder to follow a page in; what is installed there lies in ``installed``."""
+    """A folder to follow a page in; what is installed lies in a folder of it, ``installed``."""
 
     folder: Path
+    document: str
+    said: dict[str, Outcome] = field(default_factory=dict)
 
     @property
     def installed(self) -> Path:
         return self.folder / "installed"
 
-    def write(self, block: Block) -> Path:
-        """Put a block into the file that its first line names."""
+    def follow(self) -> "Workshop":
+        """All files and commands of the page; what the commands say is kept."""
+        write_data(self.folder / "DATA")
+        model_folder(self.folder / "ENCODER")
+        for block in blocks_of(self.document):
+            if block.needs == "file":
+                self._write(block)
+            elif block.needs == "files":
+                for name in block.text.split():
+                    write_file(self.folder / "DATA", name)
+            elif block.needs == "test":
+                with (self.folder / TESTS).open("a", encoding="utf-8") as file:
+                    file.write(block.text)
+            elif block.needs == "guide":
+                for line in block.text.replace("\\\n", " ").splitlines():
+                    self.said[line] = self.run(line)
+        if (self.folder / TESTS).exists():
+            self.said[TESTS] = self.run(f"pytest {TESTS}")
+        return self
+
+    def _write(self, block: Block) -> None:
         found = NAME.match(block.text)
         assert found, f"{block.document}: the first line of a file names it: {block.text[:40]!r}"
         path = self.folder / found[1]
-        path.parent.mkdir(parents=True, exist_ok=True)
         grows = block.language == "python" and path.exists()
         before = path.read_text(encoding="utf-8") + "\n\n" if grows else ""
         path.write_text(before + block.text, encoding="utf-8")
-        return path
 
-    def run(self, line: str) -> Outcome:
-        """Run a command of the page; it must end well."""
-        program, *arguments = shlex.split(line)
-        outcome = self.execute(*command_of(program, arguments, self.installed))
-        assert outcome.code == 0, f"{line}\n{outcome.out}\n{outcome.err}"
+    def run(self, line: str, *more: str, code: int | None = 0) -> Outcome:
+        """Run a command, which must end with ``code`` (None: any); ``more`` is added to it."""
+        words = shlex.split(line)
+        given = {}
+        while found := ASSIGNMENT.fullmatch(words[0]):
+            given[found[1]] = found[2]
+            words.pop(0)
+        outcome = self._execute([*command_of(words[0], words[1:], self.installed), *more], given)
+        assert code in (None, outcome.code), f"{line}\n{outcome.out}\n{outcome.err}"
         return outcome
 
-    def execute(self, *command: str | Path) -> Outcome:
-        """Run a program in the folder, as a new shell there would."""
-        gone = ("XBENCH_STORE", "XBENCH_DATA", "XBENCH_REGISTRY", "PYTEST_ADDOPTS")
-        kept = {name: value for name, value in os.environ.items() if name not in gone}
+    def _execute(self, command: list[str], given: Mapping[str, str]) -> Outcome:
+        kept = {name: value for name, value in os.environ.items() if name not in GONE}
         path = os.pathsep.join(filter(None, [str(self.installed), kept.get("PYTHONPATH")]))
-        more = {
+        own = {
             "PYTHONPATH": path,
             "HF_HUB_OFFLINE": "1",
             "OMP_NUM_THREADS": "1",
@@ -64,36 +91,16 @@ class Workshop:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         done = subprocess.run(
-            [str(part) for part in command],
-            cwd=self.folder,
-            env={**kept, **more},
-            capture_output=True,
-            text=True,
+            command, cwd=self.folder, env={**kept, **own, **given}, capture_output=True, text=True
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
-
-    def follow(self, document: str) -> list[Outcome]:
-        """All files and commands of a page; what the commands said."""
-        said = []
-        write_data(self.folder / "DATA")
-        model_folder(self.folder / "ENCODER")
-        for block in blocks_of(document):
-            if block.needs == "file":
-                self.write(block)
-            elif block.needs == "files":
-                for name in block.text.split():
-                    write_file(self.folder / "DATA", name)
-            elif block.needs == "guide":
-                text = block.text.replace("\\\n", " ")
-                said += [self.run(line) for line in text.splitlines() if line]
-        return said
 
 
 def command_of(program: str, arguments: list[str], installed: Path) -> list[str]:
     """What is executed for a command of a page: in this environment, offline, and in small."""
     if program == "xbench":
         if arguments[0] == "run":
-            few = [] if {"--language", "--suite"} & set(arguments) else FEW
+            few = [] if "--language" in arguments else FEW
             arguments = [*arguments, *few, *IN_SMALL]
         return [sys.executable, "-m", "xbench", *arguments]
     if program == "pip":
@@ -103,7 +110,7 @@ def command_of(program: str, arguments: list[str], installed: Path) -> list[str]
     return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
 
 
-def install_command(installed: Path, project: str) -> list[str]:
+def install_command(installed: Path, project: str | Path) -> list[str]:
     """Puts a distribution into a folder for ``sys.path``, without a network."""
     how = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target"]
-    return [sys.executable, "-m", "pip", "install", *how, str(installed), project]
+    return [sys.executable, "-m", "pip", "install", *how, str(installed), str(project)]

@@ -31,10 +31,11 @@ TOOLS = ("pytest", "python")
 READERS = ("list", "show", "doctor", "status", "results", "report", "store", "retry")
 IN_SMALL = [*QUICK_OPTIONS, "--seed", "15", "--jobs", "1", "--device", "cpu"]
 KNOWN = {
-    *(("sh", needs) for needs in ("", "data", "hub")),
-    *(("yaml", needs) for needs in ("", "registry")),
+    *(("sh", needs) for needs in ("", "data", "hub", "guide")),
+    *(("yaml", needs) for needs in ("", "registry", "file")),
     *(("text", needs) for needs in ("", "files")),
-    *((language, "") for language in ("python", "toml")),
+    *(("python", needs) for needs in ("", "file", "test")),
+    ("toml", ""),
 }
 Place = Callable[[str], None]
 

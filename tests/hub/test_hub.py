@@ -137,7 +137,7 @@ def test_a_connection_that_breaks_off_is_gone_on_with_or_told(hub: Hub) -> None:
         ("gone", ("is not on the hub", "HF_TOKEN")),
         ("down", ("could not be fetched from the hub", "--model DIR", "HF_ENDPOINT")),
         ("pickles", ("has no file like", "--model DIR")),
-        ("offline", ("may not be fetched", "xbench fetch", "--model DIR")),
+        ("offline", ("not on this machine", "fetched nothing", "xbench fetch", "--model DIR")),
     ],
 )
 def test_what_cannot_be_had_is_one_message_with_ways_out(

@@ -2,10 +2,13 @@
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+
+from xbench.results import SPEC
 
 PANELS = (("pos", "full"), ("pos", "linear"), ("topic", "full"), ("topic", "linear"))
 LANGUAGES = ("deu", "eng", "kaz")
@@ -84,6 +87,14 @@ class Make:
     aligned = staticmethod(aligned)
     score = staticmethod(score)
     languages, seeds = LANGUAGES, SEEDS
+
+
+def run_folder(root: Path, spec: str = "suite: mini\n") -> Path:
+    """The folder of a run in a store, with the spec that was asked for."""
+    folder = root / "runs" / "x"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SPEC).write_text(spec, encoding="utf-8")
+    return folder
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from xbench.cli.tables import tables_of
 from xbench.report import notes
 from xbench.store import Store
 
-from .conftest import Make
+from .conftest import Make, run_folder
 
 Counts = dict[tuple[str, str], tuple[int | None, int]]
 
@@ -41,7 +41,7 @@ def report(store: Store, counts: Counts, make: type[Make]) -> list[str]:
             entry.result = {"items": items} | ({} if known is None else {"overlap": known})
         cells.append({"coordinates": row, "align": None, "evaluate": key})
     run: dict[str, Any] = {"cells": cells, "metrics": {"pos": ["accuracy"]}}
-    return [" ".join(table.notes) for table in tables_of(store.root / "runs" / "x", run, frame)]
+    return [" ".join(table.notes) for table in tables_of(run_folder(store.root), run, frame)]
 
 
 def test_every_table_of_a_run_says_it(store: Store, make: type[Make]) -> None:
@@ -65,5 +65,33 @@ def test_a_damaged_count_costs_no_report(store: Store, make: type[Make]) -> None
     rows = [make.row(task="pos", language="deu")]
     cell = {"coordinates": rows[0], "align": None, "evaluate": path.parent.name}
     run = {"cells": [cell], "metrics": {"pos": ["accuracy"]}}
-    for table in tables_of(store.root / "runs" / "x", run, pd.DataFrame(rows)):
+    for table in tables_of(run_folder(store.root), run, pd.DataFrame(rows)):
         assert "trained on" not in " ".join(table.notes)
+
+
+def left_out(store: Store, excluded: dict[str, dict[str, int]], make: type[Make]) -> str:
+    """The notes of a run whose alignments, by pair, left out so many pairs for each test set."""
+    rows = [make.row(), make.row(seed=33)]
+    cells = [{"coordinates": rows[0], "align": None, "evaluate": None}]
+    for pair, counts in excluded.items():
+        with store.write("align", f"align-{pair}", {}) as entry:
+            entry.result = {"excluded": counts}
+        cell = {"coordinates": {**rows[0], "pair": pair}, "align": f"align-{pair}"}
+        cells.append({**cell, "evaluate": None})
+    run: dict[str, Any] = {"cells": cells, "metrics": {"pos": ["accuracy"]}}
+    run["unguarded"] = {"tatoeba: deu-eng": "is not here", "flores200: eng": "is not here"}
+    table, *_ = tables_of(run_folder(store.root), run, pd.DataFrame(rows))
+    return " ".join(table.notes)
+
+
+def test_pairs_left_out_are_listed_where_there_are_any(store: Store, make: type[Make]) -> None:
+    counts = {"deu-eng": {"sib200": 3, "flores200": 0}, "eng-kaz": {"sib200": 0, "flores200": 0}}
+    text = left_out(store, counts, make)
+    assert "holds one of their sentences: sib200: 3 (deu-eng)." in text
+    assert "flores200: 0" not in text
+    # what was looked for and not found is no test set that nobody looked for
+    assert "for want of the data: tatoeba." in text
+
+
+def test_where_no_pair_was_left_out_nothing_is_said_of_it(store: Store, make: type[Make]) -> None:
+    assert "left out" not in left_out(store, {"deu-eng": {"sib200": 0}}, make)

@@ -12,7 +12,7 @@ from xbench.report.build import render
 from xbench.report.published import published_tables
 from xbench.report.table import Table
 
-from .conftest import Make
+from .conftest import Make, run_folder
 
 REGISTRY = load_registry(registry_path())
 METRICS = {"pos": ["accuracy", "udpos_f1_xtreme"], "topic": ["accuracy"], "parsing": ["las"]}
@@ -69,6 +69,6 @@ def test_a_report_has_them_where_the_data_are_known_to_others(
         for record in frame.to_dict("records")
     ]
     run: dict[str, Any] = {"cells": cells, "metrics": METRICS}
-    found = tables_of(tmp_path / "store" / "runs" / "x", run, frame)
+    found = tables_of(run_folder(tmp_path / "store"), run, frame)
     assert [table.name for table in found if table.name == "published"] == expected
     assert found[0].name == "table1"

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from xbench.report.notes import selection
 from xbench.report.reading import read_results
 from xbench.report.results import Selection
 from xbench.report.style import Style
@@ -169,7 +170,7 @@ def test_languages_seeds_and_steps_are_named(study: pd.DataFrame) -> None:
     assert "Languages averaged: 3 (eng, deu, kaz); the source language eng is" in text
     assert "Without data, not a gap: kas_Deva (pos): UD has no Kashmiri treebank." in text
     assert "n = 3 (15, 33, 42)" in text
-    assert "paired by fine-tuning seed; 95% t interval over n seeds (3 seeds)" in text
+    assert "paired by fine-tuning seed; 95% t interval over seeds (3 seeds)" in text
     assert "Aligned encoders after 100 steps." in text
     assert "One alignment seed (42)" in text
     assert "Test items per language: pos 128, topic 128." in text
@@ -248,3 +249,43 @@ def test_a_control_that_a_panel_lacks_has_no_row_there(make: Any) -> None:
 def test_styles_are_checked(style: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"digits must|layout 'round'"):
         Style(**style)
+
+
+def test_one_seed_is_not_called_an_interval(make: Any) -> None:
+    rows = [make.row(), make.row(value=0.6, **make.aligned("S1W0M0"))]
+    text = notes(build(rows))
+    assert "with the same fine-tuning seed; without an interval" in text
+    assert "t interval" not in text
+    more = [
+        make.row(mode=mode, seed=seed, value=value, **names)
+        for mode, seeds in (("full", (15,)), ("linear", (15, 33)))
+        for seed in seeds
+        for value, names in ((0.5, {}), (0.6, make.aligned("S1W0M0")))
+    ]
+    text = notes(build(more))
+    assert "over seeds (pos, full: 1 seed, no interval; pos, linear: 2 seeds)" in text
+
+
+def test_a_reason_ends_with_one_full_stop(make: Any) -> None:
+    for reason in ("UD has no treebank", "UD has no treebank."):
+        lost = make.row(language="kas_Deva", status="unavailable", value=None, reason=reason)
+        text = notes(build([make.row(), lost]))
+        assert "kas_Deva (pos): UD has no treebank.\n" in text + "\n"
+        assert ".." not in text
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ({("pos", "full"): "last", ("pos", "linear"): "last"}, None),
+        ({("pos", "full"): "best", ("pos", "linear"): "best"}, "Model selection: the step"),
+        ({("pos", "full"): "best", ("pos", "linear"): "last"}, "Model selection (pos, full): the"),
+        ({}, None),
+    ],
+)
+def test_a_selected_step_is_said(kept: Any, expected: str | None) -> None:
+    found = selection(kept)
+    assert (len(found), expected is None) in ((0, True), (1, False))
+    if expected:
+        assert found[0].startswith(expected)
+        assert "development split" in found[0]

@@ -1,12 +1,16 @@
 """The surroundings of stages: a model that was planned is the model that is loaded."""
 
+import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from xbench.errors import XbenchError
 from xbench.nn.encoder import Encoder
+from xbench.store import Entry
 
 from ..toys import World, model_folder
 
@@ -21,3 +25,13 @@ def test_a_model_that_changed_after_planning_is_refused(
     Encoder.random(encoder.config, seed=2).save(world.model)
     with pytest.raises(XbenchError, match="has changed since this run was planned"):
         world.bench().tokenizer(stage)
+
+
+def test_the_versions_of_what_results_pass_through_are_recorded(
+    world: World, tmp_path: Path
+) -> None:
+    world.bench().describe(Entry(tmp_path), world.stage("finetune", arm=("none",)))
+    found = json.loads((tmp_path / "env.json").read_text())
+    for name in ("transformers", "tokenizers", "safetensors", "numpy"):
+        assert found[name] == importlib.import_module(name).__version__
+    assert found["torch"] == torch.__version__

@@ -38,7 +38,7 @@ class Aligner:
     """Word links for a sentence pair. Links are found once for a corpus and kept as a stage.
 
     ``needs`` is what it looks at: ``states``, ``dictionary``, or nothing but ``given``. The states
-    are those of the untouched encoder at ``config.depth``.
+    are those of the untouched encoder at ``config.depth`` (without such a field, its last layer).
     """
 
     version: ClassVar[int] = 1

@@ -44,8 +44,9 @@ class LabelledPair:
 class ParallelText:
     """A sentence and its translation, with word links where they are known.
 
-    ``links`` are (word position in ``source``, word position in ``target``), counted on
-    whitespace-separated words.
+    ``links`` are (position of a word in ``source``, position of a word in ``target``), counted from 0
+    on the words of :func:`xbench.data.words.words_of`: parted by white space, and each character of a
+    script that is written without spaces (Chinese, Japanese, Thai, ...) by itself.
     """
 
     source: str

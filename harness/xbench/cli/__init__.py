@@ -24,6 +24,8 @@ COMMANDS = {
     "probe": "Measure the representations of any encoder.",
     "list": "List plugins, suites or models.",
     "show": "Show one plugin: what it does, its settings, where it comes from.",
+    "new": "Write a plugin of your own, as a distribution to install.",
+    "check": "Check that plugins keep the contract of their kind.",
     "doctor": "Look at this machine and installation: what is wrong, what to do.",
 }
 

@@ -25,16 +25,33 @@ def calibration(spec: RunSpec, jobs: int, wanted: bool) -> Iterator[list[Store]]
         yield []
         return
     with tempfile.TemporaryDirectory(prefix="xbench-calibration-") as folder:
-        click.echo(f"Measuring {sum(STEPS)} steps of each kind of stage ...", err=True)
         store = Path(folder) / "store"
         for steps, items in zip(STEPS, ITEMS, strict=True):
             path = Path(folder) / f"spec-{steps}.yaml"
             path.write_text(small(spec, steps, items).to_yaml(), encoding="utf-8")
             command = [sys.executable, "-m", "xbench", "run", str(path), "--store", str(store)]
-            done = subprocess.run([*command, "--jobs", str(jobs)], capture_output=True, text=True)
-            if done.returncode != 0:
-                raise XbenchError(f"The measurement failed:\n{done.stderr.strip()[-2000:]}")
+            click.echo(f"Measuring {steps} steps of each kind of stage ...", err=True)
+            _run([*command, "--jobs", str(jobs)])
         yield [Store(store)]
+
+
+def _run(command: list[str]) -> None:
+    """Run it, and pass on the lines that say how far it is."""
+    said = []
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                said.append(line)
+                if line.startswith(("[", "To compute")):
+                    click.echo(f"  {line.rstrip()}", err=True)
+        except BaseException:
+            process.terminate()  # Ctrl-C: workers end with it
+            raise
+    if process.returncode != 0:
+        raise XbenchError(f"The measurement failed:\n{''.join(said).strip()[-2000:]}")
 
 
 def small(spec: RunSpec, steps: int, items: int) -> RunSpec:

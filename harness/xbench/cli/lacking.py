@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from xbench.errors import XbenchError
+from xbench.files import documentation
 
 if TYPE_CHECKING:
     from xbench.context import Context
@@ -14,7 +15,8 @@ MOST_CODES = 8
 WAYS = (
     "Two ways to get it:",
     "  xbench fetch, with the options of this plan, brings what is on the hub (HF_ENDPOINT: a mirror)",
-    "  --model DIR and --data DIR (or XBENCH_DATA) read folders here; docs/data.md has their layout",
+    "  --model DIR and --data DIR (or XBENCH_DATA) read folders here; their layout is in",
+    f"  {documentation('data.md')}",
 )
 
 
@@ -46,7 +48,7 @@ def require_cells(plan: "Plan") -> None:
     for cell in plan.cells:
         names = cell.coordinates
         reasons[names.get("task") or names["probe"]][names.get("language", "")] = cell.unavailable
-    lines = "\n".join(f"  {line}" for line in _gaps("{}", reasons))
+    lines = "\n".join(f"  {line}" for line in _gaps("{}", reasons, " (and alike for the others)"))
     raise XbenchError(f"Nothing of this run can be computed, for want of data:\n{lines}")
 
 
@@ -61,7 +63,8 @@ def _model(name: str, context: "Context") -> Line:
 
 def _data(name: str, plan: "Plan", context: "Context") -> Line:
     suite = context.registry.suite(plan.spec.suite)
-    uses = [task for task, binding in suite.tasks.items() if binding.source == name]
+    asked = {task: suite.tasks[task] for task in plan.spec.task or ()}
+    uses = [task for task, binding in asked.items() if binding.source == name]
     if suite.corpus.source == name:
         uses.append("text to align on")
     dataset = context.registry.datasets.get(name)
@@ -82,11 +85,15 @@ def _by_first(reasons: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _gaps(sentence: str, found: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+def _gaps(
+    sentence: str,
+    found: Mapping[str, Mapping[str, str]],
+    others: str = " (--format json has the others)",
+) -> Iterator[str]:
     for name, reasons in found.items():
         first = next(iter(reasons.values()))
-        others = "" if len(set(reasons.values())) == 1 else " (--format json has the others)"
-        yield f"{sentence.format(name)} in {_listed(list(reasons))}: {first}{others}"
+        more = "" if len(set(reasons.values())) == 1 else others
+        yield f"{sentence.format(name)} in {_listed(list(reasons))}: {first}{more}"
 
 
 def _listed(codes: Sequence[str]) -> str:

@@ -49,6 +49,8 @@ def _rows(kind: str) -> list[dict[str, Any]]:
     rows = [_plugin_row(plugin) for plugin in discovery.table if plugin.kind == kind]
     if kind == "languages":
         rows += _registry_languages({row["name"] for row in rows})
+    if kind == "objectives":
+        rows += _compositions()
     return rows
 
 
@@ -69,9 +71,14 @@ def _check(kind: str | None, form: str) -> int:
 
 
 def _about(entry: Any) -> str:
-    """What a record of the registry is, in a line."""
-    about = getattr(entry, "description", "") or getattr(entry, "licence", "")
-    return f"{entry.hub_id}: {about}" if getattr(entry, "hub_id", None) else str(about)
+    """What a record of the registry is, in a line; of a data set its licence.
+
+    A model's hub id is where it comes from. Not so a data set's: only some are read from there.
+    """
+    if not hasattr(entry, "description"):
+        return str(entry.licence)
+    hub_id = getattr(entry, "hub_id", None)
+    return f"{hub_id}: {entry.description}" if hub_id else str(entry.description)
 
 
 def _plugin_row(plugin: Any) -> dict[str, Any]:
@@ -88,11 +95,31 @@ def _plugin_row(plugin: Any) -> dict[str, Any]:
     }
 
 
+def _compositions() -> list[dict[str, Any]]:
+    """Objectives that the registry puts together from others."""
+    from xbench.registry import load_registry
+
+    return [
+        {
+            "kind": "objectives",
+            "name": name,
+            "about": f"composition of {', '.join(entry.parts)}: {entry.description}",
+            "parts": list(entry.parts),
+        }
+        for name, entry in load_registry().compositions.items()
+    ]
+
+
+def _written_in(name: str, script: str) -> str:
+    """``German (Latn)``; where the name has brackets of its own, the script goes into them."""
+    return f"{name[:-1]}, {script})" if name.endswith(")") else f"{name} ({script})"
+
+
 def _registry_languages(taken: set[str]) -> list[dict[str, Any]]:
     from xbench.registry import load_registry
 
     return [
-        {"kind": "languages", "name": code, "about": f"{entry.name} ({entry.script})"}
+        {"kind": "languages", "name": code, "about": _written_in(entry.name, entry.script)}
         for code, entry in load_registry().languages.items()
         if code not in taken
     ]

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 @STORE
 @click.option("--offline", is_flag=True, help="Never touch the network.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Workers to estimate for.")
-@click.option("--keep", type=click.Choice(["none", "align", "all"]), default="align")
+@click.option(
+    "--keep",
+    type=click.Choice(["none", "align", "all"]),
+    default="align",
+    show_default=True,
+    help="Which weights the run would keep, for the estimate of disk.",
+)
 @click.option("--calibrate", is_flag=True, help="Measure a few steps first, for the estimate.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def command(

@@ -3,9 +3,9 @@
 What was found sound is remembered in the store by content, and not read again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xbench.api.source import Source
 from xbench.context import Context
@@ -15,8 +15,7 @@ from xbench.errors import XbenchError
 from xbench.files import dump_json, write_atomic
 from xbench.keys import key_of
 from xbench.nn.encoder_config import read_config
-from xbench.plan import Plan, Stage, open_source
-from xbench.registry import Binding
+from xbench.plan import Plan, Stage, open_at
 from xbench.store import Store
 
 
@@ -28,35 +27,60 @@ def check_inputs(plan: Plan, work: Work, context: Context, store: Store) -> None
             read_config(Path(folder))
             Tokenizer.from_folder(Path(folder))
         for stage in todo:
-            if "binding" in stage.recipe and stage.kind != "score":
-                _check_data(stage, context, store)
+            for read in _reads(stage):
+                _check(read, context, store)
     except ValueError as error:
         raise XbenchError(str(error)) from error
 
 
-def _check_data(stage: Stage, context: Context, store: Store) -> None:
-    place = stage.recipe["place"]
-    binding = Binding.model_validate(stage.recipe["binding"])
-    hub_files = stage.recipe.get("hub_files")
-    source = open_source(binding, Path(place) if place else None, context, hub_files)
+class _Read(NamedTuple):
+    """A part of the input of a stage: what identifies it, where it lies, the task that reads it."""
+
+    data: Mapping[str, Any]
+    where: Mapping[str, Any]
+    task: str | None
+    label: str
+
+
+def _reads(stage: Stage) -> Iterator[_Read]:
+    """All text that a stage reads, but the guard's: that is read with the corpus, or not at all."""
+    spec, recipe = stage.spec, stage.recipe
+    task, label = recipe.get("task"), recipe.get("label", "")
+    data = spec.get("corpus", spec.get("data"))
+    if "binding" in recipe and data is not None and stage.kind != "score":
+        yield _Read(data, recipe, task, label)
+    if "dictionary" in spec:
+        yield _Read(spec["dictionary"], recipe["dictionary"], None, f"dictionary of {label}")
+    if stage.kind == "fit":
+        for code, text in spec["texts"].items():
+            yield _Read(text, recipe["texts"][code], None, f"{label} in {code}")
+    joint = spec.get("joint", {})
+    if "corpus" in joint:
+        yield _Read(joint["corpus"], recipe["joint"]["pairs"], None, label)
+    if "translated" in joint:
+        yield _Read(joint["translated"], recipe["joint"]["translated"], task, label)
+
+
+def _check(read: _Read, context: Context, store: Store) -> None:
+    source = open_at(read.where, context)
     if not source.needs_place:  # a generator has no files that could be damaged
         return
-    data = stage.spec["corpus"] if "corpus" in stage.spec else stage.spec["data"]
-    task = stage.recipe.get("task")
-    marker = store.root / "cache" / "checked" / f"{key_of({'data': data, 'task': task})}.json"
+    identity = {"data": read.data, "task": read.task}
+    marker = store.root / "cache" / "checked" / f"{key_of(identity)}.json"
     if marker.exists():
         return
-    count = sum(1 for _ in _records(stage, source, data["split"], context))
+    split = read.data["split"]
+    count = sum(1 for _ in _records(read, source, split, context))
     if count == 0:
-        raise XbenchError(f"The {data['split']} data of {stage.recipe['label']} is empty.")
+        raise XbenchError(f"The {split} data of {read.label} is empty.")
     marker.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(marker, dump_json({"records": count}))
 
 
-def _records(stage: Stage, source: Source, split: str, context: Context) -> Iterator[Any]:
-    languages = [context.languages.get(code) for code in stage.recipe["languages"]]
+def _records(read: _Read, source: Source, split: str, context: Context) -> Iterator[Any]:
+    languages = [context.languages.get(code) for code in read.where["languages"]]
     if len(languages) == 2:  # parallel text
         yield from source.read(languages, split)
         return
-    task = context.discovery.table.get("tasks", stage.recipe["task"]).load()()
+    task = context.discovery.table.get("tasks", str(read.task)).load()()
     yield from task.examples(source, languages[0], split)

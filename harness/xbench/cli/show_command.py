@@ -3,18 +3,21 @@
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xbench.discovery import KINDS, Plugin, discovery
 from xbench.errors import UnknownName
 
+if TYPE_CHECKING:
+    from xbench.registry import Composition, Registry
+
 
 @click.command("show")
 @click.argument("name")
 def command(name: str) -> int:
-    """Show a plugin, suite or model: what it does, its settings, where it comes from."""
+    """Show a plugin, suite, model or data set: what it does, its settings, where it comes from."""
     from xbench.registry import load_registry
 
     registry = load_registry()
@@ -29,13 +32,18 @@ def command(name: str) -> int:
         for kind, entries in catalogues.items()
         if name in entries
     ]
+    if name in registry.compositions:
+        pages.append("\n".join(_composition(name, registry.compositions[name])))
+    if name in registry.datasets:
+        pages.append("\n".join(_dataset(name, registry)))
     for kind, aliases in registry.aliases.items():
         if name in aliases:
             meant = discovery.table.claims(kind, aliases[name])
             pages += [f"{name} - alias of\n" + "\n".join(_plugin(p)) for p in meant]
     if not pages:
         plugins = [plugin.name for plugin in discovery.table]
-        raise UnknownName("name", name, [*plugins, *(n for e in catalogues.values() for n in e)])
+        entries = [*catalogues.values(), registry.compositions, registry.datasets]
+        raise UnknownName("name", name, [*plugins, *(each for names in entries for each in names)])
     click.echo("\n\n".join(pages))
     return 0
 
@@ -45,6 +53,41 @@ def _entry(title: str, entry: Any) -> str:
 
     values = yaml.safe_dump(entry.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return f"{title}\n\n{values.rstrip()}"
+
+
+def _composition(name: str, entry: "Composition") -> Iterator[str]:
+    """The parts, each with its weight and what differs from its defaults."""
+    yield f"{name} - composition of objectives (registry)"
+    yield ""
+    yield entry.description
+    if entry.source:
+        yield f"\nsource: {entry.source}"
+    yield f"\nParts (-O objective.{name}.PART.SETTING=VALUE, and .weight=):"
+    width = max(map(len, entry.parts))
+    for part, how in entry.parts.items():
+        changes = [f"{field}={value}" for field, value in how.config.items()]
+        variant = [how.variant] if how.variant else []
+        yield f"  {part:<{width}}  weight {how.weight:g}  {' '.join([*variant, *changes])}".rstrip()
+    yield f"\nxbench show PART has the settings: {', '.join(entry.parts)}"
+
+
+def _dataset(name: str, registry: "Registry") -> Iterator[str]:
+    """Home, licence, how it lies below a data folder, and whether it is read from the hub."""
+    entry = registry.datasets[name]
+    readers = discovery.table.claims("sources", name)
+    reads_hub = bool(entry.hub_id and entry.files and readers and readers[0].load().reads_hub)
+    codes = [code for code, language in registry.languages.items() if name in language.resources]
+    facts = {
+        "home": entry.homepage,
+        "licence": entry.licence,
+        "below --data": entry.layout,
+        "on the hub": f"{entry.hub_id} ({entry.files})" if reads_hub else "not read from there",
+        "note": entry.note,
+        "languages": f"{len(codes)}: {', '.join(codes)}" if codes else "",
+    }
+    yield f"{name} - data set"
+    yield ""
+    yield from (f"{fact}: {value}" for fact, value in facts.items() if value)
 
 
 def _plugin(plugin: Plugin) -> Iterator[str]:

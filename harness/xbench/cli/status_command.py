@@ -3,11 +3,15 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from xbench.cli.options import STORE
 from xbench.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.command("status")
@@ -39,11 +43,23 @@ def command(store: Path, run: str | None, traceback: bool, form: str) -> int:
     for state in ("done", "failed", "blocked", "missing", "unavailable"):
         if counts[state]:
             click.echo(f"  {counts[state]:>6} cells {state}")
+    for line in _without_data(cells):
+        click.echo(f"  {line}")
     for line in failed:
         click.echo(f"  {line}")
         if traceback:
             click.echo(_indented(Path(line.rpartition("Log: ")[2])))
     return 0
+
+
+def _without_data(cells: "pd.DataFrame") -> list[str]:
+    """Why cells are unavailable: a line for each task and reason, with the languages."""
+    lacking = cells[cells["status"] == "unavailable"]
+    groups = lacking.groupby(["task", "reason"], sort=False, dropna=False)["language"]
+    return [
+        f"unavailable: {task} in {', '.join(dict.fromkeys(codes))}: {reason}"
+        for (task, reason), codes in groups
+    ]
 
 
 def _indented(log: Path) -> str:

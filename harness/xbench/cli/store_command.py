@@ -73,16 +73,22 @@ def _verify(store: Store) -> int:
 def _free(store: Store, what: str, yes: bool) -> int:
     from xbench.cli.plan_command import size
 
-    total = 0
+    total = kept = 0
     if what == "weights":
         for kind, key in _entries(store):
             for name, held in store.status(kind, key).get("files", {}).items():
-                if name.endswith(WEIGHTS):
-                    total += store.free(kind, key, name) if yes else int(held["bytes"])
+                if not name.endswith(WEIGHTS):
+                    continue
+                if store.is_kept(kind, key):
+                    kept += int(held["bytes"])
+                    continue
+                total += store.free(kind, key, name) if yes else int(held["bytes"])
     else:
         folder = store.root / what
         total = _bytes(folder) if folder.is_dir() else 0
         if yes:
             shutil.rmtree(folder, ignore_errors=True)
     click.echo(f"{size(total)} {'freed' if yes else 'would be freed; add --yes to delete'}")
+    if kept:
+        click.echo(f"{size(kept)} stay: a run with --keep all asked for them")
     return 0

@@ -29,6 +29,7 @@ def tables_of(
     Raises where the results cannot be reported.
     """
     from xbench import hooks
+    from xbench.cli.background import background_of
     from xbench.report.build import build_tables
     from xbench.report.results import Selection
     from xbench.results import SPEC
@@ -39,11 +40,12 @@ def tables_of(
         cell["coordinates"]["split"] for cell in run["cells"] if not cell.get("probe")
     }  # a run evaluates one
     selection = Selection(metrics, split=min(splits, default="test"))
+    spec = read_spec(folder / SPEC)
     try:
-        tables = build_tables(frame, selection, _style(folder, run, allow_partial))
+        style = _style(folder, run, spec, allow_partial)
+        tables = build_tables(frame, selection, style, background_of(_suite_name(run), frame))
     except ValueError as error:
         raise XbenchError(f"The run {folder.name} cannot be reported: {error}") from error
-    spec = read_spec(folder / SPEC)
     sections = hooks.ask("xbench_report_sections", [], frame=frame.copy(), spec=spec)
     return [*tables, *_published(run), *(table for section in sections for table in section)]
 
@@ -65,7 +67,7 @@ def _suite_name(run: Mapping[str, Any]) -> str:
     return str(run["cells"][0]["coordinates"]["suite"]) if run["cells"] else ""
 
 
-def _style(folder: Path, run: Mapping[str, Any], allow_partial: bool) -> "Style":
+def _style(folder: Path, run: Mapping[str, Any], spec: "RunSpec", allow_partial: bool) -> "Style":
     from xbench.registry import load_registry
     from xbench.report import notes
     from xbench.report.style import Style
@@ -82,10 +84,21 @@ def _style(folder: Path, run: Mapping[str, Any], allow_partial: bool) -> "Style"
         mlm_control=(objective, variant),
         notes=(
             *((RECONSTRUCTION.format(suite=name),) if suite and _is_reconstructed(suite) else ()),
+            *notes.selection(_selected(spec)),
             *_overlap_notes(folder, run),
             *notes.overlap(_known_items(folder, run)),
         ),
     )
+
+
+def _selected(spec: "RunSpec") -> dict[tuple[str, str], str]:
+    """(task, mode) -> whose weights a fine-tuning keeps, of the tasks that are fine-tuned."""
+    return {
+        (task, mode): str(settings["selection"])
+        for task, modes in spec.finetune.items()
+        for mode, settings in modes.items()
+        if isinstance(settings, dict) and "selection" in settings
+    }
 
 
 def _overlap_notes(folder: Path, run: Mapping[str, Any]) -> tuple[str, ...]:
@@ -102,8 +115,9 @@ def _overlap_notes(folder: Path, run: Mapping[str, Any]) -> tuple[str, ...]:
         for source, count in store.result("align", key).get("excluded", {}).items():
             found.setdefault(source, {})[pair] = count
     parts = [
-        f"{source}: " + ", ".join(f"{count} ({pair})" for pair, count in sorted(counts.items()))
+        f"{source}: " + ", ".join(f"{count} ({pair})" for pair, count in sorted(counts.items()) if count)
         for source, counts in sorted(found.items())
+        if any(counts.values())
     ]
     notes = [f"Pairs left out because a test set holds one of their sentences: {'; '.join(parts)}."]
     lacking = sorted({what.split(":")[0] for what in run.get("unguarded", {})} - set(found))

@@ -38,8 +38,8 @@ class TransformersEncoder(nn.Module):
         self.has_mlm_head = has_mlm_head
         self._tied = _tied_names(model)
         # Hooks, since they also act where this is part of another module: an objective's copy.
-        self.register_state_dict_post_hook(_leave_out_tied)
-        self.register_load_state_dict_pre_hook(_put_back_tied)
+        self.register_state_dict_post_hook(_leave_out_tied)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_put_back_tied)  # type: ignore[no-untyped-call]
 
     @classmethod
     def from_folder(cls, folder: Path) -> "TransformersEncoder":

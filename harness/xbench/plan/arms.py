@@ -175,14 +175,15 @@ class Arms:
         aligner = plugin.load()
         config = configured(f"aligner {name}", aligner, self._settings["aligner_options"])
         settings = ("max_length", "max_pairs")
+        # Even where an aligner looks at no states: pairs without tokens are left out of a corpus.
         spec = {
             **keyed,
+            "model": self._model,
             "aligner": {**component(plugin), "config": config},
             "settings": {each: self._settings[each] for each in settings},
         }
         recipe = {**self._recipe, **recipe, "label": f"word links {pair} by {name}"}
         if "states" in aligner.needs:
-            spec["model"] = self._model
             spec["settings"]["precision"] = self._settings["precision"]
         if "dictionary" in aligner.needs:
             spec["dictionary"], recipe["dictionary"] = self._dictionary(pair, name)

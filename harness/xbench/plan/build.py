@@ -98,7 +98,9 @@ class _Planner:
             train = self._train(task, self.suite.source_language)
         except MissingData as error:
             raise XbenchError(f"No training data for task {task!r}: {error}") from error
-        joint, recipe, unavailable = None, {}, self.fits.lacking(arm)
+        joint: dict[str, Any] | None = None
+        recipe: dict[str, Any] = {}
+        unavailable = self.fits.lacking(arm)
         try:
             joint, recipe = self._joint(arm, task)
         except MissingData as error:

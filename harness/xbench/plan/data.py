@@ -12,6 +12,7 @@ from xbench.api.source import MissingData, Source
 from xbench.context import Context
 from xbench.discovery import PluginError
 from xbench.errors import XbenchError
+from xbench.files import documentation
 from xbench.hub import NotHere, Wanted, commit_of, fetch, patterns_of
 from xbench.identity import component
 from xbench.keys import canonical
@@ -140,7 +141,7 @@ def open_source(
         where = f" The data set's home: {entry.homepage}." if entry and entry.homepage else ""
         raise NotHere(
             f"The data of source {binding.source!r} is not here. Pass a folder that holds it: "
-            f"--data DIR (or XBENCH_DATA); docs/data.md says how it lies there.{where}"
+            f"--data DIR (or XBENCH_DATA); {documentation('data.md')} says how it lies there.{where}"
         )
     try:
         source: Source = source_class(place, **binding.options)

@@ -209,8 +209,30 @@ class PublishedTable(Entry):
         return self
 
 
+class ProbeTableEntry(Entry):
+    """A table of what a probe measured.
+
+    ``form``: ``pairs`` (the suite's groups of language pairs by encoders), ``languages`` (encoders
+    by languages) or ``depths`` (encoders, before and after fine-tuning, by layers). ``metrics`` maps
+    a reader's words to metrics of the probe; ``depth`` is the relative depth of the layer shown;
+    ``percent`` is for shares.
+    """
+
+    form: Literal["pairs", "languages", "depths"]
+    title: str
+    probe: str
+    metrics: dict[str, str] = Field(min_length=1)
+    depth: float | None = Field(default=None, ge=0, le=1)
+    percent: bool = False
+    note: str = ""
+
+
 class Registry(Entry):
-    """The whole catalogue, and the ``files`` that it was read from."""
+    """The whole catalogue, and the ``files`` that it was read from.
+
+    ``alignment_measures`` has, by probe, the metrics that reports hold against the change in
+    accuracy.
+    """
 
     version: Literal[1]
     models: dict[str, ModelEntry]
@@ -221,6 +243,8 @@ class Registry(Entry):
     suites: dict[str, SuiteEntry]
     languages: dict[str, LanguageEntry]
     published: dict[str, PublishedTable] = Field(default_factory=dict)
+    probe_tables: dict[str, ProbeTableEntry] = Field(default_factory=dict)
+    alignment_measures: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     files: tuple[Path, ...] = ()
 
     def suite(self, name: str) -> SuiteEntry:

@@ -71,6 +71,12 @@ class Average:
         used = [self.block[language, seed] for language in self.languages for seed in self.seeds]
         return tuple(m.key for m in used if m.key is not None)
 
+    @property
+    def gap_keys(self) -> tuple[str, ...]:
+        """Store keys of the measurements that are lacking, of those that were planned."""
+        rows = [self.block[place] for place in self.gaps if place in self.block]
+        return tuple(m.key for m in rows if m.key is not None)
+
 
 def is_done(measurement: Measurement | None) -> bool:
     """Whether there is a value."""

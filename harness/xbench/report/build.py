@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xbench.report import latex, markdown, terminal
+from xbench.report.background import Background
 from xbench.report.by_step import by_step
 from xbench.report.overview import overview
 from xbench.report.per_language import per_language
+from xbench.report.probe_rows import ProbeResults, has_probes, read_probes
+from xbench.report.probes import probe_tables
 from xbench.report.reading import read_results
-from xbench.report.results import Selection
+from xbench.report.relatedness import relatedness
+from xbench.report.results import Results, Selection
 from xbench.report.style import Style
 from xbench.report.table import Table
 from xbench.report.table1 import table1
+from xbench.report.transfer import transfer_table
 from xbench.report.untrained import has_training, untrained, untrained_results
 
 if TYPE_CHECKING:
@@ -31,17 +36,23 @@ FILES = {"markdown": ("md", "markdown"), "latex": ("tex", "latex-document")}
 
 
 def build_tables(
-    frame: "pd.DataFrame", selection: Selection | None = None, style: Style | None = None
+    frame: "pd.DataFrame",
+    selection: Selection | None = None,
+    style: Style | None = None,
+    background: Background | None = None,
 ) -> list[Table]:
-    """Table 1, all objectives, checkpoints compared, and the tables per language, from tidy results.
+    """Table 1, all objectives, checkpoints compared, tables per language and of probes.
 
-    Raises ``ValueError`` where the results cannot be reported (see ``reading.read_results``).
+    What is shown of probes, and what is known of languages, is ``background``'s. Raises
+    ``ValueError`` where the results cannot be reported (see ``reading.read_results``).
     """
     selection, style = selection or Selection(), style or Style()
+    probes = _probes(frame, selection, background)
     others = [found[0] for found in untrained_results(frame, selection).values()]
     of_others = untrained(frame, selection, style)
-    if others and not has_training(frame):
-        return [*overview(None, others, style), *of_others]
+    if (others or probes) and not has_training(frame):
+        of_probes = probe_tables(probes, background, style) if probes and background else []
+        return [*overview(None, others, style), *of_others, *of_probes]
     results = read_results(frame, selection)
     steps = sorted(int(step) for step in frame["align_step"].dropna().unique())
     of_step = {step: read_results(frame, replace(selection, align_step=step)) for step in steps}
@@ -51,7 +62,28 @@ def build_tables(
         *by_step(of_step, style),
         *per_language(results, style),
         *of_others,
+        *(_explained(results, probes, background, style) if background else ()),
     ]
+
+
+def _probes(
+    frame: "pd.DataFrame", selection: Selection, background: Background | None
+) -> ProbeResults | None:
+    if background is None or not has_probes(frame):
+        return None
+    return read_probes(frame, selection, background.wanted)
+
+
+def _explained(
+    results: Results, probes: ProbeResults | None, background: Background, style: Style
+) -> list[Table]:
+    """What happened inside the encoders, whether it predicts transfer, and for whom it helps."""
+    related = relatedness(results, background, probes, style)
+    if probes is None:
+        return related
+    of_probes = probe_tables(probes, background, style)
+    predicted = transfer_table(results, probes, background.measures, style)
+    return [*of_probes, *predicted, *related]
 
 
 def render(tables: Sequence[Table], format: str) -> str:

@@ -41,7 +41,7 @@ def languages(results: Results, style: Style) -> list[str]:
     suffix = f"; the source language {source} is among them" if included else ""
     notes = [f"Languages averaged: {by_panel(listed)}{suffix}."]
     for (task, language), reason in results.unavailable.items():
-        notes.append(f"Without data, not a gap: {language} ({task}): {_short(reason)}")
+        notes.append(f"Without data, not a gap: {language} ({task}): {_short(reason)}.")
     return notes
 
 
@@ -61,12 +61,32 @@ def seeds(results: Results) -> str:
 
 def differences(results: Results) -> str:
     """What the differences and their intervals are."""
-    counts = {panel: f"{len(seeds)} seeds" for panel, seeds in results.seeds.items()}
+    if all(len(seeds) == 1 for seeds in results.seeds.values()):
+        return (
+            "Differences: to none, over the same languages, with the same fine-tuning seed; without "
+            "an interval, and without the noise of the test set."
+        )
+    counts = {
+        panel: f"{len(seeds)} seeds" if len(seeds) > 1 else "1 seed, no interval"
+        for panel, seeds in results.seeds.items()
+    }
     return (
         "Differences: to none, over the same languages, paired by fine-tuning seed; "
-        f"95% t interval over n seeds ({by_panel(counts)}), not adjusted for the number of "
+        f"95% t interval over seeds ({by_panel(counts)}), not adjusted for the number of "
         "comparisons, and without the noise of the test set."
     )
+
+
+def selection(kept: Mapping[Panel, str]) -> list[str]:
+    """Of fine-tunings whose last step is not what is kept: which is. (task, mode) -> setting."""
+    best = [panel_name(panel) for panel, which in kept.items() if which == "best"]
+    if not best:
+        return []
+    where = "" if len(best) == len(kept) else f" ({'; '.join(best)})"
+    return [
+        f"Model selection{where}: the step of each fine-tuning that did best on the source language's "
+        f"development split, not the last one."
+    ]
 
 
 def alignment(results: Results) -> list[str]:
@@ -189,5 +209,6 @@ def _cut(parts: Sequence[str]) -> str:
 
 
 def _short(reason: str) -> str:
-    line = " ".join(reason.split())
+    """A reason on one line, without its full stop."""
+    line = " ".join(reason.split()).removesuffix(".")
     return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 1] + "…"

@@ -1,5 +1,7 @@
 """The table behind Table 1: every language on its own, one table per task and mode."""
 
+from dataclasses import replace
+
 from xbench.report import notes
 from xbench.report.averages import Average, average
 from xbench.report.results import Encoder, Panel, Results
@@ -81,7 +83,7 @@ def _cell(numbers: Average, style: Style) -> Cell:
     mark = DAGGER if cell.status == "partial" else ""
     spread = () if cell.spread is None else (PLUS_MINUS + percent(cell.spread, style.digits),)
     text = percent(cell.value, style.digits) + mark
-    return Cell(text, cell.status, cell.value, cell.n, cell.spread, keys=cell.keys, details=spread)
+    return replace(cell, text=text, details=spread)
 
 
 def _notes(results: Results, style: Style, places: notes.Places) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 Status = Literal[
     "done", "partial", "failed", "blocked", "missing", "incomplete", "absent", "covered"
@@ -31,8 +31,10 @@ class Cell:
 
     ``status``: ``done`` and ``partial`` (an average over a part, asked for) have a ``value``;
     ``absent`` was never asked for; ``covered`` lies under the ``span`` of a cell to its left.
-    ``n`` counts the seeds, ``spread`` is the standard deviation over them, ``keys`` are the store
-    keys behind the value. ``text`` is the main line, ``details`` are further lines.
+    ``n`` counts the seeds, ``spread`` is the standard deviation over them. ``text`` is the main line,
+    ``details`` are further lines. Store keys: ``keys`` of what is behind the value, ``against`` of
+    what ``difference`` is to, ``gaps`` of what is lacking. ``where`` (column, its values) tells the
+    rows of the results table that are meant from other rows of the same keys.
     """
 
     text: str
@@ -45,6 +47,9 @@ class Cell:
     keys: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     span: int = 1
+    against: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+    where: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
 
 COVERED = Cell("", status="covered")

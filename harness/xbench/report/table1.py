@@ -105,11 +105,19 @@ class _Panel:
 def number_cell(numbers: Average, style: Style) -> Cell:
     """``70.1 ± 0.3``, or the word for what is lacking."""
     if not numbers.shown:
-        return Cell(gap(numbers), numbers.status)
+        return Cell(gap(numbers), numbers.status, gaps=numbers.gap_keys)
     mean, sd = numbers.mean_sd()
     mark = DAGGER if numbers.status == "partial" else ""
     text = mean_and_sd(mean, sd, style.digits) + mark
-    return Cell(text, numbers.status, mean, n=len(numbers.seeds), spread=sd, keys=numbers.keys)
+    return Cell(
+        text,
+        numbers.status,
+        mean,
+        n=len(numbers.seeds),
+        spread=sd,
+        keys=numbers.keys,
+        gaps=numbers.gap_keys,
+    )
 
 
 def with_difference(treated: Average, baseline: Average, style: Style) -> Cell:
@@ -121,7 +129,7 @@ def with_difference(treated: Average, baseline: Average, style: Style) -> Cell:
     first, *rest = difference_lines(change, style.digits)
     if "partial" in (treated.status, baseline.status):
         first += DAGGER
-    return replace(cell, difference=change, details=(first, *rest))
+    return replace(cell, difference=change, details=(first, *rest), against=baseline.keys)
 
 
 def _mark_best(

@@ -25,6 +25,18 @@ def signed(fraction: float, digits: int) -> str:
     return (MINUS if fraction < 0 else "+") + size
 
 
+def decimal(value: float, digits: int) -> str:
+    """``0.7012 -> 0.701``, with a minus sign where it is negative."""
+    size = f"{abs(value):.{digits}f}"
+    return (MINUS if value < 0 and float(size) else "") + size
+
+
+def signed_decimal(value: float, digits: int) -> str:
+    """``0.012 -> +0.012``; no sign where it rounds to zero."""
+    text = decimal(value, digits)
+    return text if text.startswith(MINUS) or not float(text) else f"+{text}"
+
+
 def mean_and_sd(mean: float, sd: float | None, digits: int) -> str:
     """``70.1 ± 0.3``, or the mean alone where one seed gives no deviation."""
     if sd is None:

@@ -4,9 +4,11 @@ One :class:`Bench` serves the stages of a job, which share an encoder; it keeps 
 features so that three seeds of a linear probe encode the data once.
 """
 
+import importlib.metadata
 import os
 import platform
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +34,7 @@ from xbench.objectives import component_config
 from xbench.plan import Stage, open_at
 from xbench.store import Entry, Store
 
+LIBRARIES = ("transformers", "tokenizers", "safetensors", "numpy")
 T = TypeVar("T")
 Progress = Callable[[int, int, Mapping[str, float]], None]
 
@@ -140,6 +143,7 @@ class Bench:
             "xbench": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
+            **_library_versions(),
             "platform": platform.platform(),
             "device": stage.recipe["device"],
             "threads": torch.get_num_threads(),
@@ -148,6 +152,12 @@ class Bench:
         if stage.recipe["device"] != "cpu":
             environment["gpu"] = torch.cuda.get_device_name(stage.recipe["device"])
         (entry.folder / "env.json").write_text(dump_json(environment), encoding="utf-8")
+
+
+@cache
+def _library_versions() -> dict[str, str]:
+    """Of the libraries, beside torch, whose code results pass through."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def make_transform(asked: Mapping[str, Any], context: Context) -> Transform:

@@ -7,29 +7,36 @@ from collections.abc import Iterable
 from typing import Any
 
 from xbench.data.overlap import is_known, texts_of
+from xbench.keys import key_of
 from xbench.plan import Stage
 from xbench.settings import FinetuneSettings
 from xbench.stages.bench import Bench
-from xbench.stages.examples import Examples, load_examples
+from xbench.stages.examples import Examples, load_examples, load_translations
 
 Known = frozenset[bytes]
 """The digests of a set of texts."""
 
 
 def learnt_from(stage: Stage, bench: Bench) -> Known:
-    """The digests of all texts that a fine-tuning was given, worked out once per job.
+    """The digests of all texts that a fine-tuning learnt its task from, worked out once per job.
+
+    An objective beside the task's loss may have been given their translations too.
 
     They come from the tokenised training data: no text is read again. Texts that are too short to
     tell anything by have none (:mod:`xbench.data.overlap`).
     """
     settings = FinetuneSettings(**stage.spec["settings"])
     limits = {"max_length": settings.max_length, "max_items": settings.max_train}
+    translated = stage.spec.get("joint", {}).get("translated")
 
     def read() -> Known:
-        examples = load_examples(stage, bench, bench.tokenizer(stage), "train", limits)
-        return frozenset(one for item in examples.digests() for one in item)
+        every = [load_examples(stage, bench, bench.tokenizer(stage), "train", limits)]
+        if translated is not None:
+            every.append(load_translations(stage, bench, settings.max_length))
+        return frozenset(one for examples in every for item in examples.digests() for one in item)
 
-    name = ("learnt from", stage.recipe["model_folder"], stage.recipe["task"], *limits.values())
+    what = (stage.recipe["model_folder"], stage.recipe["task"], key_of({"data": translated}))
+    name = ("learnt from", *what, *limits.values())
     return bench.keep(name, read)
 
 

@@ -27,6 +27,13 @@ from xbench.stages.bench import Bench, data_identity
 # Levels at which every word is labelled, and those at which a whole input is.
 WORD_LEVELS = ("token", "span")
 TEXT_LEVELS = ("sentence", "pair")
+# What a record of each level must have, and what such records are called.
+_READS = {
+    "token": ("words", "TaggedSentence"),
+    "span": ("words", "TaggedSentence"),
+    "sentence": ("text", "LabelledText"),
+    "pair": ("second", "LabelledPair"),
+}
 COLUMNS = 2  # raised when the columns change: tables that were kept before are made anew
 
 
@@ -131,12 +138,20 @@ def load_examples(
         language = bench.context.languages.get(at["languages"][0])
         found = task.examples(bench.source_at(at), language, split)
         records = sample(found, limits["max_items"])
+        _check_kind(task, records)
         return _rows(task, tokenizer, records, limits["max_length"])
 
     table = cached(bench.cache_folder(), identity, rows)
     if len(table) == 0:
         raise ValueError(f"the {split} data of {stage.recipe['label']} is empty")
     return Examples(table, task.level)
+
+
+def load_translations(stage: Stage, bench: Bench, max_length: int) -> Examples:
+    """The task's training data in the other language, of a fine-tuning with an objective beside it."""
+    data, where = stage.spec["joint"]["translated"], stage.recipe["joint"]["translated"]
+    limits = {"max_length": max_length, "max_items": None}
+    return load_examples(stage, bench, bench.tokenizer(stage), data["split"], limits, data, where)
 
 
 def sample(found: Iterable[Any], wanted: int | None) -> list[Any]:
@@ -168,6 +183,17 @@ def _rows(
             "name": list(records[piece.item].id.encode("utf-8")),
             "digests": [] if piece.first_word else _digests(records[piece.item]),
         }
+
+
+def _check_kind(task: Task, records: list[Any]) -> None:
+    """Raises ``ValueError`` where the data is not of the kind that the task's level reads."""
+    field, kind = _READS[task.level]
+    for record in records:
+        if not hasattr(record, field):
+            raise ValueError(
+                f"{type(task).__name__} is of the level {task.level!r} and reads {kind} records; "
+                f"its data has {type(record).__name__}: bind it to another source"
+            )
 
 
 def _digests(record: Any) -> list[int]:

@@ -4,6 +4,7 @@ Writes ``fitted.safetensors``: what the transform learnt. Nothing of the encoder
 """
 
 from collections.abc import Iterable, Mapping
+
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -26,7 +27,11 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: AnyEncoder | None) -> N
     with torch.no_grad():
         transform.fit(view)
     # Each a tensor of its own: parts of one cannot be saved.
-    fitted = {name: value.detach().cpu().clone() for name, value in transform.fitted.items()}
+    whole = torch.contiguous_format
+    fitted = {
+        name: value.detach().cpu().clone(memory_format=whole)
+        for name, value in transform.fitted.items()
+    }
     for name, value in fitted.items():
         if not bool(torch.isfinite(value).all()):
             raise FloatingPointError(f"{type(transform).__name__}: {name} is not finite")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -11,14 +11,17 @@ from xbench.api.objective import Objective
 from xbench.nn.heads import Head
 from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import Optimiser
-from xbench.nn.streams import generator, permutation
-from xbench.nn.views import Text, TextFormat, TextView
+from xbench.nn.streams import generator, permutation, seed_dropout
+from xbench.nn.views import TextFormat, TextView
 from xbench.settings import AlignSettings
 from xbench.stages.align import pair_batches, prepare, total
-from xbench.stages.examples import Batch, Examples, load_examples
+from xbench.stages.examples import Batch, Examples, load_translations
 from xbench.stages.features import features_of
 from xbench.stages.losses import build_objective
 from xbench.stages.pairs import Batches, PairText
+
+if TYPE_CHECKING:
+    from xbench.stages.finetune import Work
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,9 @@ class TaskOnly:
 class Joint:
     """The objective, its weight, and what it reads in each step of a fine-tuning."""
 
-    def __init__(self, work: Any, encoder: AnyEncoder) -> None:
+    def __init__(self, work: "Work", encoder: AnyEncoder) -> None:
         stage, bench = work.stage, work.bench
         asked = stage.spec["joint"]
-        if work.settings.accumulate != 1:
-            raise ValueError(
-                "an objective beside the task's loss sees whole batches: finetune.accumulate=1"
-            )
         self._work = work
         self.encoder = encoder
         self.weight = float(asked["weight"])
@@ -118,6 +117,7 @@ class Joint:
         """The weighted sum of the objective's terms on this step's data, and each term."""
         work = self._work
         stream = (work.seed, "joint", step)
+        seed_dropout(*stream)  # for what the objective draws from torch itself
         views: Any
         if self.pairs is None:
             views = TaskOnly(self.encoder, work.format, stream)
@@ -137,43 +137,44 @@ class Joint:
         wanted = [partner[row] for row in rows]
         pad_id = self._work.format.vocabulary.pad_id
         batch = examples.batch(wanted, pad_id, self._work.stage.recipe["device"])
-        text: Text = batch.text
-        return TextView(self.encoder, text, self._work.format, (*stream, "translated"))
+        return TextView(self.encoder, batch.text, self._work.format, (*stream, "translated"))
 
 
-def _translations(work: Any) -> tuple[Examples, dict[int, int]]:
+def _translations(work: "Work") -> tuple[Examples, dict[int, int]]:
     """The task's examples in the other language, and for each row the row that translates it.
 
-    Items are joined by their id. In the arm ``shuffled`` each gets another item's translation.
+    Items are joined by their id. In the arm ``shuffled`` each gets another item's translation. Of
+    items that fill several rows the n-th goes with the n-th, or with the last.
     """
-    stage, bench = work.stage, work.bench
-    asked, where = stage.spec["joint"], stage.recipe["joint"]["translated"]
-    limits = {"max_length": work.settings.max_length, "max_items": None}
-    tokenizer = bench.tokenizer(stage)
-    other = load_examples(
-        stage, bench, tokenizer, asked["translated"]["split"], limits, asked["translated"], where
-    )
-    by_name = _first_rows(other)
-    own = _first_rows(work.examples)
-    shared = [name for name in own if name in by_name]
-    if len(shared) < len(work.examples):
+    other = load_translations(work.stage, work.bench, work.settings.max_length)
+    own, theirs = _rows_by_name(work.examples), _rows_by_name(other)
+    lacking = [name for name in own if name not in theirs]
+    if lacking:
         raise ValueError(
-            f"{len(work.examples) - len(shared)} of {len(work.examples)} training items have no "
-            f"translation: the task's data in the other language has none of that id"
+            f"{len(lacking)} of {len(own)} training items have no translation: the task's data in "
+            f"the other language has no item {lacking[0]!r}"
         )
-    partners = list(shared)
-    if asked["arm"] == "shuffled":
-        cycle = permutation(len(shared), "wrong translations").tolist()
-        following = dict(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
-        partners = [shared[following[n]] for n in range(len(shared))]
-    rows = {own[name]: by_name[p] for name, p in zip(shared, partners, strict=True)}
-    return other, rows
+    names = list(own)
+    partners = dict(zip(names, names, strict=True))
+    if work.stage.spec["joint"]["arm"] == "shuffled":
+        cycle = [names[n] for n in permutation(len(names), "wrong translations").tolist()]
+        partners = dict(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
+    return other, {
+        row: theirs[partners[name]][min(part, len(theirs[partners[name]]) - 1)]
+        for name, rows in own.items()
+        for part, row in enumerate(rows)
+    }
 
 
-def _first_rows(examples: Examples) -> dict[str, int]:
-    """item's id -> its (first) row."""
-    found: dict[str, int] = {}
+def _rows_by_name(examples: Examples) -> dict[str, list[int]]:
+    """item's id -> its rows. Raises ``ValueError`` where several items have one id."""
+    names = examples.names()
+    if len(set(names)) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise ValueError(
+            f"several items have the id {twice!r}: which one translates which cannot be told"
+        )
+    found: dict[str, list[int]] = {}
     for row in range(len(examples)):
-        name = bytes(examples.table.row("name", row).astype("uint8")).decode("utf-8")
-        found.setdefault(name, row)
+        found.setdefault(names[int(examples.table.row("item", row)[0])], []).append(row)
     return found

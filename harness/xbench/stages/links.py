@@ -62,7 +62,9 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
             row, partner = int(corpus.rows[number]), int(corpus.partners[number])
             first, second = (int(table.row("number", r)[0]) for r in (row, partner))
             words = (texts.words[first][0], texts.words[second][1])
-            given = tuple((i, j) for i, j in texts.given[first] if j < len(words[1]))
+            given = texts.given[first]
+            if first != second:  # what the right partner's links leave of a wrong one
+                given = tuple((i, j) for i, j in given if j < len(words[1]))
             pair = WordPair(
                 WordSide(words[0], *source), WordSide(words[1], *target), dictionary, given
             )
@@ -133,7 +135,7 @@ class _States:
         self._encoder: AnyEncoder | None = None
         if "states" in aligner.needs:
             self._encoder = bench.encoder(stage).eval()
-            self._depth = float(getattr(aligner.config, "depth"))  # noqa: B009
+            self._depth = float(getattr(aligner.config, "depth", 1.0))
             self._precision = stage.spec["settings"]["precision"]
 
     def of(self, pairs: list[Any]) -> list[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:

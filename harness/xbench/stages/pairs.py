@@ -147,7 +147,7 @@ class Corpus:
         self.partners = self.rows
         if text.keyed["arm"] == "shuffled":
             self.partners = wrong_partners(self.rows)
-        self._epoch: tuple[int, Integers] = (-1, self.rows)
+        self._drawn: tuple[tuple[str, int], Integers] = (("", -1), self.rows)
 
     @property
     def per_epoch(self) -> int:
@@ -157,13 +157,10 @@ class Corpus:
     def batch(self, step: int, order: str = "pairs") -> list[PairRow]:
         """The pairs of a step. Another ``order`` gives batches of another pass over the corpus."""
         epoch, index = divmod(step, self.per_epoch)
-        if self._epoch[0] != epoch or order != "pairs":
+        if self._drawn[0] != (order, epoch):
             drawn = permutation(self.size, self._seed, order, epoch).numpy()
-            if order != "pairs":
-                chosen = drawn[index * self._batch_size : (index + 1) * self._batch_size]
-                return [self.row(i) for i in chosen]
-            self._epoch = (epoch, drawn)
-        chosen = self._epoch[1][index * self._batch_size : (index + 1) * self._batch_size]
+            self._drawn = ((order, epoch), drawn)
+        chosen = self._drawn[1][index * self._batch_size : (index + 1) * self._batch_size]
         return [self.row(i) for i in chosen]
 
     def row(self, number: int) -> PairRow:

@@ -1,0 +1,87 @@
+"""Contracts that every plugin of a kind keeps, as classes for tests, and small things to test with.
+
+::
+
+    from xbench.testing import ObjectiveContract
+
+    class TestMine(ObjectiveContract):
+        objective = "mine"
+
+``xbench check mine`` runs the same. Everything is made in memory, on the CPU, in seconds. Toys for
+tests of one's own: :func:`toy_encoder`, :func:`clone_pairs`, :func:`toy_batch`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xbench.testing.aligner import AlignerContract
+    from xbench.testing.batches import Layout, chunked, toy_batch, toy_encoder
+    from xbench.testing.clones import Pair, Sentence, clone_pairs, wrongly_paired
+    from xbench.testing.contract import Contract, Result, examine
+    from xbench.testing.kinds import contract_of
+    from xbench.testing.language import LanguageContract
+    from xbench.testing.merge import MergeContract
+    from xbench.testing.metric import MetricContract
+    from xbench.testing.objective import ObjectiveContract
+    from xbench.testing.probe import ProbeContract
+    from xbench.testing.probe_view import ToyProbeView
+    from xbench.testing.source import SourceContract
+    from xbench.testing.task import TaskContract
+    from xbench.testing.transform import TransformContract
+
+_HOME = {
+    "AlignerContract": "aligner",
+    "Contract": "contract",
+    "LanguageContract": "language",
+    "Layout": "batches",
+    "MergeContract": "merge",
+    "MetricContract": "metric",
+    "ObjectiveContract": "objective",
+    "Pair": "clones",
+    "ProbeContract": "probe",
+    "Result": "contract",
+    "Sentence": "clones",
+    "SourceContract": "source",
+    "TaskContract": "task",
+    "ToyProbeView": "probe_view",
+    "TransformContract": "transform",
+    "chunked": "batches",
+    "clone_pairs": "clones",
+    "contract_of": "kinds",
+    "examine": "contract",
+    "toy_batch": "batches",
+    "toy_encoder": "batches",
+    "wrongly_paired": "clones",
+}
+
+__all__ = [
+    "AlignerContract",
+    "Contract",
+    "LanguageContract",
+    "Layout",
+    "MergeContract",
+    "MetricContract",
+    "ObjectiveContract",
+    "Pair",
+    "ProbeContract",
+    "Result",
+    "Sentence",
+    "SourceContract",
+    "TaskContract",
+    "ToyProbeView",
+    "TransformContract",
+    "chunked",
+    "clone_pairs",
+    "contract_of",
+    "examine",
+    "toy_batch",
+    "toy_encoder",
+    "wrongly_paired",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'xbench.testing' has no attribute {name!r}")
+    return getattr(import_module(f"xbench.testing.{_HOME[name]}"), name)

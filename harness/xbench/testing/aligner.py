@@ -53,7 +53,7 @@ class AlignerContract(Documented, Configured):
                 of = f"for {len(pair.source.words)} words each (configuration {variant!r})"
                 expect(
                     all(
-                        len(link) == 2 and 0 <= min(link) and max(link) < len(pair.source.words)
+                        len(link) == 2 and min(link) >= 0 and max(link) < len(pair.source.words)
                         for link in links
                     ),
                     f"the links are {links} {of}",

@@ -5,6 +5,7 @@ that pytest collects it from a subclass named ``Test...`` and ``xbench check`` r
 """
 
 import inspect
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,6 +46,12 @@ class Contract:
         named = getattr(self, self.kind)
         return named if isinstance(named, str) else getattr(named, "__name__", repr(named))
 
+    def setup_method(self) -> None:
+        """Called before each check, by pytest too."""
+
+    def teardown_method(self) -> None:
+        """Called after each check, by pytest too."""
+
     @classmethod
     def checks(cls) -> list[str]:
         """The names of the checks, those of base classes first, in the order of their definition."""
@@ -80,23 +87,31 @@ class Result:
 def examine(contract: type[Contract]) -> Iterator[Result]:
     """Run all checks of a contract class, one after the other, each on an instance of its own."""
     for name in contract.checks():
-        check = getattr(contract(), name)
-        about = (inspect.getdoc(check) or name).partition("\n")[0].rstrip(".")
-        try:
-            check()
-        except SkipTest as left_out:
-            yield Result(about, "skipped", str(left_out))
-        except AssertionError as failure:
-            yield Result(about, "failed", str(failure) or _where(failure))
-        except Exception as error:  # a plugin may raise anything
-            yield Result(about, "failed", f"{type(error).__name__}: {error} ({_where(error)})")
-        else:
-            yield Result(about, "ok")
+        yield _run(contract(), name)
 
 
-def _where(error: BaseException) -> str:
-    """The line that raised: the last one outside torch, numpy and the like."""
+def _run(contract: Contract, name: str) -> Result:
+    check = getattr(contract, name)
+    about = (inspect.getdoc(check) or name).partition("\n")[0].rstrip(".")
+    contract.setup_method()
+    try:
+        check()
+    except SkipTest as left_out:
+        return Result(about, "skipped", str(left_out))
+    except AssertionError as failure:
+        return Result(about, "failed", str(failure) or _where(failure, contract))
+    except Exception as error:  # a plugin may raise anything
+        return Result(about, "failed", f"{type(error).__name__}: {error} ({_where(error, contract)})")
+    finally:
+        contract.teardown_method()
+    return Result(about, "ok")
+
+
+def _where(error: BaseException, contract: Contract) -> str:
+    """The line that raised: the last one of the plugin's own module, or the last one of all."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    named = vars(contract).get("loaded")  # not there where it could not be imported
+    module = sys.modules.get(getattr(named, "__module__", ""))
+    own = [frame for frame in frames if frame.filename == getattr(module, "__file__", None)]
     last = (own or list(frames))[-1]
     return f"{last.filename}:{last.lineno}"

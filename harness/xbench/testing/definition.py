@@ -44,7 +44,9 @@ class Documented(Contract):
 
 
 class Configured(Contract):
-    """``Config``, ``variants`` and ``sources``."""
+    """``Config``, ``variants`` and ``sources``; with ``needs_sources`` every default has an origin."""
+
+    needs_sources: ClassVar[bool] = True
 
     def configurations(self) -> dict[str, Any]:
         """Every configuration that a run may ask for by name: the default, and the variants."""
@@ -53,7 +55,7 @@ class Configured(Contract):
         return variants if default in variants.values() else {"default": default, **variants}
 
     def test_settings(self) -> None:
-        """Config has a default and a stated origin for every setting."""
+        """Config has a default for every setting, and sources says who stated it."""
         config = self.loaded.Config
         expect(
             is_dataclass(config) and getattr(config, "__dataclass_params__").frozen,  # noqa: B009
@@ -72,7 +74,7 @@ class Configured(Contract):
         stated = set(getattr(self.loaded, "sources", {}))
         lacking = sorted(known - stated)
         expect(
-            not lacking,
+            not lacking or not self.needs_sources,
             f"nobody is named for the default of {', '.join(lacking)}",
             'add it to the class attribute sources: "paper", "code: NAME" or "reconstruction"',
         )

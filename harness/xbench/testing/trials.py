@@ -12,6 +12,7 @@ from xbench.nn.streams import permutation, seed_dropout
 from xbench.stages.align import total
 from xbench.testing.batches import PLAIN, Layout, toy_batch
 from xbench.testing.clones import Pair, clone_pairs, wrongly_paired
+from xbench.testing.contract import expect
 from xbench.testing.training import Training
 
 HELD_OUT = 16  # batches that are looked at after training
@@ -30,7 +31,13 @@ class Ready:
         """The terms on a batch; what torch draws is always the same."""
         batch = toy_batch(self.encoder, pairs, type(self.objective).needs, layout)
         seed_dropout(7, "toy")
-        return self.objective.terms(batch)
+        terms = self.objective.terms(batch)
+        expect(
+            isinstance(terms, Mapping) and terms and all(isinstance(t, Term) for t in terms.values()),
+            f"terms() gave {terms!r}",
+            'return a dict of at least one term: {"distance": Term(sum, count)}',
+        )
+        return terms
 
     @torch.no_grad()
     def values(self, pairs: Sequence[Pair], layout: Layout = PLAIN) -> dict[str, float]:

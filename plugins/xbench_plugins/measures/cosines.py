@@ -1,6 +1,5 @@
 """Cosines of translation pairs against those of all other pairs. N pairs, D dimensions."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 

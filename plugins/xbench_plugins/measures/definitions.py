@@ -24,7 +24,7 @@ class Rivals:
     of the first side and of the second; a row is no rival of itself.
     """
 
-    own_N: Tensor
+    own: Tensor
     across: tuple[Tensor, Tensor]
     within: tuple[Tensor, Tensor]
 
@@ -68,8 +68,8 @@ def definitions(first_ND: Tensor, second_ND: Tensor, budget: int = BUDGET) -> Na
     2306.02790) for the joint form; Kargaran et al. 2024 (MEXA, arXiv 2410.05873).
     """
     found = rivals(first_ND, second_ND, budget)
-    weak = [found.own_N > rival_N for rival_N in found.across]
-    strong = [found.own_N > rival_N for rival_N in found.within]
+    weak = [found.own > rival_N for rival_N in found.across]
+    strong = [found.own > rival_N for rival_N in found.within]
     joint = [a & b for a, b in zip(weak, strong, strict=True)]
     shares = [*weak, *strong, *joint, weak[0] & weak[1]]
     values = [mean_of(share_N.float()) for share_N in shares]

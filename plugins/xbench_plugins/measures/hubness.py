@@ -39,7 +39,7 @@ def hubness(first_ND: Tensor, second_ND: Tensor, k: int, budget: int = BUDGET) -
     values: list[Measured] = []
     for queries, candidates in ((first_ND, second_ND), (second_ND, first_ND)):
         times_N = occurrences(queries, candidates, k, budget)
-        values += [skewness(times_N), number(times_N.max() / len(times_N))]
+        values += [skewness(times_N), number(int(times_N.max()) / len(times_N))]
         values.append(mean_of((times_N == 0).float()))
     return dict(zip(HUBNESS, values, strict=True))
 

@@ -34,7 +34,9 @@ def isoscore(vectors_ND: Tensor) -> Measured:
     note = ""
     if count < _ENOUGH * width:
         cloud = (width / (1 + width / count) - 1) / (width - 1)
-        note = f"{count} vectors of {width} dimensions: isotropic ones would score about {cloud:.2f}"
+        note = (
+            f"{count} vectors of {width} dimensions: isotropic ones would score about {cloud:.2f}"
+        )
     return number((taking_part - 1) / (width - 1), note)
 
 

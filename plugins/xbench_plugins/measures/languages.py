@@ -18,7 +18,7 @@ from torch import Tensor
 class Sentences:
     """Sentence vectors [N, D], and of each its language and the id that its translations share."""
 
-    vectors_ND: Tensor
+    vectors: Tensor
     languages: Sequence[str]
     ids: Sequence[str]
 
@@ -27,7 +27,7 @@ class Sentences:
 class Guesses:
     """[N] bool, whether each sentence's language was found; what to know about it."""
 
-    right_N: npt.NDArray[np.bool_]
+    right: npt.NDArray[np.bool_]
     note: str = ""
 
 
@@ -48,7 +48,7 @@ def guess_languages(sentences: Sentences, folds: int = 5, strength: float = 1.0)
         range(len(sentences.ids)), key=lambda n: (sentences.ids[n], sentences.languages[n])
     )
     labels, ids = (np.array(side)[order] for side in (sentences.languages, sentences.ids))
-    vectors_ND = sentences.vectors_ND.double().numpy()[order]
+    vectors_ND = sentences.vectors.double().numpy()[order]
     model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ConvergenceWarning)

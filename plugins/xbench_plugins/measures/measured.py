@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-_SAME = 1e-5  # relative; the same text encoded in two batches differs by less in float32
+_SAME = 1e-5  # of the unit length; the same text encoded in two batches differs by less in float32
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def usable(vectors_ND: Tensor, name: str, least: int = 2) -> tuple[Tensor, str]:
     """([n, D] the vectors that are not zero, a note on those left out).
 
     Raises ``ValueError``, naming ``name``, where nothing can be measured: the vectors are not
-    finite, all zero, all equal, or fewer than ``least``.
+    finite, all zero, all of one direction, or fewer than ``least``.
     """
     if vectors_ND.dim() != 2:
         raise ValueError(f"{name}: expected vectors [N, D], the shape is {list(vectors_ND.shape)}")
@@ -99,7 +100,10 @@ def _usable(
     if left < least:
         raise ValueError(f"{'-'.join(names)}: {left} vectors, and the measure needs {least}")
     for side, name in zip(kept, names, strict=True):
-        if left > 1 and bool(((side - side[0]).abs() <= _SAME * side[0].abs().max()).all()):
-            raise ValueError(f"all vectors of {name} are equal: the encoder tells nothing apart")
+        directions_nD = F.normalize(side, dim=1)
+        if left > 1 and float((directions_nD - directions_nD[0]).norm(dim=1).max()) <= _SAME:
+            raise ValueError(
+                f"all vectors of {name} have the same direction: the encoder tells nothing apart"
+            )
     note = f"{count - left} of {count} left out: the vector is zero" if left < count else ""
     return kept, note

@@ -1,5 +1,8 @@
 """Translation retrieval: ranks, accuracies and errors. N pairs; row i's translation is row i."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -17,26 +20,32 @@ def both_ranks(first_ND: Tensor, second_ND: Tensor, search: Search) -> tuple[Ten
     """([N], [N]) int64 ranks, from 1, of the translation: of row i's, and from the other side.
 
     Candidates with the same score count as better, as in ``xbench.api.search.ranks``, of which this
-    is both directions in one pass; scores are symmetric in the two sides.
+    is both directions at once; scores are symmetric in the two sides. What does not fit into one
+    block is scored twice.
     """
-    own_N = torch.cat([block.diagonal(start) for start, block in search.blocks(first_ND, second_ND)])
+    blocks: Iterable[tuple[int, Tensor]] = search.blocks(first_ND, second_ND)
+    if first_ND.element_size() * len(first_ND) ** 2 <= search.budget:
+        blocks = again = list(blocks)
+    else:
+        again = search.blocks(first_ND, second_ND)
+    own_N = torch.cat([block_bN.diagonal(start) for start, block_bN in blocks])
     forward, backward_N = [], torch.zeros(len(own_N), dtype=torch.int64)
-    for start, block_bN in search.blocks(first_ND, second_ND):
+    for start, block_bN in again:
         own_b1 = own_N[start : start + len(block_bN), None]
         forward.append((block_bN >= own_b1).sum(1))
         backward_N += (block_bN >= own_N).sum(0)
     return torch.cat(forward), backward_N
 
 
-def ranked(first_ND: Tensor, second_ND: Tensor, search: Search) -> Named:
+def ranked(first_ND: Tensor, second_ND: Tensor, search: Search, near: "Neighbourhoods") -> Named:
     """Top-1, 5 and 10 and the mean reciprocal rank, each of ``RANKED``; items per sentence.
 
     Top-k is the share of sentences whose translation is among the k best candidates; MRR is
     ``1/N sum_i 1 / rank_i``. *Forward*, rows of the first side look for their translation in the
     second. A tie counts against the translation. The margin is undefined where the mean cosines
-    that it divides by are not all positive.
+    that it divides by, those of ``near``, are not all positive.
     """
-    if search.scoring == "margin" and not margin_is_defined(first_ND, second_ND, search.nearest):
+    if search.scoring == "margin" and not near.positive:
         return dict.fromkeys(RANKED, undefined(NOT_POSITIVE))
     values = []
     for ranks_N in both_ranks(first_ND, second_ND, search):
@@ -45,15 +54,31 @@ def ranked(first_ND: Tensor, second_ND: Tensor, search: Search) -> Named:
     return dict(zip(RANKED, values, strict=True))
 
 
-def margin_is_defined(first_ND: Tensor, second_ND: Tensor, k: int) -> bool:
-    """Whether the mean cosine of the k nearest neighbours is positive wherever it is divided by."""
-    search = Search()
-    forward, _ = nearest(first_ND, second_ND, k, search)
-    backward, _ = nearest(second_ND, first_ND, k, search)
-    return float(forward.mean(1).min() + backward.mean(1).min()) > 0
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """The k = 4 nearest neighbours of either side's rows on the other, as the margin needs them.
+
+    ``cosines`` and ``places``, each [N, k] for the first side and for the second.
+    """
+
+    cosines: tuple[Tensor, Tensor]
+    places: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, first_ND: Tensor, second_ND: Tensor, budget: int = BUDGET) -> "Neighbourhoods":
+        """By cosine, in blocks of at most ``budget`` bytes."""
+        search, k = Search(budget=budget), NEIGHBOURHOOD["margin"]
+        forward = nearest(first_ND, second_ND, k, search)
+        backward = nearest(second_ND, first_ND, k, search)
+        return cls((forward[0], backward[0]), (forward[1], backward[1]))
+
+    @property
+    def positive(self) -> bool:
+        """Whether the margin divides by positive numbers only."""
+        return sum(float(cosines_Nk.mean(1).min()) for cosines_Nk in self.cosines) > 0
 
 
-def xsim_errors(first_ND: Tensor, second_ND: Tensor, budget: int = BUDGET) -> Named:
+def xsim_errors(near: Neighbourhoods) -> Named:
     """xSIM: the share of sentences whose best neighbour by ratio margin is not their translation.
 
     For sentence i the candidates are its k = 4 nearest neighbours by cosine, and the score is
@@ -65,13 +90,11 @@ def xsim_errors(first_ND: Tensor, second_ND: Tensor, budget: int = BUDGET) -> Na
     Source: Heffernan et al. 2022 (arXiv 2205.12654, section 4.2) and its code (LASER, xsim);
     the margin is Artetxe & Schwenk's (arXiv 1811.01136).
     """
-    search, k = Search(budget=budget), NEIGHBOURHOOD["margin"]
-    sides = nearest(first_ND, second_ND, k, search), nearest(second_ND, first_ND, k, search)
-    around = [cosines_Nk.mean(1) for cosines_Nk, _ in sides]
-    if float(around[0].min() + around[1].min()) <= 0:
+    if not near.positive:
         return dict.fromkeys(XSIM, undefined(NOT_POSITIVE))
+    around = [cosines_Nk.mean(1) for cosines_Nk in near.cosines]
     values: list[Measured] = []
-    for own, (cosines_Nk, places_Nk) in enumerate(sides):
+    for own, (cosines_Nk, places_Nk) in enumerate(zip(near.cosines, near.places, strict=True)):
         margins_Nk = cosines_Nk / ((around[own][:, None] + around[1 - own][places_Nk]) / 2)
         right_Nk = places_Nk == torch.arange(len(places_Nk), device=places_Nk.device)[:, None]
         translation_N = margins_Nk.masked_fill(~right_Nk, -torch.inf).amax(1)

@@ -49,7 +49,9 @@ def cka(first_ND: Tensor, second_ND: Tensor) -> tuple[Measured, Measured]:
         return plain, undefined(f"{count} sentences, and the estimator needs 4")
     hsic_x, hsic_y = _unbiased(x_ND, x_ND, own_x), _unbiased(y_ND, y_ND, own_y)
     if not min(float(hsic_x), float(hsic_y)) > 0:
-        return plain, undefined("a language's own HSIC is estimated as not positive: too few sentences")
+        return plain, undefined(
+            "a language's own HSIC is estimated as not positive: too few sentences"
+        )
     return plain, number(_unbiased(x_ND, y_ND, shared) / (hsic_x * hsic_y).sqrt())
 
 
@@ -80,7 +82,7 @@ def rsim(first_ND: Tensor, second_ND: Tensor) -> Measured:
     sides = [unit(side) - unit(side).mean(0) for side in (first_ND, second_ND)]
     lengths_2N = torch.stack([side.norm(dim=1) for side in sides])
     if float(lengths_2N.min()) < _CONSTANT:
-        return undefined("a sentence is where the mean of its language is, and has no direction")
+        return undefined("a language's vectors differ in length only")
     x_ND, y_ND = (unit(side) for side in sides)
     off = count * (count - 1)
     mean_x, mean_y = ((side.sum(0).square().sum() - count) / off for side in (x_ND, y_ND))

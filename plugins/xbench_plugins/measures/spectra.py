@@ -14,9 +14,7 @@ Floats = npt.NDArray[np.float64]
 _ENERGY = 0.9
 
 
-def eigenvector_similarity(
-    first_ND: Tensor, second_ND: Tensor, budget: int = BUDGET
-) -> Measured:
+def eigenvector_similarity(first_ND: Tensor, second_ND: Tensor, budget: int = BUDGET) -> Measured:
     """``sum_{i <= k} (a_i - b_i)^2`` of two spectra, largest first: 0 for the same shape.
 
     a and b are the Laplacian eigenvalues of the languages' nearest-neighbour graphs, and k is the

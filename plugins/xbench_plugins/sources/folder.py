@@ -56,7 +56,7 @@ class FolderSource(Source):
         if self.name not in language.resources:
             instead = language.stand_in.get(self.name)
             raise MissingData(
-                f"{self.name} has no data for {language.name} ({language.code}): the registry "
+                f"{self.name} has no data for {language.name}: the registry "
                 "gives the language no id there; "
                 + (f"in its place stands {instead}; " if instead else "")
                 + f"if you have such data, add {self.name}: ID to the language's resources"

@@ -1,0 +1,1 @@
+"""Trackers: hook modules that pass the losses of a run on to other tools."""
