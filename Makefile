@@ -54,11 +54,12 @@ format: $(FOR_DEV) ## Format the code, and mend what ruff can mend.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(FOR_DEV) ## Write the README's table of plugins anew.
+docs: $(FOR_DEV) ## Write the generated parts of the pages anew, and build them into site/.
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs site
 
-clean: ## Remove .venv and the tools' caches; results stay.
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+clean: ## Remove .venv, site/ and the tools' caches; results stay.
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(FOR_USE): $(REQUIREMENTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -73,5 +74,5 @@ $(FOR_USE): $(REQUIREMENTS)
 	@touch $@
 
 $(FOR_DEV): $(FOR_USE)
-	$(BIN)/pip install $(CONSTRAINTS) -e '.[dev]'
+	$(BIN)/pip install $(CONSTRAINTS) -e '.[dev,docs]'
 	@touch $@

@@ -147,7 +147,9 @@ def _entry(plugin: Plugin) -> str:
     if kind == "objective":
         kind = find_method(plugin.name, Context(load_registry(), discovery)).kind
     lines = [f"### `{plugin.name}`", "", _about_in_markdown(loaded), ""]
-    lines += [f"- A {kind}; {_home(loaded)}"] if kind != plugin.kind[:-1] else [f"- {_home(loaded)}"]
+    lines += (
+        [f"- A {kind}; {_home(loaded)}"] if kind != plugin.kind[:-1] else [f"- {_home(loaded)}"]
+    )
     source = _reference(loaded)
     lines += [f"- Source: {source}"] if source else []
     lines += [f"- {name}: {value}" for name, value in _facts(loaded)]

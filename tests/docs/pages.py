@@ -1,7 +1,8 @@
 """The project's documents, and the fenced blocks in them.
 
 The word after a block's language says what it needs: ``sh data``, ``sh hub``, ``yaml registry``,
-``text files``; CONTRIBUTING.md explains them.
+``text files``, and in the guides ``sh guide``, ``python file``; CONTRIBUTING.md explains them.
+``{toctree}`` and its like are for Sphinx.
 """
 
 import re
@@ -17,7 +18,7 @@ DOCUMENTS = [
     "benchmarks/README.md",
     *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md")),
 ]
-FENCE = re.compile(r"^```(\w*)(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*|\{[\w-]+\})(?: (\w+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)

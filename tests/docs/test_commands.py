@@ -35,7 +35,7 @@ KNOWN = {
     *(("yaml", needs) for needs in ("", "registry", "file")),
     *(("text", needs) for needs in ("", "files")),
     *(("python", needs) for needs in ("", "file", "test")),
-    ("toml", ""),
+    *((language, "") for language in ("toml", "{toctree}", "{eval-rst}")),
 }
 Place = Callable[[str], None]
 

@@ -136,7 +136,7 @@ class IdleHead(Good):
 class CountsPadding(Good):
     def terms(self, batch: Any) -> dict[str, Term]:
         u_ND, v_ND = (side.states().mean(1) for side in (batch.source, batch.target))
-        return {"distance": Term((1 - F.cosine_similarity(u_ND, v_ND)).sum(), len(u_ND))}
+        return {"distance": Term((u_ND - v_ND).square().sum(), len(u_ND))}
 
 
 class FirstRowOnly(Good):
@@ -151,7 +151,7 @@ class OtherRandomness(Good):
 
 
 class Forgetful(Good):
-    """Distances are divided by their running mean, which is an attribute."""
+    """Distances weigh more by their running mean, which is an attribute."""
 
     def setup(self, encoder: Any) -> None:
         self.mean = torch.tensor(1.0)
@@ -159,14 +159,14 @@ class Forgetful(Good):
     def terms(self, batch: Any) -> dict[str, Term]:
         distance_N = self.distances(batch)
         self.latest = distance_N.detach().mean()
-        return {"distance": Term(distance_N.sum() / self.mean, len(distance_N))}
+        return {"distance": Term(distance_N.sum() * (1 + self.mean), len(distance_N))}
 
     def after_step(self, encoder: Any, step: int) -> None:
         self.mean = 0.5 * self.mean + 0.5 * self.latest
 
 
 class Remembering(Forgetful):
-    """The same with a buffer keeps the contract; ``/`` (Name et al. 2020)."""
+    """The same with a buffer keeps the contract; ``(1 + m) d`` (Name et al. 2020)."""
 
     mean: Tensor
 
@@ -179,7 +179,8 @@ class OnlyInFull(Good):
 
     def terms(self, batch: Any) -> dict[str, Term]:
         u_ND = batch.source.pooled()
-        gram_DD = u_ND.T @ u_ND + torch.eye(u_ND.shape[1], dtype=u_ND.dtype)
+        gram_DD = u_ND.T @ u_ND
+        gram_DD = gram_DD + torch.eye(len(gram_DD), dtype=gram_DD.dtype)
         spread = torch.linalg.slogdet(gram_DD).logabsdet
         return {"distance": Term(self.distances(batch).sum(), 8), "spread": Term(-spread, 1)}
 
@@ -188,14 +189,6 @@ class KnowsTheChunk(Good):
     def terms(self, batch: Any) -> dict[str, Term]:
         pooled = batch.source.pooled() if batch.index == 0 else batch.target.pooled()
         return {"distance": Term(pooled.square().sum() + self.distances(batch).sum(), 8)}
-
-
-class MeanAsSum(Good):
-    """The mean is given as the sum of one item: right values and gradients, but not additive."""
-
-    def terms(self, batch: Any) -> dict[str, Term]:
-        size = len(batch.source.ids)
-        return {"distance": Term(self.distances(batch).sum() * size / 8, size)}
 
 
 class Repelling(Good):

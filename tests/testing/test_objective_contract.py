@@ -44,7 +44,7 @@ FAULTS = {
 SPOILS_OTHERS = {
     *("Unkeepable", "NoDefault", "UnknownNeed", "UndeclaredLinks", "NoTerms", "BareTensor"),
     *("NotSummed", "NotANumber", "CountsNothing", "Detached", "InfiniteSlope", "OtherRandomness"),
-    *("NoFormula", "FirstRowOnly"),
+    *("IdleHead", "FirstRowOnly"),
 }
 
 

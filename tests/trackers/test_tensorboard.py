@@ -69,9 +69,7 @@ def test_a_stage_that_goes_on_has_the_same_folder(tmp_path: Path) -> None:
     assert folder_of(stage(label="../a b/c"), tmp_path).parent == tmp_path / "align"
 
 
-def test_nothing_is_written_unasked(
-    writers: list[Writer], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_written_unasked(writers: list[Writer], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PLACE, raising=False)
     tracker = Tracker()
     tracker.xbench_run_started()

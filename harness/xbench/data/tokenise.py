@@ -43,7 +43,8 @@ def tokenise_text_pairs(
 ) -> Iterator[tuple[list[int], list[int]]]:
     """One input per two texts, and its token types; the longer text loses its end where needed.
 
-    As ``truncation="longest_first"`` in transformers: of equal lengths the second is cut first.
+    As ``truncation="longest_first"`` of transformers' fast tokenizers. Where both are cut and the
+    room is odd, the longer one keeps one id more; of equally long ones the second does.
     """
     room = max_length - tokenizer.special_tokens_pair
     if room < 2:
@@ -60,9 +61,8 @@ def _shares(first: int, second: int, room: int) -> tuple[int, int]:
     """How much of each text is kept, so that both fit: the longer one is cut to the shorter, then both."""
     if first + second <= room:
         return first, second
-    if min(first, second) <= room // 2:  # the shorter one stays whole
-        return (first, room - first) if first <= second else (room - second, second)
-    return room - room // 2, room // 2
+    shorter = min(first, second, room // 2)  # it stays whole, or has half of the room
+    return (shorter, room - shorter) if first <= second else (room - shorter, shorter)
 
 
 def tokenise_sentences(

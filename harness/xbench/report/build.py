@@ -2,17 +2,18 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xbench.report import latex, markdown, terminal
+from xbench.report import csv_tables, html, latex, markdown, terminal
 from xbench.report.background import Background
 from xbench.report.by_step import by_step
 from xbench.report.overview import overview
 from xbench.report.per_language import per_language
 from xbench.report.probe_rows import ProbeResults, has_probes, read_probes
 from xbench.report.probes import probe_tables
+from xbench.report.provenance import Provenance
 from xbench.report.reading import read_results
 from xbench.report.relatedness import relatedness
 from xbench.report.results import Results, Selection
@@ -30,9 +31,35 @@ RENDERERS: dict[str, Callable[[Iterable[Table]], str]] = {
     "latex": latex.render,
     "latex-document": latex.render_document,
     "terminal": terminal.render,
+    "html": html.render,
+    "csv": csv_tables.render,
 }
-FILES = {"markdown": ("md", "markdown"), "latex": ("tex", "latex-document")}
-"""Format -> (suffix of its files, format of the file that holds all tables)."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a format: ``each`` renders those of one name of tables, ``whole`` that of all."""
+
+    suffix: str
+    each: str | None
+    whole: str | None
+
+
+FILES = {
+    "markdown": Files("md", "markdown", "markdown"),
+    "latex": Files("tex", "latex", "latex-document"),
+    "html": Files("html", None, "html"),
+    "csv": Files("csv", "csv", None),
+}
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a page shows beside tables (see :func:`xbench.report.html.render`)."""
+
+    figures: Sequence[html.Figure] = ()
+    claims: Sequence[html.Finding] = ()
+    provenance: Provenance | None = None
 
 
 def build_tables(
@@ -87,17 +114,20 @@ def _explained(
 
 
 def render(tables: Sequence[Table], format: str) -> str:
-    """Tables as text: ``markdown``, ``latex``, ``latex-document`` or ``terminal``."""
+    """Tables as text: ``markdown``, ``latex``, ``latex-document``, ``html``, ``csv``, ``terminal``."""
     if format not in RENDERERS:
         raise ValueError(f"unknown format {format!r}; choose from {', '.join(RENDERERS)}")
     return RENDERERS[format](tables)
 
 
-def write_report(tables: Sequence[Table], folder: Path, formats: Sequence[str]) -> list[Path]:
+def write_report(
+    tables: Sequence[Table], folder: Path, formats: Sequence[str], extras: Extras | None = None
+) -> list[Path]:
     r"""Writes one file per table name and one with all of them, for each format.
 
     ``markdown`` gives ``table1.md``, ``per_language.md`` and ``report.md``; ``latex`` gives
-    ``table1.tex`` and ``per_language.tex`` for ``\input``, and the document ``report.tex``.
+    ``table1.tex`` and ``per_language.tex`` for ``\input``, and the document ``report.tex``;
+    ``csv`` gives ``table1.csv`` and ``per_language.csv``; ``html`` gives the page ``report.html``.
     Each file is replaced in one step, so that a reader never sees half of one.
     """
     unknown = [name for name in formats if name not in FILES]
@@ -110,14 +140,21 @@ def write_report(tables: Sequence[Table], folder: Path, formats: Sequence[str]) 
         raise ValueError("no table may be named 'report': that is the file with all tables")
     texts: dict[Path, str] = {}
     for name in formats:
-        suffix, whole = FILES[name]
-        for stem, members in by_name.items():
-            texts[folder / f"{stem}.{suffix}"] = render(members, name)
-        texts[folder / f"report.{suffix}"] = render(tables, whole)
+        of_format = FILES[name]
+        for stem, members in by_name.items() if of_format.each else ():
+            texts[folder / f"{stem}.{of_format.suffix}"] = render(members, str(of_format.each))
+        if of_format.whole:
+            texts[folder / f"report.{of_format.suffix}"] = _whole(tables, of_format.whole, extras)
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         _replace(path, text)
     return list(texts)
+
+
+def _whole(tables: Sequence[Table], format: str, extras: Extras | None) -> str:
+    if format != "html" or extras is None:
+        return render(tables, format)
+    return html.render(tables, extras.figures, extras.claims, extras.provenance)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -82,7 +82,15 @@ def _change(averages: Sequence[Average], style: Style) -> Cell:
     if change is None:
         return Cell("", "absent")
     main, *rest = difference_lines(change, style.digits)
-    return Cell(main, value=change.mean, n=change.n, difference=change, details=tuple(rest))
+    return Cell(
+        main,
+        value=change.mean,
+        n=change.n,
+        difference=change,
+        details=tuple(rest),
+        keys=averages[-1].keys,
+        against=averages[0].keys,
+    )
 
 
 def _header(encoder: Encoder, results: Results, style: Style) -> Row:

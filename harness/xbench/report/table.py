@@ -150,6 +150,13 @@ def varying_labels(headers: Sequence[Header]) -> tuple[tuple[str, ...], list[str
     return shared, labels
 
 
+def column_of(table: Table, place: int, cell: Cell) -> Column:
+    """The header of a cell: its column, or what the columns that it spans have in common."""
+    if cell.span == 1:
+        return table.columns[place]
+    return Column("", varying_labels(table.columns[place : place + cell.span])[0])
+
+
 def stub_text(table: Table) -> str:
     """The header over the row labels, with the levels that all columns share."""
     shared, _ = varying_labels(table.columns)

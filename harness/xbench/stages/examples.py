@@ -34,7 +34,7 @@ _READS = {
     "sentence": ("text", "LabelledText"),
     "pair": ("second", "LabelledPair"),
 }
-COLUMNS = 2  # raised when the columns change: tables that were kept before are made anew
+COLUMNS = 3  # raised when the columns change: tables that were kept before are made anew
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -44,6 +45,9 @@ class Snapshots:
     def finish(self) -> dict[str, Any]:
         """Give the modules the merged weights; notes the steps that went into them."""
         merged = self._merge.combine(self._read())
+        for name, value in merged.items():
+            if not bool(torch.isfinite(value).all()):
+                raise FloatingPointError(f"{type(self._merge).__name__}: {name} is not finite")
         for name, module in self._modules.items():
             prefix = f"{name}/"
             own = {k.removeprefix(prefix): v for k, v in merged.items() if k.startswith(prefix)}

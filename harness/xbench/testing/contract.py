@@ -101,7 +101,9 @@ def _run(contract: Contract, name: str) -> Result:
     except AssertionError as failure:
         return Result(about, "failed", str(failure) or _where(failure, contract))
     except Exception as error:  # a plugin may raise anything
-        return Result(about, "failed", f"{type(error).__name__}: {error} ({_where(error, contract)})")
+        return Result(
+            about, "failed", f"{type(error).__name__}: {error} ({_where(error, contract)})"
+        )
     finally:
         contract.teardown_method()
     return Result(about, "ok")

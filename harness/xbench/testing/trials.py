@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xbench.api.objective import Objective, Term
@@ -17,6 +19,7 @@ from xbench.testing.training import Training
 
 HELD_OUT = 16  # batches that are looked at after training
 STREAMS = 6  # draws that show how much a term varies by chance
+CLEAR = 4.0  # standard errors (or deviations) that a difference must be from 0 to count
 TOLERANCE = 1e-4  # of values in float32, relative
 
 
@@ -33,7 +36,9 @@ class Ready:
         seed_dropout(7, "toy")
         terms = self.objective.terms(batch)
         expect(
-            isinstance(terms, Mapping) and terms and all(isinstance(t, Term) for t in terms.values()),
+            isinstance(terms, Mapping)
+            and terms
+            and all(isinstance(t, Term) for t in terms.values()),
             f"terms() gave {terms!r}",
             'return a dict of at least one term: {"distance": Term(sum, count)}',
         )
@@ -91,20 +96,57 @@ def is_close(one: float, other: float) -> bool:
     return abs(one - other) <= TOLERANCE * (1 + abs(one))
 
 
+@dataclass(frozen=True)
+class Pairing:
+    """Held-out batches after training: of each the loss, and how alike translations are.
+
+    ``likeness`` is the mean cosine of translations' mean-pooled last states, less that of all
+    pairs of a source and a target.
+    """
+
+    right: list[float]
+    wrong: list[float]
+    likeness: list[float]
+
+    @property
+    def loss_is_lower(self) -> bool:
+        """Whether right pairs clearly have a lower loss than wrong ones."""
+        return _clearly_above(
+            [wrong - right for right, wrong in zip(self.right, self.wrong, strict=True)]
+        )
+
+    @property
+    def pushed_apart(self) -> bool:
+        """Whether translations are clearly less alike than other sentences."""
+        return _clearly_above([-value for value in self.likeness])
+
+
+def _clearly_above(values: Sequence[float]) -> bool:
+    return fmean(values) > CLEAR * stdev(values) / len(values) ** 0.5
+
+
 @torch.no_grad()
-def right_and_wrong(training: Training) -> tuple[list[float], list[float]]:
-    """The loss of held-out batches, and of the same sentences paired wrongly."""
+def pairing(training: Training) -> Pairing:
+    """Look at held-out batches, and at the same sentences paired wrongly."""
     modules: tuple[nn.Module, ...] = (training.encoder, training.objective)
     for module in modules:
         module.eval()
-    losses: tuple[list[float], list[float]] = ([], [])
+    found = Pairing([], [], [])
     for number in range(HELD_OUT):
         pairs = clone_pairs(16, 10_000 + number, shortest=5, longest=5)
-        for own, found in zip((pairs, wrongly_paired(pairs)), losses, strict=True):
-            seed_dropout(7, "toy")
-            layout = Layout(step=10_000 + number)
-            batch = toy_batch(training.encoder, own, training.needs, layout, training.head)
-            found.append(float(total(training.objective, batch)[0]))
+        found.right.append(_loss(training, pairs, number))
+        found.wrong.append(_loss(training, wrongly_paired(pairs), number))
+        batch = toy_batch(training.encoder, pairs)
+        u_ND, v_ND = (F.normalize(v.pooled(), dim=-1) for v in (batch.source, batch.target))
+        cosine_NN = u_ND @ v_ND.T
+        found.likeness.append(float(cosine_NN.diagonal().mean() - cosine_NN.mean()))
     for module in modules:
         module.train()
-    return losses
+    return found
+
+
+def _loss(training: Training, pairs: Sequence[Pair], number: int) -> float:
+    seed_dropout(7, "toy")
+    layout = Layout(step=10_000 + number)
+    batch = toy_batch(training.encoder, pairs, training.needs, layout, training.head)
+    return float(total(training.objective, batch)[0])

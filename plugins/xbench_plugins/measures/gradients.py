@@ -20,9 +20,12 @@ Gradient = Mapping[str, Tensor]
 BLOCK = 1 << 20
 """Elements that are made float64 at a time: 8 MiB for each of two tensors."""
 
+IMPLAUSIBLE = 1.5
+"""A corrected cosine beyond it is flagged: no cosine is, and a good estimate is not so far off."""
+
 
 class Value(NamedTuple):
-    """A measured value, or None and the reason why it is undefined."""
+    """A measured value, which a reason flags, or None and the reason why it is undefined."""
 
     value: float | None
     reason: str = ""
@@ -162,7 +165,7 @@ def corrected_cosine(pair: Comparison) -> Value:
     With g_p and h_q the gradients of disjoint parts: the mean of ``<g_p, h_q>`` over all p and q,
     over the geometric mean of the mean ``<g_p, g_p'>`` and the mean ``<h_q, h_q'>`` of different
     parts. Numerator and both parts of the denominator are unbiased, their ratio is not quite, and
-    an estimate may exceed 1. Undefined where one of the latter is not positive: the data do not
+    an estimate may exceed 1 (and is flagged far beyond). Undefined where one of the latter is not positive: the data do not
     tell that gradient from noise. This is the correction for attenuation of Spearman 1904.
     """
     undefined = _defined(pair)
@@ -172,10 +175,12 @@ def corrected_cosine(pair: Comparison) -> Value:
         if each.signal <= 0:
             return Value(
                 None,
-                f"disjoint parts of the {which} gradient do not agree (mean inner product "
-                f"{each.signal:.3g}): it cannot be told from noise; take more batches",
+                f"the {which} gradient cannot be told from noise: those of disjoint parts do not "
+                f"agree; take more batches",
             )
-    return Value(pair.inner / math.sqrt(pair.first.signal * pair.second.signal))
+    value = pair.inner / math.sqrt(pair.first.signal * pair.second.signal)
+    note = "far beyond 1: too noisy to read; take more batches" if abs(value) > IMPLAUSIBLE else ""
+    return Value(value, note)
 
 
 def ratio(pair: Comparison) -> Value:

@@ -74,15 +74,18 @@ class Separation:
         """How many (s+, s-) have ``s- > s+ - gamma``."""
         limits = self._positive - gamma
         if self._negative.dtype == np.float32:
-            limits = _not_above(limits)
-        below = np.searchsorted(self._negative, limits, side="right")
+            below = np.searchsorted(self._negative, _not_above(limits), side="right")
+        else:
+            below = np.searchsorted(self._negative, limits, side="right")
         return int(len(self._negative) * len(limits) - below.sum())
 
 
 def _not_above(limits: Floats) -> npt.NDArray[np.float32]:
     """Each limit's nearest float32 that is not above it: comparisons stay exact, nothing is copied."""
     rounded = limits.astype(np.float32)
-    return np.where(rounded > limits, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+    above = rounded > limits
+    rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
+    return rounded
 
 
 def _own_cosines(first_ND: Tensor, second_ND: Tensor) -> Floats:

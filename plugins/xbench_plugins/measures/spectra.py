@@ -61,8 +61,7 @@ def spectrum(neighbour_N: npt.NDArray[np.int64], budget: int = BUDGET) -> Floats
 
 
 def _laplacian_eigenvalues(linked_nn: Floats) -> Floats:
-    found: Floats = np.linalg.eigvalsh(np.diag(linked_nn.sum(0)) - linked_nn)
-    return found
+    return np.linalg.eigvalsh(np.diag(linked_nn.sum(0)) - linked_nn).astype(np.float64)
 
 
 def _cut(spectrum_N: Floats) -> int:

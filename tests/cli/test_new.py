@@ -1,0 +1,196 @@
+"""``xbench new`` writes distributions that install, keep their contracts, and run, unchanged."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from xbench.scaffold import KINDS, write_distribution
+
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
+
+NAMES = {kind: "qtz" if kind == "language" else f"fresh_{kind}" for kind in KINDS}
+
+
+class Place:
+    """A folder with a new plugin of every kind, installed into a folder for ``sys.path``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.installed = root, root / "installed"
+        self.projects = {kind: write_distribution(kind, name, root) for kind, name in NAMES.items()}
+        options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target"]
+        done = self.python(
+            "-m", "pip", "install", *options, self.installed, *self.projects.values()
+        )
+        assert done.code == 0, done.err
+
+    def python(self, *arguments: str | Path, cwd: Path | None = None, **given: str) -> Outcome:
+        """A new interpreter that sees what is installed there."""
+        gone = ("XBENCH_DATA", "XBENCH_REGISTRY", "XBENCH_STORE", "PYTEST_ADDOPTS")
+        kept = {name: value for name, value in os.environ.items() if name not in gone}
+        path = os.pathsep.join(filter(None, [str(self.installed), kept.get("PYTHONPATH")]))
+        more = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd or self.root,
+            env={**kept, **more, **given},
+            capture_output=True,
+            text=True,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def run(self, *arguments: str | Path, cwd: Path | None = None) -> Outcome:
+        """A run in small."""
+        options = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--mode", "linear", "--jobs", "1", "--offline"]
+        store = self.root / "store"
+        command = ["-m", "xbench", "run", *options, "--store", store, *arguments]
+        return self.python(*command, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("new"))
+
+
+def test_every_kind_keeps_its_contract(place: Place) -> None:
+    done = place.python("-m", "xbench", "check", *NAMES.values())
+    assert done.code == 0, done.out + done.err
+    assert "FAILED" not in done.out
+    assert f"{len(NAMES)} of {len(NAMES)} plugins keep their contracts." in done.out
+
+
+def test_the_tests_pass_as_they_are(place: Place) -> None:
+    folders = [project / "tests" for project in place.projects.values()]
+    options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    done = place.python("-m", "pytest", *options, *folders)
+    assert done.code == 0, done.out + done.err
+    assert " skipped" not in done.out.replace("1 skipped", "")
+
+
+def test_data_beside_the_source(place: Place) -> None:
+    data = place.projects["source"] / "tests" / "data"
+    done = place.python("-m", "xbench", "check", NAMES["source"], XBENCH_DATA=str(data))
+    assert done.code == 0, done.out
+    assert "\n  - " not in done.out
+
+
+def test_what_is_written_is_well_formed(place: Place) -> None:
+    modules = [
+        str(path) for path in place.root.glob("xbench-*/**/*.py") if "build" not in path.parts
+    ]
+    assert len(modules) == 2 * len(NAMES)
+    config = Path(__file__).parents[2] / "pyproject.toml"
+    for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
+        done = place.python("-m", "ruff", *command, "--config", config, *modules)
+        assert done.code == 0, done.out + done.err
+
+
+def test_the_objective_is_short(place: Place) -> None:
+    module = place.projects["objective"] / "xbench_fresh_objective.py"
+    assert len(module.read_text().splitlines()) <= 30
+
+
+def test_the_objective_gets_to_a_row(place: Place) -> None:
+    done = place.run("--objective", NAMES["objective"])
+    assert done.code == 0, done.out + done.err
+    assert f"pos, linear ({NAMES['objective']})" in done.out
+    (run,) = [p.parent for p in (place.root / "store" / "runs").glob("*/spec.yaml")]
+    listed = place.python(
+        "-m", "xbench", "results", run.name, "--store", place.root / "store", "--format", "json"
+    )
+    rows = json.loads(listed.out)
+    aligned = [row for row in rows if row["objective"] == NAMES["objective"]]
+    assert {row["language"] for row in aligned} == {"qaa", "qac"}
+    assert all(row["status"] == "ok" and row["value"] is not None for row in aligned)
+
+
+def test_the_others_run(place: Place) -> None:
+    transform = place.run("--objective", NAMES["transform"])
+    assert transform.code == 0, transform.out + transform.err
+    task = place.run("--task", NAMES["task"], "--arm", "none", cwd=place.projects["task"])
+    assert task.code == 0, task.out + task.err
+    probe = place.run("--probe", NAMES["probe"], "--arm", "none")
+    assert probe.code == 0, probe.out + probe.err
+    linked = ["--objective", "l2_contextual:cao", "-O", f"align.aligner={NAMES['aligner']}"]
+    aligner = place.run(*linked, "--arm", "aligned")
+    assert aligner.code == 0, aligner.out + aligner.err
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+
+
+def test_the_command_writes_and_says_what_comes_next(here: Path) -> None:
+    outcome = xbench("new", "objective", "my-loss")
+    assert outcome.code == 0, outcome.err
+    assert "pip install -e xbench-my-loss && xbench check my-loss" in outcome.out
+    written = {str(p.relative_to(here)) for p in here.rglob("*") if p.is_file()}
+    assert written == {
+        "xbench-my-loss/pyproject.toml",
+        "xbench-my-loss/README.md",
+        "xbench-my-loss/xbench_my_loss.py",
+        "xbench-my-loss/tests/test_xbench_my_loss.py",
+    }
+    assert all(name in outcome.out for name in written)
+
+
+def test_nothing_is_overwritten(here: Path) -> None:
+    assert xbench("new", "metric", "mine", "--dir", "below").code == 0
+    module = here / "below" / "xbench-mine" / "xbench_mine.py"
+    module.write_text("changed")
+    outcome = xbench("new", "task", "mine", "--dir", "below")
+    assert outcome.code == 2
+    assert "is there already" in outcome.err
+    assert module.read_text() == "changed"
+
+
+def test_a_class_does_not_hide_what_the_module_imports(here: Path) -> None:
+    for name in ("term", "objective"):
+        assert xbench("new", "objective", name).code == 0
+        text = (here / f"xbench-{name}" / f"xbench_{name}.py").read_text()
+        assert f"class {name.capitalize()}Objective(Objective):" in text
+
+
+def test_a_language_with_its_script(here: Path) -> None:
+    assert xbench("new", "language", "qty_Deva").code == 0
+    text = (here / "xbench-qty-deva" / "xbench_qty_deva.py").read_text()
+    assert 'code="qty_Deva"' in text
+    assert 'script="Deva"' in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("objectiv", "mine", "Did you mean 'objective'?"),
+        ("objective", "My Loss", "cannot be used"),
+        ("objective", "1st", "cannot be used"),
+        ("objective", "../mine", "cannot be used"),
+        ("objective", "mine_", "cannot be used"),
+        ("language", "german", "an ISO 639-3 code"),
+        ("objective", "mlm", "is taken: Objective 'mlm'"),
+        ("transform", "lsar", "is taken: Objective 'lsar'"),
+        ("objective", "infoxlm", "registry has it"),
+        ("language", "deu", "registry has it"),
+        ("objective", "plugins", "A module xbench_plugins is installed already"),
+    ],
+)
+def test_names_that_cannot_be(here: Path, kind: str, name: str, message: str) -> None:
+    outcome = xbench("new", kind, name)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert not list(here.iterdir())
+
+
+def test_a_name_that_was_installed_in_the_meantime(
+    here: Path, install: Callable[..., Path]
+) -> None:
+    install("others", {"objectives": {"mine": "theirs:Mine"}}, {})
+    outcome = xbench("new", "objective", "mine")
+    assert outcome.code == 2
+    assert "of others 1.2" in outcome.err

@@ -1,0 +1,254 @@
+"""Tables of probes: numbers by hand, gaps and their reasons, and which layer is shown."""
+
+import dataclasses
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from xbench.report.background import Background
+from xbench.report.build import build_tables, render
+from xbench.report.probe_rows import AS_IT_IS, Measure, read_probes
+from xbench.report.probes import probe_tables
+from xbench.report.results import Encoder, Selection
+from xbench.report.style import Style
+from xbench.report.table import Cell, Table
+
+from .probed import BACKGROUND, VARIANTS, Row, frame, smooth, study
+
+
+def tables(
+    rows: list[Row], background: Background = BACKGROUND, **style: Any
+) -> dict[str, list[Table]]:
+    results = read_probes(frame(rows), Selection(), background.wanted)
+    found: dict[str, list[Table]] = {}
+    for table in probe_tables(results, background, Style(source_language="eng", **style)):
+        found.setdefault(table.name, []).append(table)
+    return found
+
+
+def cell(table: Table, row: str, column: str, group: str = "") -> Cell:
+    (i,) = [
+        i
+        for i, header in enumerate(table.rows)
+        if header.label == row and group in ("", *header.group)
+    ]
+    (j,) = [j for j, header in enumerate(table.columns) if header.label == column]
+    return table.cells[i][j]
+
+
+PLAIN = study(smooth, smooth)
+
+
+def of(variant: str | None, pair: str = "deu-eng") -> Row:
+    return {} if variant is None else {"variant": variant, "pair": pair}
+
+
+def test_pairs_by_group_with_their_means_and_changes() -> None:
+    first, second = tables(PLAIN)["table2"]
+    assert [t.title for t in (first, second)] == ["Similarity (deu-eng)", "Similarity (kaz-kor)"]
+    assert [c.label for c in first.columns] == ["none", *VARIANTS]
+    found = cell(first, "deu-eng", "S1W0M0")
+    before, after = (smooth(of(v), "deu", 8) for v in (None, "S1W0M0"))
+    assert found.value == pytest.approx(after)
+    assert (found.text, found.details) == (f"{after:.3f}", (f"+{after - before:.3f}",))
+    assert cell(first, "deu-eng", "none").details == ()
+    mean = cell(first, "mean", "S1W0M0", "G1: aligned")
+    assert mean.value == pytest.approx((after + smooth(of("S1W0M0"), "kaz", 8)) / 2)
+    other = cell(second, "kaz-eng", "S1W0M0")
+    assert other.value == pytest.approx(smooth(of("S1W0M0", "kaz-kor"), "kaz", 8))
+    everything = [smooth(of(None), code, 8) for code in ("deu", "kaz")] + [0.25]
+    assert cell(first, "mean", "none", "all pairs").value == pytest.approx(sum(everything) / 3)
+
+
+def test_the_layer_nearest_to_the_depth_is_shown_and_named() -> None:
+    (table, _) = tables(PLAIN)["table2"]
+    assert "Layer 8 (0 is the embedding output)." in table.notes
+    deep = dataclasses.replace(BACKGROUND.tables["table2"], depth=1.0)
+    table, _ = tables(PLAIN, dataclasses.replace(BACKGROUND, tables={"table2": deep}))["table2"]
+    assert "Layer 12 (0 is the embedding output)." in table.notes
+    expected = smooth(of(None), "deu", 12)
+    assert cell(table, "deu-eng", "none").value == pytest.approx(expected)
+
+
+def test_without_a_depth_layers_are_averaged_and_a_lacking_layer_is_a_gap() -> None:
+    (table, _) = tables(PLAIN)["shares"]
+    expected = sum(smooth(of(None), "deu", layer) / 2 for layer in (8, 12)) / 2
+    found = cell(table, "deu-eng", "none")
+    assert (found.value, found.text) == (pytest.approx(expected), f"{100 * expected:.1f}")
+    assert "Mean over the layers 8, 12 (0 is the embedding output)." in table.notes
+
+
+def test_pairs_without_data_are_named_and_no_gaps() -> None:
+    reason = base = [r for r in PLAIN if r["language"] != "kaz-eng"]
+    lacking = [
+        r | {"value": None, "status": "unavailable", "reason": "FLORES-200 has no Kazakh today"}
+        for r in PLAIN
+        if r["language"] == "kaz-eng"
+    ]
+    table = tables(base + lacking)["table2"][0]
+    assert "kaz-eng" not in [row.label for row in table.rows]
+    assert "Without data, not a gap: kaz-eng: FLORES-200 has no Kazakh today" in table.notes
+    assert "Without data, not a gap: hin-kas_Deva." in table.notes
+    assert "Without data, not a gap: kaz-eng, hin-kas_Deva." in tables(reason)["table2"][0].notes
+
+
+def gap(status: str, reason: str | None) -> list[Row]:
+    return [
+        r | {"value": None, "status": status, "reason": reason}
+        if (r["language"], r["variant"], r["pair"]) == ("kaz-eng", "S1W0M0", "deu-eng")
+        else r
+        for r in PLAIN
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "mean"),
+    [
+        ("unavailable", "undefined", "incomplete (1/2)"),
+        ("failed", "failed", "failed"),
+        ("blocked", "blocked", "blocked"),
+        ("missing", "missing", "incomplete (1/2)"),
+    ],
+)
+def test_gaps_are_no_numbers_and_leave_no_mean(status: str, text: str, mean: str) -> None:
+    table = tables(gap(status, "states are not finite"))["table2"][0]
+    found = cell(table, "kaz-eng", "S1W0M0")
+    assert (found.text, found.value, found.details) == (text, None, ())
+    assert cell(table, "mean", "S1W0M0", "G1: aligned").text == mean
+    assert "kaz-eng: states are not finite" in table.notes
+
+
+def test_a_part_is_averaged_only_when_asked_and_held_against_the_same_part() -> None:
+    table = tables(gap("unavailable", "no"), allow_partial=True)["table2"][0]
+    found = cell(table, "mean", "S1W0M0", "G1: aligned")
+    before, after = (smooth(of(v), "deu", 8) for v in (None, "S1W0M0"))
+    assert (found.status, found.value) == ("partial", pytest.approx(after))
+    assert (found.text, found.details) == (f"{after:.3f}†", (f"+{after - before:.3f}",))
+
+
+def test_languages_with_the_source_first_and_apart_from_the_mean() -> None:
+    (table,) = tables(PLAIN)["table3"]
+    assert [c.label for c in table.columns][:2] == ["eng", "bul"]
+    assert table.columns[-1].label == "mean of targets"
+    assert table.title == "Slopes (agreement, pos)"
+    row = "deu-eng S1W0M0"
+    found = cell(table, row, "spa")
+    assert found.value == pytest.approx(smooth(of("S1W0M0"), "spa", 8) / 10)
+    assert found.details == ()  # nothing was measured of the untouched encoder
+    targets = [smooth(of("S1W0M0"), c.label, 8) / 10 for c in table.columns[1:-1]]
+    assert cell(table, row, "mean of targets").value == pytest.approx(sum(targets) / 7)
+
+
+def test_depths_before_and_after_fine_tuning() -> None:
+    (table,) = tables(study(smooth, smooth, finetuned=True))["figure1"]
+    assert [c.label for c in table.columns] == ["layer 8", "layer 12"]
+    labels = [row.label for row in table.rows]
+    assert labels[:3] == [
+        "none (control)",
+        "none (control) fine-tuned on pos full",
+        "deu-eng S0W0M1",
+    ]
+    (plain, tuned) = (cell(table, label, "layer 12") for label in labels[:2])
+    assert plain.details == ()
+    assert tuned.value == pytest.approx((plain.value or 0) - 0.1)
+    assert tuned.details == ("−0.100",)
+    aligned = cell(table, "deu-eng S0W0M1", "layer 12")
+    assert aligned.details == ("+0.060",)
+
+
+def test_pairs_of_fine_tuned_encoders_have_tables_of_their_own() -> None:
+    found = tables(study(smooth, smooth, finetuned=True))["table2"]
+    assert [t.title for t in found] == [
+        "Similarity (deu-eng)",
+        "Similarity (kaz-kor)",
+        "Similarity (deu-eng, fine-tuned on pos, full)",
+        "Similarity (kaz-kor, fine-tuned on pos, full)",
+    ]
+    assert len({t.label for t in found}) == 4
+    plain, tuned = (cell(t, "deu-eng", "S1W0M0") for t in (found[0], found[2]))
+    assert plain.value == pytest.approx((tuned.value or 0) + 0.1)
+    assert plain.details == tuned.details
+
+
+def test_seeds_are_averaged_and_one_that_is_lacking_leaves_none() -> None:
+    rows = study(smooth, smooth, finetuned=True)
+    place = (Encoder("none"), ("pos", "full"), "deu-eng")
+    measure = Measure("finder", "cosine", 8)
+
+    def at(rows: list[Row]) -> Any:
+        return read_probes(frame(rows), Selection(), BACKGROUND.wanted).at(measure, place)
+
+    assert at(rows).value == pytest.approx(smooth({}, "deu", 8) - 0.1)
+    assert len(at(rows).keys) == 3
+    one = next(r for r in rows if r["probe"] and r["language"] == "deu-eng" and r["seed"] == 33)
+    others = [r for r in rows if r is not one]
+    lacking = at([*others, one | {"value": None, "status": "failed", "reason": "boom"}])
+    assert (lacking.status, lacking.value, lacking.reason) == ("failed", None, "boom")
+
+
+def test_a_probe_that_failed_is_named() -> None:
+    failed = next(r for r in PLAIN if r["probe"]) | {"metric": None, "language": None}
+    failed |= {"layer": None, "value": None, "status": "failed", "reason": "weights are NaN"}
+    results = read_probes(frame([*PLAIN, failed]), Selection(), BACKGROUND.wanted)
+    assert results.failures == ("finder: failed: weights are NaN",)
+    assert "finder: failed: weights are NaN" in tables([*PLAIN, failed])["table2"][0].notes
+
+
+def test_the_last_step_is_read_and_other_seeds_are_left_out() -> None:
+    earlier = [r | {"align_step": 50, "value": 0.9, "key": "old"} for r in PLAIN if r["variant"]]
+    assert tables(PLAIN) == tables(PLAIN + earlier)
+    results = read_probes(frame(PLAIN + earlier), Selection(align_step=50), BACKGROUND.wanted)
+    place = (Encoder("aligned", "hictl", "S1W0M0", "deu-eng", 42), AS_IT_IS, "deu-eng")
+    found = results.at(Measure("finder", "cosine", 8), place)
+    assert found is not None
+    assert found.value == 0.9
+
+
+def test_what_cannot_be_read_is_refused() -> None:
+    wanted = BACKGROUND.wanted
+    two = [*PLAIN, next(r for r in PLAIN if r["probe"]) | {"value": 0.1, "key": "other"}]
+    with pytest.raises(ValueError, match="two results of finder cosine for bul-eng"):
+        read_probes(frame(two), Selection(), wanted)
+    with pytest.raises(ValueError, match="several values of model"):
+        models = [*PLAIN, next(r for r in PLAIN if r["probe"]) | {"model": "other"}]
+        read_probes(frame(models), Selection(), wanted)
+    with pytest.raises(ValueError, match="lacks the columns layer"):
+        read_probes(frame(PLAIN).drop(columns="layer"), Selection(), wanted)
+    with pytest.raises(ValueError, match="is inf"):
+        infinite = [r | {"value": float("inf")} if r["probe"] else r for r in PLAIN]
+        read_probes(frame(infinite), Selection(), wanted)
+
+
+def test_a_report_has_them_and_does_not_depend_on_the_order_of_rows() -> None:
+    style = Style(source_language="eng")
+    whole = frame(study(smooth, smooth, finetuned=True))
+    found = build_tables(whole, style=style, background=BACKGROUND)
+    names = list(dict.fromkeys(table.name for table in found))
+    assert names[-6:] == ["table2", "shares", "table3", "figure1", "transfer", "relatedness"]
+    shuffled = whole.sample(frac=1, random_state=1)
+    other = build_tables(shuffled, style=style, background=BACKGROUND)
+    assert [render([t], "markdown") for t in other] == [render([t], "markdown") for t in found]
+    for format in ("latex", "terminal"):
+        assert "S1W0M0" in render(found, format)
+
+
+def test_probes_alone_make_a_report() -> None:
+    rows = [r for r in PLAIN if r["probe"]]
+    found = build_tables(frame(rows), background=BACKGROUND)
+    assert {table.name for table in found} == {"table2", "shares", "table3", "figure1"}
+
+
+def test_nothing_of_probes_without_background() -> None:
+    names = {table.name for table in build_tables(frame(PLAIN))}
+    assert names == {"table1", "per_language"}
+
+
+def test_numbers_match_pandas() -> None:
+    whole = frame(PLAIN)
+    (table, _) = tables(PLAIN)["table2"]
+    rows: pd.DataFrame = whole[(whole["metric"] == "cosine") & (whole["layer"] == 8)]
+    rows = rows[rows["language"].isin(["deu-eng", "kaz-eng"]) & (rows["pair"] == "deu-eng")]
+    for variant, mean in rows.groupby("variant")["value"].mean().items():
+        found = cell(table, "mean", str(variant), "G1: aligned").value
+        assert found == pytest.approx(mean)

@@ -1,0 +1,85 @@
+"""The distribution in examples/, as somebody else would use it: installed, checked, tested, run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from .command import QUICK_OPTIONS
+from .docs.guide import GONE, install_command
+
+EXAMPLE = Path(__file__).parents[1] / "examples/redundancy"
+NAMES = ("redundancy", "names", "qak")
+
+
+class Elsewhere:
+    """A copy of the example, and a fresh place where it is installed, without a network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project = folder / "redundancy"
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+        shutil.copytree(EXAMPLE, self.project, ignore=ignore)
+        self.installed = folder / "installed"
+        self.call(*install_command(self.installed, self.project))
+
+    def call(self, *command: str) -> str:
+        """Run a program beside the example; it must end well."""
+        kept = {name: value for name, value in os.environ.items() if name not in GONE}
+        path = os.pathsep.join(filter(None, [str(self.installed), kept.get("PYTHONPATH")]))
+        more = {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            command, cwd=self.project, env={**kept, **more}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def xbench(self, *arguments: str) -> str:
+        return self.call(sys.executable, "-m", "xbench", *arguments)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    return Elsewhere(tmp_path_factory.mktemp("elsewhere"))
+
+
+def test_a_third_party_from_installation_to_a_row(elsewhere: Elsewhere) -> None:
+    listed = json.loads(elsewhere.xbench("list", "--check", "--format", "json"))
+    own = {row["name"]: row for row in listed if row["distribution"] == "xbench-redundancy"}
+    assert set(own) == set(NAMES)
+    assert not any(row["problem"] for row in own.values())
+    assert "FAILED" not in elsewhere.xbench("check", *NAMES)
+    what = ["--objective", "redundancy", "--task", "names", "--language", "qaa,qac,qak"]
+    how = ["--mode", "full,linear", "--seed", "15", "--arm", "none,aligned,shuffled"]
+    quick = [*QUICK_OPTIONS, "--jobs", "1", "--device", "cpu"]
+    assert "Table 1" in elsewhere.xbench("run", *what, *how, *quick)
+    rows = json.loads(elsewhere.xbench("results", "--format", "json"))
+    assert {row["status"] for row in rows} == {"done"}
+    assert {row["language"] for row in rows} == {"qaa", "qac", "qak"}
+    assert {row["task"] for row in rows} == {"names"}
+    assert {row["metric"] for row in rows} == {"accuracy", "macro_f1"}
+    aligned = [row for row in rows if row["arm"] == "aligned"]
+    assert {(row["objective"], row["variant"]) for row in aligned} == {
+        ("redundancy", "plain"),
+        ("redundancy", "projected"),
+    }
+    assert all(0 <= row["value"] <= 1 and row["n"] == 8 for row in rows)
+
+
+def test_its_own_tests_pass(elsewhere: Elsewhere) -> None:
+    said = elsewhere.call(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert "passed" in said
+    assert "skipped" not in said
+
+
+def test_its_readme_names_what_there_is() -> None:
+    readme = (EXAMPLE / "README.md").read_text(encoding="utf-8")
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    offered = {name for group in project["entry-points"].values() for name in group}
+    assert offered == set(NAMES)
+    assert all(f"| `{name}` |" in readme for name in offered)
+    assert f"xbench check {' '.join(NAMES)}" in readme
