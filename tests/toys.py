@@ -542,11 +542,22 @@ class World:
         ``keep`` keeps the weights of full fine-tunings.
         """
         heard: list[str] = []
+        lost: set[str] = set()
 
         def hear(event: str, stage: Stage, details: Mapping[str, Any]) -> None:
             if event != "started":
                 heard.append(f"{stage.kind} {event} {details.get('error', '')}".strip())
+            if event in ("failed", "blocked"):
+                lost.add(stage.key)
 
-        for job in find_work(plan, self.store).jobs:
-            JobRunner(plan.stages, self.bench(), hear, keep).run(job.stages)
+        waiting = find_work(plan, self.store).jobs
+        while waiting:
+            pending = {key for job in waiting for key in job.stages}
+            job = next(job for job in waiting if not job.after & pending)
+            waiting.remove(job)
+            if job.after & lost:
+                for key in job.stages:
+                    hear("blocked", plan.stages[key], {})
+            else:
+                JobRunner(plan.stages, self.bench(), hear, keep).run(job.stages)
         return heard

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 DRIVER = shutil.which("chromedriver")
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 """The name by which the protocol refers to an element."""
@@ -33,8 +35,11 @@ class Browser:
         """A command of the protocol; returns its value."""
         data = json.dumps(content or {}).encode() if method == "POST" else None
         request = Request(self.address + path, data, method=method)
-        with urlopen(request, timeout=60) as answer:
-            return json.load(answer)["value"]
+        try:
+            with urlopen(request, timeout=60) as answer:
+                return json.load(answer)["value"]
+        except HTTPError as error:
+            raise RuntimeError(json.load(error)["value"]["message"]) from error
 
     def open(self, page: Path) -> None:
         """Opens a file."""
@@ -52,7 +57,9 @@ class Browser:
     def type(self, *keys: str) -> None:
         """Keys, one after the other, into whatever has the focus."""
         strokes = [
-            {"type": kind, "value": KEYS.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")
+            {"type": kind, "value": KEYS.get(key, key)}
+            for key in keys
+            for kind in ("keyDown", "keyUp")
         ]
         self.ask("POST", "/actions", {"actions": [{"type": "key", "id": "k", "actions": strokes}]})
 

@@ -14,10 +14,8 @@ SOURCE = "eng"
 PAIRS = ("deu-eng", "kaz-kor")
 VARIANTS = ("S0W1M0", "S0W0M1", "S1W0M0")
 SEEDS = (15, 33, 42)
-SCRIPTS = {
-    **{"deu": "Latn", "eng": "Latn", "spa": "Latn", "bul": "Cyrl", "kaz": "Cyrl"},
-    **{"hin": "Deva", "jpn": "Jpan", "kor": "Hang"},
-}
+SCRIPTS = dict.fromkeys(("deu", "eng", "spa"), "Latn") | dict.fromkeys(("bul", "kaz"), "Cyrl")
+SCRIPTS |= {"hin": "Deva", "jpn": "Jpan", "kor": "Hang"}
 DISTANCES = {
     code: {"syntactic": distance}
     for code, distance in zip(TARGETS, (0.3, 0.35, 0.6, 0.7, 0.65, 0.72, 0.4), strict=True)
@@ -82,9 +80,10 @@ def study(accuracy: Number, cosine: Number, **options: Any) -> list[Row]:
             shared = at | condition | encoder
             rows.append(base_row(metric="cosine", value=value, **shared))
             rows.append(base_row(metric="found", value=value / 2, **shared))
-        for language in ("spa-bul",):
-            at = {"probe": "finder", "language": language, "layer": 8}
-            rows.append(base_row(metric="cosine", value=0.25, **at, **encoder))
+        for condition in conditions:
+            at = {"probe": "finder", "language": "spa-bul", "layer": 8} | condition
+            value = 0.15 if condition else 0.25
+            rows.append(base_row(metric="cosine", value=value, **at, **encoder))
         for language in (SOURCE, *TARGETS) if encoder else ():
             for layer in (None, 1):
                 at = {"probe": "slopes", "language": language, "layer": layer, "task": "pos"}
@@ -95,7 +94,7 @@ def study(accuracy: Number, cosine: Number, **options: Any) -> list[Row]:
 
 def smooth(encoder: Row, language: str, where: int) -> float:
     """Some number between 0.4 and 0.7 of each place; seeds and layers move it a little."""
-    place = (TARGETS + (SOURCE,)).index(language)
+    place = (*TARGETS, SOURCE).index(language)
     variant = 1 + VARIANTS.index(encoder["variant"]) if encoder else 0
     pair = PAIRS.index(encoder["pair"]) if encoder else 0
     return 0.4 + 0.02 * place + 0.03 * variant + 0.005 * pair * place + 0.0003 * where

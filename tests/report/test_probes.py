@@ -14,7 +14,7 @@ from xbench.report.results import Encoder, Selection
 from xbench.report.style import Style
 from xbench.report.table import Cell, Table
 
-from .probed import BACKGROUND, VARIANTS, Row, frame, smooth, study
+from .probed import BACKGROUND, Row, frame, smooth, study
 
 
 def tables(
@@ -47,7 +47,7 @@ def of(variant: str | None, pair: str = "deu-eng") -> Row:
 def test_pairs_by_group_with_their_means_and_changes() -> None:
     first, second = tables(PLAIN)["table2"]
     assert [t.title for t in (first, second)] == ["Similarity (deu-eng)", "Similarity (kaz-kor)"]
-    assert [c.label for c in first.columns] == ["none", *VARIANTS]
+    assert [c.label for c in first.columns] == ["none", "S1W0M0", "S0W1M0", "S0W0M1"]
     found = cell(first, "deu-eng", "S1W0M0")
     before, after = (smooth(of(v), "deu", 8) for v in (None, "S1W0M0"))
     assert found.value == pytest.approx(after)
@@ -210,13 +210,13 @@ def test_what_cannot_be_read_is_refused() -> None:
     two = [*PLAIN, next(r for r in PLAIN if r["probe"]) | {"value": 0.1, "key": "other"}]
     with pytest.raises(ValueError, match="two results of finder cosine for bul-eng"):
         read_probes(frame(two), Selection(), wanted)
+    models = [*PLAIN, next(r for r in PLAIN if r["probe"]) | {"model": "other"}]
     with pytest.raises(ValueError, match="several values of model"):
-        models = [*PLAIN, next(r for r in PLAIN if r["probe"]) | {"model": "other"}]
         read_probes(frame(models), Selection(), wanted)
     with pytest.raises(ValueError, match="lacks the columns layer"):
         read_probes(frame(PLAIN).drop(columns="layer"), Selection(), wanted)
+    infinite = [r | {"value": float("inf")} if r["probe"] else r for r in PLAIN]
     with pytest.raises(ValueError, match="is inf"):
-        infinite = [r | {"value": float("inf")} if r["probe"] else r for r in PLAIN]
         read_probes(frame(infinite), Selection(), wanted)
 
 

@@ -22,6 +22,53 @@ from xbench.nn.views import PairViews
 Ask = Callable[[PairViews], Tensor]
 
 
+class _Chunks:
+    """The chunks of a batch, and what was asked of them: the leaves that hold joined answers.
+
+    It knows nothing of the views that ask. In a circle the answers, which may be as large as a
+    model, would stay in memory until Python looks for circles.
+    """
+
+    def __init__(self, chunk: Callable[[int], PairViews], count: int, frozen: bool) -> None:
+        self.chunk = chunk
+        self.first = [chunk(index) for index in range(count)]
+        self._frozen = frozen  # nothing to replay: no answer carries a gradient
+        self._asked: list[tuple[Ask, Tensor, list[tuple[int, ...]]]] = []
+
+    def data(self, ask: Ask, padding: float | int = 0, count: int | None = None) -> Tensor:
+        """Join what needs no gradient (ids, masks, labels) over the chunks, or the first ``count``."""
+        return _join([ask(b) for b in self.first[:count]], padding)
+
+    def ask(self, ask: Ask, count: int | None = None) -> Tensor:
+        """Join an encoded answer over the chunks (as :meth:`data`), as a leaf of the graph."""
+        with torch.no_grad():
+            parts = [ask(b) for b in self.first[:count]]
+        if self._frozen:
+            return _join(parts, 0)
+        leaf = _join(parts, 0).requires_grad_(True)
+        self._asked.append((ask, leaf, [tuple(part.shape) for part in parts]))
+        return leaf
+
+    def replay(self, autocast: Callable[[], AbstractContextManager[Any]]) -> None:
+        """As :meth:`ReplayedBatch.replay`."""
+        asked = [(ask, leaf.grad, shapes) for ask, leaf, shapes in self._asked]
+        self._asked.clear()
+        count = len(self.first)
+        self.first.clear()  # the states of the first pass are not needed any more
+        for index in range(count):
+            chunk = self.chunk(index)
+            outputs, gradients = [], []
+            for ask, gradient, shapes in asked:
+                if gradient is None:  # asked for, but the loss does not depend on it
+                    continue
+                if index >= len(shapes):  # of fewer texts than there are chunks
+                    continue
+                with autocast():
+                    outputs.append(ask(chunk))
+                gradients.append(_share(gradient, shapes, index))
+            torch.autograd.backward(outputs, gradients)
+
+
 class ReplayedBatch:
     """Looks like one batch (:class:`xbench.api.PairBatch`); its answers are leaves of the graph.
 
@@ -30,14 +77,15 @@ class ReplayedBatch:
     """
 
     def __init__(self, chunk: Callable[[int], PairViews], count: int, frozen: bool = False) -> None:
-        self._chunk = chunk
-        self._first = [chunk(i) for i in range(count)]
-        self._frozen = frozen  # nothing to replay: no answer carries a gradient
-        self._asked: list[tuple[Ask, Tensor, list[tuple[int, ...]]]] = []
-        self.source = _JoinedView(self, lambda b: b.source)
-        self.target = _JoinedView(self, lambda b: b.target)
-        self.joint = _JoinedView(self, lambda b: b.joint)
+        self._chunks = _Chunks(chunk, count, frozen)
+        self.source = _JoinedView(self._chunks, lambda b: b.source)
+        self.target = _JoinedView(self._chunks, lambda b: b.target)
+        self.joint = _JoinedView(self._chunks, lambda b: b.joint)
         self.generator = self._first[0].generator
+
+    @property
+    def _first(self) -> list[PairViews]:
+        return self._chunks.first
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -72,49 +120,23 @@ class ReplayedBatch:
         # without any text, the first chunk says what is wrong
         count = max(1, min(len(self._first), len(texts)))
         bounds = [len(texts) * index // count for index in range(count + 1)]
-        return _JoinedView(
-            self, lambda b: b.compose(texts[bounds[b.index] : bounds[b.index + 1]]), count
-        )
+
+        def part(chunk: PairViews) -> Any:
+            return chunk.compose(texts[bounds[chunk.index] : bounds[chunk.index + 1]])
+
+        return _JoinedView(self._chunks, part, count)
 
     def through(self, encoder: nn.Module) -> "ReplayedBatch":
         """The same batch seen by a frozen encoder."""
         chunks = [chunk.through(encoder) for chunk in self._first]
         return ReplayedBatch(lambda index: chunks[index], len(chunks), frozen=True)
 
-    def data(self, ask: Ask, padding: float | int = 0, count: int | None = None) -> Tensor:
-        """Join what needs no gradient (ids, masks, labels) over the chunks, or the first ``count``."""
-        return _join([ask(b) for b in self._first[:count]], padding)
-
-    def ask(self, ask: Ask, count: int | None = None) -> Tensor:
-        """Join an encoded answer over the chunks (as :meth:`data`), as a leaf of the graph."""
-        with torch.no_grad():
-            parts = [ask(b) for b in self._first[:count]]
-        if self._frozen:
-            return _join(parts, 0)
-        leaf = _join(parts, 0).requires_grad_(True)
-        self._asked.append((ask, leaf, [tuple(part.shape) for part in parts]))
-        return leaf
-
     def replay(self, autocast: Callable[[], AbstractContextManager[Any]] = nullcontext) -> None:
         """Encode each chunk with a graph and pass on the gradients that the loss left.
 
         ``autocast`` gives the context in which the chunks were encoded the first time.
         """
-        asked = [(ask, leaf.grad, shapes) for ask, leaf, shapes in self._asked]
-        count = len(self._first)
-        self._first.clear()  # the states of the first pass are not needed any more
-        for index in range(count):
-            chunk = self._chunk(index)
-            outputs, gradients = [], []
-            for ask, gradient, shapes in asked:
-                if gradient is None:  # asked for, but the loss does not depend on it
-                    continue
-                if index >= len(shapes):  # of fewer texts than there are chunks
-                    continue
-                with autocast():
-                    outputs.append(ask(chunk))
-                gradients.append(_share(gradient, shapes, index))
-            torch.autograd.backward(outputs, gradients)
+        self._chunks.replay(autocast)
 
 
 def _share(gradient: Tensor, shapes: Sequence[tuple[int, ...]], index: int) -> Tensor:
@@ -140,88 +162,93 @@ class _JoinedView:
     """A view over all chunks, or the first ``count`` (:class:`xbench.api.View`, ``MaskedView``)."""
 
     def __init__(
-        self, batch: ReplayedBatch, of: Callable[[PairViews], Any], count: int | None = None
+        self, chunks: _Chunks, of: Callable[[PairViews], Any], count: int | None = None
     ) -> None:
-        self._batch = batch
+        self._chunks = chunks
         self._of = of
         self._count = count
         self._known: dict[tuple[Any, ...], Tensor] = {}
         self._views: dict[tuple[Any, ...], _JoinedView] = {}
 
-    def _once(self, name: tuple[Any, ...], ask: Ask) -> Tensor:
+    def _once(self, name: tuple[Any, ...], read: Callable[[Any], Tensor]) -> Tensor:
         if name not in self._known:
-            self._known[name] = self._batch.ask(ask, self._count)
+            of = self._of  # not self: the chunks must not hold on to their views
+            self._known[name] = self._chunks.ask(lambda b: read(of(b)), self._count)
         return self._known[name]
 
-    def _data(self, ask: Ask, padding: float | int = 0) -> Tensor:
-        return self._batch.data(ask, padding, self._count)
+    def _data(self, read: Callable[[Any], Tensor], padding: float | int = 0) -> Tensor:
+        return self._chunks.data(lambda b: read(self._of(b)), padding, self._count)
+
+    def _changed(self, change: Callable[[Any], Any]) -> "_JoinedView":
+        of = self._of
+        return _JoinedView(self._chunks, lambda b: change(of(b)), self._count)
 
     @cached_property
     def ids(self) -> Tensor:
         """[B, T] token ids."""
-        pad_id = self._batch.vocabulary.pad_id
-        return self._data(lambda b: self._of(b).ids, pad_id)
+        pad_id = self._chunks.first[0].vocabulary.pad_id
+        return self._data(lambda view: view.ids, pad_id)
 
     @cached_property
     def attention_mask(self) -> Tensor:
         """[B, T] bool."""
-        return self._data(lambda b: self._of(b).attention_mask, False)
+        return self._data(lambda view: view.attention_mask, False)
 
     @cached_property
     def content_mask(self) -> Tensor:
         """[B, T] bool."""
-        return self._data(lambda b: self._of(b).content_mask, False)
+        return self._data(lambda view: view.content_mask, False)
 
     @cached_property
     def chosen(self) -> Tensor:
         """[B, T] bool, of a masked view."""
-        return self._data(lambda b: self._of(b).chosen, False)
+        return self._data(lambda view: view.chosen, False)
 
     @cached_property
     def sides(self) -> Tensor:
         """[B, T] int64."""
-        return self._data(lambda b: self._of(b).sides, -1)
+        return self._data(lambda view: view.sides, -1)
 
     @cached_property
     def word_mask(self) -> Tensor:
         """[B, W] bool."""
-        return self._data(lambda b: self._of(b).word_mask, False)
+        return self._data(lambda view: view.word_mask, False)
 
     def words(self, depth: float = 1.0, how: str = "mean") -> Tensor:
         """[B, W, D]."""
-        return self._once(("words", depth, how), lambda b: self._of(b).words(depth, how))
+        return self._once(("words", depth, how), lambda view: view.words(depth, how))
 
     def attending(self, rule: AttentionRule) -> "_JoinedView":
         """The altered view over all chunks; the rule sees one chunk at a time."""
-        return self._view(("attending", rule), lambda b: self._of(b).attending(rule))
+        return self._view(("attending", rule), lambda view: view.attending(rule))
 
     def perturbed(self, rule: Perturbation) -> "_JoinedView":
         """The altered view over all chunks; the rule sees one chunk at a time."""
-        return self._view(("perturbed", rule), lambda b: self._of(b).perturbed(rule))
+        return self._view(("perturbed", rule), lambda view: view.perturbed(rule))
 
-    def _view(self, name: tuple[Any, ...], of: Callable[[PairViews], Any]) -> "_JoinedView":
+    def _view(self, name: tuple[Any, ...], change: Callable[[Any], Any]) -> "_JoinedView":
         if name not in self._views:
-            self._views[name] = _JoinedView(self._batch, of, self._count)
+            self._views[name] = self._changed(change)
         return self._views[name]
 
     def states(self, depth: float = 1.0) -> Tensor:
         """[B, T, D]."""
-        return self._once(("states", depth), lambda b: self._of(b).states(depth))
+        return self._once(("states", depth), lambda view: view.states(depth))
 
     def pooled(self, depth: float = 1.0, how: str = "mean") -> Tensor:
         """[B, D]."""
-        return self._once(("pooled", depth, how), lambda b: self._of(b).pooled(depth, how))
+        return self._once(("pooled", depth, how), lambda view: view.pooled(depth, how))
 
     @cached_property
     def masked(self) -> "_JoinedView":
         """The masked view over all chunks."""
-        return _JoinedView(self._batch, lambda b: self._of(b).masked, self._count)
+        return self._changed(lambda view: view.masked)
 
     def logits(self) -> Tensor:
         """[M, V] at the masked positions of all chunks."""
-        return self._once(("logits",), lambda b: self._of(b).logits())
+        return self._once(("logits",), lambda view: view.logits())
 
     @cached_property
     def labels(self) -> Tensor:
         """[M]."""
-        return self._data(lambda b: self._of(b).labels)
+        return self._data(lambda view: view.labels)

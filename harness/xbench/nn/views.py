@@ -253,25 +253,53 @@ class TextView:
     @cached_property
     def masked(self) -> "MaskedTextView":
         """The same text, masked for MLM; drawn once per step."""
-        return MaskedTextView(self)
+        return MaskedTextView.of(self)
+
+
+@dataclass(frozen=True)
+class Masking:
+    """What of a text is masked: the (row, column) of the M positions, and the ids [M] there.
+
+    The masks [B, T] are those of the text before.
+    """
+
+    positions: tuple[Tensor, Tensor]
+    labels: Tensor
+    attention_mask: Tensor
+    content_mask: Tensor
 
 
 class MaskedTextView(TextView):
-    """A view with content tokens masked: 80 % ``<mask>``, 10 % a random id, 10 % left (Devlin 2019)."""
+    """A view with content tokens masked: 80 % ``<mask>``, 10 % a random id, 10 % left (Devlin 2019).
 
-    def __init__(self, plain: TextView, alteration: Alteration | None = None) -> None:
-        self._plain = plain
-        ids, self._positions = _mask(plain)
-        super().__init__(
-            plain._encoder,
-            replace(plain._text, ids=ids),
-            plain._format,
-            (*plain._stream, "masked"),
-            plain._alteration if alteration is None else alteration,
-        )
+    It does not hold on to the plain view, which holds this one: views that hold each other stay
+    in memory, with the states of all their layers, until Python looks for such circles.
+    """
+
+    def __init__(
+        self,
+        encoder: AnyEncoder,
+        text: Text,
+        format: TextFormat,
+        stream: tuple[Part, ...],
+        alteration: Alteration,
+        masking: Masking,
+    ) -> None:
+        super().__init__(encoder, text, format, stream, alteration)
+        self._masking = masking
+
+    @classmethod
+    def of(cls, plain: TextView) -> "MaskedTextView":
+        """The masked form of a view, altered as that one is."""
+        ids, positions = _mask(plain)
+        labels = plain.ids[positions]
+        masking = Masking(positions, labels, plain.attention_mask, plain.content_mask)
+        text, stream = replace(plain._text, ids=ids), (*plain._stream, "masked")
+        return cls(plain._encoder, text, plain._format, stream, plain._alteration, masking)
 
     def _copy(self, alteration: Alteration) -> "MaskedTextView":
-        return MaskedTextView(self._plain, alteration)
+        about = (self._encoder, self._text, self._format, self._stream)
+        return MaskedTextView(*about, alteration, self._masking)
 
     def attending(self, rule: AttentionRule) -> "MaskedTextView":
         """The same masked text, encoded where attention is allowed by ``rule(view)``."""
@@ -288,12 +316,12 @@ class MaskedTextView(TextView):
     @property
     def attention_mask(self) -> Tensor:
         """[B, T] as in the plain text."""
-        return self._plain.attention_mask
+        return self._masking.attention_mask
 
     @property
     def content_mask(self) -> Tensor:
         """[B, T] as in the plain text: masked tokens are content."""
-        return self._plain.content_mask
+        return self._masking.content_mask
 
     @property
     def masked(self) -> "MaskedTextView":
@@ -304,19 +332,19 @@ class MaskedTextView(TextView):
     def chosen(self) -> Tensor:
         """[B, T] bool, true at the positions that are to be predicted."""
         chosen_BT = torch.zeros_like(self.content_mask)
-        chosen_BT[self._positions] = True
+        chosen_BT[self._masking.positions] = True
         return chosen_BT
 
     def logits(self) -> Tensor:
         """[M, V] predictions at the masked positions only."""
-        states_MD = self.states(1.0)[self._positions]
+        states_MD = self.states(1.0)[self._masking.positions]
         with self._gradients():
             return self._encoder.mlm_logits(states_MD.unsqueeze(0)).squeeze(0)
 
     @property
     def labels(self) -> Tensor:
         """[M] the ids that were masked, in the order of ``logits``."""
-        return self._plain.ids[self._positions]
+        return self._masking.labels
 
 
 def _mask(plain: TextView) -> tuple[Tensor, tuple[Tensor, Tensor]]:

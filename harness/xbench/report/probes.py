@@ -139,25 +139,28 @@ def _depths(builder: ProbeTableBuilder) -> list[Table]:
     """One table for each measure: layers, before and after alignment and fine-tuning."""
     tables = []
     for label, measures in builder.measures.items():
-        there = builder.results.languages(measures, AS_IT_IS)
+        there = {m: builder.results.languages([m], AS_IT_IS) for m in measures}
         lines = [
             (encoder, condition)
             for encoder in builder.results.encoders
             for condition in builder.results.conditions(measures)
             if has_rows(builder, measures, encoder, condition)
         ]
-        if not there:
+        everywhere = list(dict.fromkeys(p for places in there.values() for p in places))
+        if not everywhere:
             continue
         parts = Parts(
             tuple(Column(f"layer {m.layer}" if m.layer >= 0 else "all") for m in measures),
             tuple(builder.row(e, " ".join(words_of(c))) for e, c in lines),
             tuple(
-                tuple(builder.cell([m], e, c, there, AS_IT_IS) for m in measures) for e, c in lines
+                tuple(builder.cell([m], e, c, there[m], AS_IT_IS) for m in measures)
+                for e, c in lines
             ),
             "encoder, variant",
             "layer",
         )
-        of = f"Mean over {len(there)}: {', '.join(str(p or 'all languages') for p in there)}."
+        names = ", ".join(place or "all languages" for place in everywhere)
+        of = f"Mean over {len(everywhere)}: {names}."
         tables.append(builder.table([label], parts, {label: measures}, [of, CHANGES]))
     return tables
 

@@ -165,8 +165,9 @@ def corrected_cosine(pair: Comparison) -> Value:
     With g_p and h_q the gradients of disjoint parts: the mean of ``<g_p, h_q>`` over all p and q,
     over the geometric mean of the mean ``<g_p, g_p'>`` and the mean ``<h_q, h_q'>`` of different
     parts. Numerator and both parts of the denominator are unbiased, their ratio is not quite, and
-    an estimate may exceed 1 (and is flagged far beyond). Undefined where one of the latter is not positive: the data do not
-    tell that gradient from noise. This is the correction for attenuation of Spearman 1904.
+    an estimate may exceed 1; far beyond, it is flagged. Undefined where one of the latter is not
+    positive: the data do not tell that gradient from noise. This is the correction for attenuation
+    of Spearman 1904.
     """
     undefined = _defined(pair)
     if undefined:

@@ -24,10 +24,9 @@ def both_ranks(first_ND: Tensor, second_ND: Tensor, search: Search) -> tuple[Ten
     block is scored twice.
     """
     blocks: Iterable[tuple[int, Tensor]] = search.blocks(first_ND, second_ND)
+    again: Iterable[tuple[int, Tensor]] = search.blocks(first_ND, second_ND)
     if first_ND.element_size() * len(first_ND) ** 2 <= search.budget:
         blocks = again = list(blocks)
-    else:
-        again = search.blocks(first_ND, second_ND)
     own_N = torch.cat([block_bN.diagonal(start) for start, block_bN in blocks])
     forward, backward_N = [], torch.zeros(len(own_N), dtype=torch.int64)
     for start, block_bN in again:

@@ -176,6 +176,15 @@ function moveOnKey(table) {
   });
 }
 
+// What is scrolled to must not end up under the headers that stay.
+function keepClearOfHeaders(table) {
+  const corner = table.querySelector("thead tr:last-child .corner");
+  new ResizeObserver(() => {
+    const scroll = table.parentElement;
+    scroll.style.scrollPadding = `${table.tHead.offsetHeight}px 0 0 ${corner.offsetWidth}px`;
+  }).observe(corner);
+}
+
 // ---- Where a number comes from -------------------------------------------------------------
 
 const dialog = document.getElementById("provenance");
@@ -279,9 +288,13 @@ function interval(difference) {
   return `${shown(mean)}${ends}, n = ${n}`;
 }
 
-const NO_STAGE = "No stage of its own is behind this cell: it is a setting, a value of the "
-  + "literature, or was computed from other cells of this report. The caption and the notes of "
-  + "its table say which.";
+const WITHOUT_STAGE = {
+  absent: "Not part of what was run, or not defined here: nothing was computed.",
+  missing: "Not computed yet.",
+  other: "No stage of its own is behind this cell: it is a setting, a value of the literature, or "
+    + "was computed from other cells of this report. The caption and the notes of its table say "
+    + "which.",
+};
 
 function provenanceOf(cell) {
   const rows = cell.rows ?? [];
@@ -306,7 +319,7 @@ function provenanceOf(cell) {
   if (rows.length) parts.push(titled(`Values behind it (${rows.length})`, rowGrid(rows)));
   if (against.length) parts.push(titled(`Compared with (${against.length})`, rowGrid(against)));
   if (all.length) parts.push(titled("Computed by", stageList([...all, ...against])));
-  else parts.push(make("p", {}, NO_STAGE));
+  else parts.push(make("p", {}, WITHOUT_STAGE[cell.status] ?? WITHOUT_STAGE.other));
   return parts;
 }
 
@@ -338,6 +351,7 @@ for (const section of document.querySelectorAll("section.table")) {
   sortOnClick(table);
   filterOnInput(section, table);
   moveOnKey(table);
+  keepClearOfHeaders(table);
   reachable(table);
 }
 if (matchMedia("(max-width: 69.99rem)").matches) document.querySelector("nav details").open = false;
