@@ -19,6 +19,7 @@ _ABSTRACT = {
     "aligners": ("align",),
     "metrics": ("items", "aggregate"),
     "probes": ("measure",),
+    "claims": ("check",),
     "sources": ("fingerprint", "read"),
 }
 

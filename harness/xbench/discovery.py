@@ -17,7 +17,7 @@ from typing import Any
 from xbench import localfile
 from xbench.errors import UnknownName, XbenchError
 
-KINDS = ("objectives", "aligners", "tasks", "languages", "metrics", "probes", "sources")
+KINDS = ("objectives", "aligners", "tasks", "languages", "metrics", "probes", "claims", "sources")
 GROUP = "xbench."
 HOOKS = "xbench"  # the group of modules that implement hooks
 # What a plugin that is a class must offer: its base in xbench.api, and a method of it. Told by the
@@ -29,6 +29,7 @@ CLASSES = {
     "tasks": (("Task", "examples"),),
     "metrics": (("Metric", "items"),),
     "probes": (("Probe", "measure"),),
+    "claims": (("Claim", "check"),),
     "sources": (("Source", "fingerprint"),),
 }
 

@@ -41,6 +41,7 @@ def resolve(spec: RunSpec, context: Context) -> RunSpec:
     aliases = context.registry.aliases.get("tasks", {})
     spec = _with_controls(_without_aliases(spec, aliases), context.registry)
     objectives = resolve_objectives(spec, context)
+    arms = _arms(spec, suite, context.registry.controls, bool(objectives))
     tasks = _tasks(spec, suite, context)
     probes = resolve_probes(spec, context)
     return replace_spec(
@@ -49,8 +50,8 @@ def resolve(spec: RunSpec, context: Context) -> RunSpec:
         data=_place(spec.data) if spec.data else None,
         objective=objectives,
         task=tasks,
-        pair=_pairs(spec, suite, context),
-        arm=_arms(spec, suite, context.registry.controls, bool(objectives)),
+        pair=_pairs(spec, suite, context, _reads_pairs(arms, objectives, context)),
+        arm=arms,
         # Asked for by name, the placebo is run for every variant; by default the suite decides.
         shuffled_variants=spec.shuffled_variants
         or ("all" if spec.arm else suite.shuffled_variants),
@@ -64,6 +65,16 @@ def resolve(spec: RunSpec, context: Context) -> RunSpec:
         options={},
         **_settings(spec, suite, tasks),
     )
+
+
+def reads_pairs(spec: RunSpec, context: Context) -> bool:
+    """Whether some arm of a resolved spec depends on the pair of languages."""
+    return _reads_pairs(spec.arm or (), spec.objective or (), context)
+
+
+def _reads_pairs(arms: Iterable[str], objectives: Iterable[str], context: Context) -> bool:
+    tuned = any(arm != "none" for arm in arms)
+    return tuned and any(find_method(name, context).uses_pairs for name in objectives)
 
 
 def replace_spec(spec: RunSpec, **changes: Any) -> RunSpec:
@@ -168,8 +179,10 @@ def _tasks(spec: RunSpec, suite: SuiteEntry, context: Context) -> tuple[str, ...
     return unique(asked)
 
 
-def _pairs(spec: RunSpec, suite: SuiteEntry, context: Context) -> tuple[str, ...]:
-    asked: Iterable[str] = spec.pair or suite.default_pairs or suite.pairs
+def _pairs(spec: RunSpec, suite: SuiteEntry, context: Context, read: bool) -> tuple[str, ...]:
+    """The pairs asked for; those of the suite by default, where something reads them."""
+    by_default = suite.default_pairs or suite.pairs if read else ()
+    asked: Iterable[str] = spec.pair or by_default
     if list(asked) == ["all"]:
         asked = suite.pairs
     return unique(context.languages.find_pair(typed, suite.pairs) for typed in asked)

@@ -1,5 +1,6 @@
 """``xbench check`` finds the plugin, prints a line for each check, and leaves nothing behind."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.delitem(sys.modules, "tongue", raising=False)  # another test's, at another place
     return folder
 
 

@@ -102,6 +102,35 @@ def test_gaps_are_one_line_for_each_kind(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("cut_off")
+def test_kinds_of_stages_that_a_run_has_none_of_are_left_out(tmp_path: Path) -> None:
+    options = (*SMALL_OPTIONS, *QUICK_OPTIONS, "--store", tmp_path / "store")
+    lines = xbench("plan", *options).out.splitlines()
+    end = next(n for n, line in enumerate(lines) if " cells, " in line)
+    assert [line.split()[0] for line in lines[1:end]] == ["align", "finetune", "evaluate", "score"]
+    stages = json.loads(xbench("plan", *options, "--format", "json").out)["stages"]
+    assert stages["probe"] == {"total": 0, "cached": 0, "todo": 0, "blocked": 0}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--pair", "qaa-qac"), True),
+        (("--pair", "qaa-qac", "--objective", "mean_center"), True),
+        (("--pair", "qaa-qac", "--objective", "hictl", "--arm", "none"), True),
+        (("--pair", "qaa-qac", "--objective", "hictl"), False),
+        ((), False),
+    ],
+)
+def test_pairs_that_nothing_reads_are_told(
+    options: tuple[str, ...], told: bool, tmp_path: Path
+) -> None:
+    outcome = xbench("plan", *options, "--store", tmp_path / "store", "--format", "json")
+    assert outcome.code == 0
+    assert ("the pairs that were asked for change nothing" in outcome.err) is told
+    assert json.loads(outcome.out)["cells"] > 0
+
+
+@pytest.mark.usefixtures("cut_off")
 def test_what_is_not_here_cannot_be_run(tmp_path: Path) -> None:
     outcome = xbench("run", *STUDY[1:], "--store", tmp_path / "store", "--offline")
     assert outcome.code == 2
@@ -126,8 +155,13 @@ def test_a_measurement_gives_time_and_memory(tmp_path: Path) -> None:
     assert "time: unknown" in unknown.out
     outcome = xbench("plan", *options, "--calibrate", "--format", "json")
     assert outcome.code == 0, outcome.err
-    assert outcome.err.count("  To compute: ") == 2  # it is not silent for minutes
-    assert outcome.err.count("fine-tune 4/4") == 2
+    said = outcome.err.split("Measuring ")[1:]  # it is not silent for minutes
+    assert len(said) == 2
+    for lines in map(str.splitlines, said):
+        assert lines[1].startswith("  To compute: ")
+        # how many lines come in between depends on how long it takes
+        assert all(line.startswith("  [") for line in lines[2:])
+        assert "fine-tune 4/4" in lines[-1]
     guess = json.loads(outcome.out)["estimate"]
     assert guess["seconds"] > 0
     assert guess["memory"] > 10**7

@@ -9,7 +9,7 @@ import pytest
 from xbench.cli.session import context
 from xbench.errors import UnknownName, XbenchError
 from xbench.registry import load_registry, plain
-from xbench.resolve import resolve
+from xbench.resolve import reads_pairs, resolve
 from xbench.settings import AlignSettings, EvaluateSettings, FinetuneSettings, known_fields
 from xbench.spec import RunSpec, make_spec, read_spec
 from xbench_plugins.objectives.hictl import HiCTL
@@ -76,6 +76,23 @@ class TestRepeating:
         assert spec.model == str(tmp_path / "my-model")
         assert spec.data == str(tmp_path)
         assert resolved(model="mini-encoder").model == "mini-encoder"
+
+
+class TestPairs:
+    @pytest.mark.parametrize(
+        "changes",
+        [{}, {"arm": "none", "objective": "hictl"}, {"objective": "mean_center"}],
+    )
+    def test_there_are_none_where_nothing_reads_them(self, changes: dict[str, Any]) -> None:
+        spec = resolved(**changes)
+        assert spec.pair == ()
+        assert not reads_pairs(spec, context())
+
+    @pytest.mark.parametrize("objective", ["hictl:S1W0M0", ["mean_center", "hictl:S1W0M0"]])
+    def test_an_aligned_arm_has_those_of_the_suite(self, objective: Any) -> None:
+        spec = resolved(objective=objective)
+        assert spec.pair == tuple(MINI.default_pairs or ())
+        assert reads_pairs(spec, context())
 
 
 class TestObjectives:
@@ -186,7 +203,7 @@ class TestNames:
 
     def test_all_pairs_of_the_suite(self) -> None:
         assert len(resolved(pair="all").pair or ()) == 4
-        assert resolved().pair == ("qaa-qac",)
+        assert resolved(objective="hictl").pair == ("qaa-qac",)
 
     def test_languages_may_be_typed_in_short(self) -> None:
         assert resolved(suite="paper", language="de,kas,kas_Deva,zh").language == (

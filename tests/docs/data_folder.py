@@ -56,7 +56,7 @@ def _lines(path: Path) -> list[str]:
         return [f"{text}\t{text} too\t{labels[n % len(labels)]}" for n, text in enumerate(texts)]
     if path.parts[-2] == "mood":
         return [f"{MOODS[n % len(MOODS)]}\t{text}" for n, text in enumerate(texts)]
-    if path.parts[-2] == "muse":
+    if path.parts[-2] in ("muse", "lexicon"):
         return [f"word{number} translation{number}" for number in range(COUNT)]
     if path.suffix == ".tsv":
         first, second = path.stem.split("-")

@@ -31,6 +31,7 @@ READS: dict[str, list[tuple[tuple[str, ...], str]]] = {
     "masakhaner2": [(("swh",), "test")],
     "kaznerd": [(("kaz",), "dev"), (("kaz",), "test")],
     "muse": [(("deu", "eng"), "train"), (("deu", "eng"), "test")],
+    "apertium": [(("eng", "kaz"), "train"), (("kaz", "eng"), "train")],
 }
 
 

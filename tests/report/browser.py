@@ -90,7 +90,8 @@ class Browser:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """A window of a browser of its own, which is closed at the end."""
-    assert CHROMIUM and DRIVER
+    assert CHROMIUM
+    assert DRIVER
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

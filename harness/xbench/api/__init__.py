@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xbench.api.aligner import Aligner, WordPair, WordSide
     from xbench.api.batch import MaskedView, PairBatch, TaskBatch, View, Vocabulary
+    from xbench.api.claim import Average, Claim, ClaimView, Effect, Part
     from xbench.api.copies import FrozenCopy
     from xbench.api.examples import LabelledPair, LabelledText, ParallelText, TaggedSentence
     from xbench.api.hookspecs import hookimpl
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Aligner": "aligner",
+    "Average": "claim",
+    "Claim": "claim",
+    "ClaimView": "claim",
+    "Effect": "claim",
+    "Part": "claim",
     "FitView": "transform",
     "FrozenCopy": "copies",
     "Language": "language",
@@ -56,6 +62,10 @@ _HOME = {
 
 __all__ = [
     "Aligner",
+    "Average",
+    "Claim",
+    "ClaimView",
+    "Effect",
     "FitView",
     "FrozenCopy",
     "Gradients",
@@ -69,6 +79,7 @@ __all__ = [
     "Objective",
     "PairBatch",
     "ParallelText",
+    "Part",
     "Probe",
     "ProbeView",
     "Row",

@@ -9,7 +9,7 @@ Thing = TypeVar("Thing")
 def register(kind: str, name: str) -> Callable[[Thing], Thing]:
     """``@register("objective", "mine")`` above a class, or ``X = register("language", "xyz")(...)``.
 
-    Kinds are objective, aligner, task, language, metric, probe and source. The file is read for
+    Kinds are objective, aligner, task, language, metric, probe, claim and source. The file is read for
     these lines and imported only where one of its plugins is used, so both arguments must be
     written out.
     """

@@ -18,7 +18,7 @@ COMMANDS = {
     "fetch": "Bring the encoder and data of a run onto this machine.",
     "status": "Show how far the runs of a store are.",
     "results": "Print the tidy table of a run: a row per measured value.",
-    "report": "Render the tables of a run in Markdown and LaTeX.",
+    "report": "Render what a run holds in Markdown, LaTeX, HTML and CSV.",
     "retry": "Try again what failed in a run.",
     "store": "Show what a store holds, verify it, free space.",
     "probe": "Measure the representations of any encoder.",

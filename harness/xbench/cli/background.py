@@ -19,7 +19,7 @@ def background_of(suite_name: str, frame: "pd.DataFrame") -> "Background":
     Distances are those to English: of a suite that is learnt in another language there are none.
     """
     from xbench.registry import load_registry
-    from xbench.report.background import Background, ProbeTable
+    from xbench.report.background import Background, ProbeFigure, ProbeTable
 
     registry = load_registry()
     suite = registry.suites.get(suite_name)
@@ -29,6 +29,10 @@ def background_of(suite_name: str, frame: "pd.DataFrame") -> "Background":
     return Background(
         tables={
             name: ProbeTable(**entry.model_dump()) for name, entry in registry.probe_tables.items()
+        },
+        figures={
+            name: ProbeFigure(**entry.model_dump())
+            for name, entry in registry.probe_figures.items()
         },
         groups={f"{name}: {group.label}": group.pairs for name, group in groups.items()},
         measures=registry.alignment_measures,

@@ -68,6 +68,8 @@ def command(
         return 0
     click.echo(f"{'stage':<10}{'total':>7}{'cached':>8}{'to do':>7}{'blocked':>9}")
     for kind, count in counts.items():
+        if not count["total"]:
+            continue
         numbers = (count["total"], count["cached"], count["todo"], count["blocked"])
         click.echo("{:<10}{:>7}{:>8}{:>7}{:>9}".format(kind, *numbers))
     click.echo(f"{len(plan.cells)} cells, {len(work.jobs)} jobs to do")

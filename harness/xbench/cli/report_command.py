@@ -1,11 +1,18 @@
-"""``xbench report``: tables for a paper, from the store alone."""
+"""``xbench report``: tables, figures and claims for a paper, from the store alone."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from xbench.cli.options import STORE
+from xbench.errors import UnknownName, XbenchError
 from xbench.store import Store
+
+if TYPE_CHECKING:
+    from xbench.report.build import Extras
+    from xbench.report.table import Table
 
 
 @click.command("report")
@@ -15,14 +22,20 @@ from xbench.store import Store
     "--format",
     "forms",
     multiple=True,
-    type=click.Choice(["markdown", "latex"]),
-    help="Default: both.",
+    help="Of: markdown, latex, html, csv; comma-separated (default: all).",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder (default: the run's own).")
 @click.option(
     "--table", "only", help="Which tables, comma-separated (default: all): 1, settings, ..."
 )
 @click.option("--allow-partial", is_flag=True, help="Average over gaps, and mark where.")
+@click.option(
+    "--compare",
+    "pair",
+    nargs=2,
+    metavar="RUN_A RUN_B",
+    help="Two runs side by side: ids, or folders of runs in other stores.",
+)
 def command(
     store: Path,
     run: str | None,
@@ -30,18 +43,74 @@ def command(
     out: Path | None,
     only: str | None,
     allow_partial: bool,
+    pair: tuple[str, str] | None,
 ) -> int:
-    """Render the tables of a run in Markdown and LaTeX. Computes nothing."""
-    from xbench.cli.tables import chosen, settings_tables, tables_of
+    """Render what a run holds in Markdown, LaTeX, HTML and CSV. Computes nothing."""
+    from xbench.cli.tables import chosen
     from xbench.report.build import write_report
+
+    if run and pair:
+        raise XbenchError("--run and --compare exclude each other: --compare names both runs.")
+    formats = formats_of(forms)
+    if pair:
+        tables, extras, own = _of_two(store, pair, allow_partial)
+    else:
+        tables, extras, own = _of_one(store, run, allow_partial)
+    if only is not None:
+        tables, extras = chosen(tables, only), replace(extras, figures=(), claims=())
+    for path in write_report(tables, out or own, formats, extras):
+        click.echo(str(path))
+    return 0
+
+
+def formats_of(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Comma-separated names of formats; all where none is given. Raises :class:`UnknownName`."""
+    from xbench.report.build import FILES
+
+    names = [name.strip() for text in given for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in FILES:
+            raise UnknownName("format", name, FILES)
+    return tuple(dict.fromkeys(names or FILES))
+
+
+def _of_one(
+    store: Path, run: str | None, allow_partial: bool
+) -> "tuple[list[Table], Extras, Path]":
+    """The tables of a run, what is shown beside them, and the folder for both."""
+    from xbench.cli.extras import extras_of
+    from xbench.cli.tables import settings_tables, tables_of
     from xbench.results import find_run, read_run, results
 
     place = Store(store)
     place.check_format()
     folder = find_run(place, run)
     content = read_run(folder)
-    tables = tables_of(folder, content, results(place, content), allow_partial)
-    tables = chosen([*tables, *settings_tables(folder)], only)
-    for path in write_report(tables, out or folder / "report", forms or ("markdown", "latex")):
-        click.echo(str(path))
-    return 0
+    frame = results(place, content)
+    tables = tables_of(folder, content, frame, allow_partial)
+    extras = extras_of(folder, content, frame)
+    return [*tables, *settings_tables(folder)], extras, folder / "report"
+
+
+def _of_two(
+    store: Path, pair: tuple[str, str], allow_partial: bool
+) -> "tuple[list[Table], Extras, Path]":
+    """The same of a comparison; its folder is in the first run's."""
+    from xbench.cli.comparison import compared
+
+    first, second = (_folder(store, name) for name in pair)
+    tables, extras = compared((first, second), allow_partial)
+    return tables, extras, first / f"compare-{second.name}"
+
+
+def _folder(store: Path, name: str) -> Path:
+    """A run by its folder, in whatever store, or by the beginning of its id."""
+    from xbench.results import PLAN, find_run
+
+    place, folder = Store(store), Path(name)
+    if (folder / PLAN).is_file():
+        place = Store(folder.resolve().parent.parent)
+        place.check_format()
+        return folder.resolve()
+    place.check_format()
+    return find_run(place, name)

@@ -88,9 +88,10 @@ def _device(plan: Any) -> str:
 
 def _finish(store: Store, folder: Path) -> int:
     """Show and write the tables; the exit code says whether every cell has its value."""
+    from xbench.cli.extras import extras_of
     from xbench.cli.tables import settings_tables, show_tables, tables_of
     from xbench.hooks import Observers
-    from xbench.report.build import write_report
+    from xbench.report.build import FILES, write_report
     from xbench.results import SPEC, read_run, results
 
     run = read_run(folder)
@@ -104,9 +105,12 @@ def _finish(store: Store, folder: Path) -> int:
     else:
         show_tables(tables[:1])
         whole = [*tables, *settings_tables(folder)]
-        written = write_report(whole, folder / "report", ("markdown", "latex"))
-        report = next((path for path in written if path.name == "report.md"), folder / "report")
-        click.echo(f"Report: {report}")
+        extras = extras_of(folder, run, frame)
+        written = {
+            path.name: path for path in write_report(whole, folder / "report", [*FILES], extras)
+        }
+        click.echo(f"Report: {written['report.md']}")
+        click.echo(f"Page: {written['report.html']}")
     ended.close()
     again = shlex.join(["xbench", "run", str(folder / SPEC), "--store", str(store.root)])
     click.echo(f"Repeat: {again}")

@@ -2,15 +2,22 @@
 
 from dataclasses import dataclass
 
+import click
+
 from xbench import hooks
 from xbench.context import Context
 from xbench.discovery import discovery
 from xbench.engine.work import Work, find_work
 from xbench.plan import Plan, build_plan
 from xbench.registry import load_registry
-from xbench.resolve import resolve
+from xbench.resolve import reads_pairs, resolve
 from xbench.spec import RunSpec
 from xbench.store import Store
+
+UNREAD = (
+    "Note: the pairs that were asked for change nothing, since nothing in this run is aligned on "
+    "pairs; --objective NAME asks for an objective that is (xbench list objectives)."
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ def open_session(request: RunSpec, store: Store, offline: bool, tentative: bool 
     """
     here = context()
     spec = resolve(request, here)
+    if request.pair and not reads_pairs(spec, here):
+        click.echo(UNREAD, err=True)
     hooks.call("xbench_configure", spec=spec, store=store.root)
     plan = build_plan(spec, here, offline, tentative)
     hooks.call("xbench_modify_plan", plan=plan)

@@ -105,13 +105,20 @@ def _plugin(plugin: Plugin) -> Iterator[str]:
             yield f"\n{title}: {value if isinstance(value, str) else ', '.join(value)}"
     config = getattr(loaded, "Config", None)
     if is_dataclass(config) and fields(config):
-        yield "\nSettings (-O objective.NAME=VALUE):"
+        yield f"\nSettings (-O {_prefix(plugin)}.NAME=VALUE):"
         yield from _settings(config, getattr(loaded, "sources", {}))
     if getattr(loaded, "variants", None):
         yield f"\nVariants: {', '.join(loaded.variants)}"
     if is_dataclass(loaded) and not isinstance(loaded, type):
         yield ""
         yield from (f"{f.name}: {getattr(loaded, f.name)}" for f in fields(loaded))
+
+
+def _prefix(plugin: Plugin) -> str:
+    """What stands before the name of a setting on the command line."""
+    if plugin.kind == "aligners":
+        return "align.aligner_options"
+    return f"probe.{plugin.name}" if plugin.kind == "probes" else "objective"
 
 
 def _settings(config: Any, sources: Any) -> Iterator[str]:
@@ -124,4 +131,4 @@ def _settings(config: Any, sources: Any) -> Iterator[str]:
         default = getattr(default, "default", default)
         source = sources.get(f.name, "")
         shown = f"{default:.4g}" if isinstance(default, float) else str(default)
-        yield f"  {f.name:<{width}}  {shown:<16}{source}"
+        yield f"  {f.name:<{width}}  {shown:<15} {source}".rstrip()

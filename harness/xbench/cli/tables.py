@@ -42,7 +42,7 @@ def tables_of(
     selection = Selection(metrics, split=min(splits, default="test"))
     spec = read_spec(folder / SPEC)
     try:
-        style = _style(folder, run, spec, allow_partial)
+        style = style_of(folder, run, spec, allow_partial)
         tables = build_tables(frame, selection, style, background_of(_suite_name(run), frame))
     except ValueError as error:
         raise XbenchError(f"The run {folder.name} cannot be reported: {error}") from error
@@ -67,7 +67,8 @@ def _suite_name(run: Mapping[str, Any]) -> str:
     return str(run["cells"][0]["coordinates"]["suite"]) if run["cells"] else ""
 
 
-def _style(folder: Path, run: Mapping[str, Any], spec: "RunSpec", allow_partial: bool) -> "Style":
+def style_of(folder: Path, run: Mapping[str, Any], spec: "RunSpec", allow_partial: bool) -> "Style":
+    """How the tables of a run are written, and what is said under each."""
     from xbench.registry import load_registry
     from xbench.report import notes
     from xbench.report.style import Style
@@ -115,7 +116,8 @@ def _overlap_notes(folder: Path, run: Mapping[str, Any]) -> tuple[str, ...]:
         for source, count in store.result("align", key).get("excluded", {}).items():
             found.setdefault(source, {})[pair] = count
     parts = [
-        f"{source}: " + ", ".join(f"{count} ({pair})" for pair, count in sorted(counts.items()) if count)
+        f"{source}: "
+        + ", ".join(f"{count} ({pair})" for pair, count in sorted(counts.items()) if count)
         for source, counts in sorted(found.items())
         if any(counts.values())
     ]

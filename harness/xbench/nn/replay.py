@@ -10,7 +10,7 @@ both encodings are the same.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ from xbench.nn.views import PairViews
 Ask = Callable[[PairViews], Tensor]
 
 
-class _Chunks:
+class Chunks:
     """The chunks of a batch, and what was asked of them: the leaves that hold joined answers.
 
     It knows nothing of the views that ask. In a circle the answers, which may be as large as a
@@ -76,8 +76,10 @@ class ReplayedBatch:
     call :meth:`replay`, once, to carry the gradients through the encoder.
     """
 
+    chunks: ClassVar[type[Chunks]] = Chunks
+
     def __init__(self, chunk: Callable[[int], PairViews], count: int, frozen: bool = False) -> None:
-        self._chunks = _Chunks(chunk, count, frozen)
+        self._chunks = self.chunks(chunk, count, frozen)
         self.source = _JoinedView(self._chunks, lambda b: b.source)
         self.target = _JoinedView(self._chunks, lambda b: b.target)
         self.joint = _JoinedView(self._chunks, lambda b: b.joint)
@@ -162,7 +164,7 @@ class _JoinedView:
     """A view over all chunks, or the first ``count`` (:class:`xbench.api.View`, ``MaskedView``)."""
 
     def __init__(
-        self, chunks: _Chunks, of: Callable[[PairViews], Any], count: int | None = None
+        self, chunks: Chunks, of: Callable[[PairViews], Any], count: int | None = None
     ) -> None:
         self._chunks = chunks
         self._of = of

@@ -227,6 +227,25 @@ class ProbeTableEntry(Entry):
     note: str = ""
 
 
+class ProbeFigureEntry(Entry):
+    """A figure of what a probe measured.
+
+    ``form``: ``layers`` (a row of panels for each of ``metrics``, layers from left to right; ``change``
+    draws the change against the untouched encoder) or ``map`` (sentences at the places that the
+    metrics ``NAME_1`` and ``NAME_2`` give them, at the layer nearest to the relative ``depth``).
+    ``axis`` names the vertical axis.
+    """
+
+    form: Literal["layers", "map"]
+    title: str
+    probe: str
+    metrics: dict[str, str] = Field(min_length=1)
+    axis: str = ""
+    change: bool = False
+    depth: float = Field(default=1.0, ge=0, le=1)
+    note: str = ""
+
+
 class Registry(Entry):
     """The whole catalogue, and the ``files`` that it was read from.
 
@@ -244,6 +263,7 @@ class Registry(Entry):
     languages: dict[str, LanguageEntry]
     published: dict[str, PublishedTable] = Field(default_factory=dict)
     probe_tables: dict[str, ProbeTableEntry] = Field(default_factory=dict)
+    probe_figures: dict[str, ProbeFigureEntry] = Field(default_factory=dict)
     alignment_measures: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     files: tuple[Path, ...] = ()
 

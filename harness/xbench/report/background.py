@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Form = Literal["pairs", "languages", "depths"]
+FigureForm = Literal["layers", "map"]
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,41 @@ class ProbeTable:
 
 
 @dataclass(frozen=True)
-class Background:
-    """The tables of probes, and what is known of languages.
+class ProbeFigure:
+    """A figure of one probe's measures.
 
-    ``tables``: name -> table. ``groups``: label -> pairs, as ``deu-eng``. ``measures``: probe ->
-    metrics of it that may predict transfer. ``scripts``: language -> script. ``distances``:
-    language -> kind -> distance to the source language, of which ``kind`` is read. ``layers`` is
-    how many the encoder has, where that is known.
+    ``form`` is its shape: ``layers`` has a row for each of ``metrics`` (what a reader sees -> a
+    metric), layers from left to right and a line for each variant, as the change against the
+    untouched encoder where ``change`` is set; ``map`` has sentences at the places that the metrics
+    ``NAME_1`` and ``NAME_2`` give them, at the layer nearest to the relative ``depth``. ``axis`` is
+    written on the vertical axis.
+    """
+
+    form: FigureForm
+    title: str
+    probe: str
+    metrics: Mapping[str, str]
+    axis: str = ""
+    change: bool = False
+    depth: float = 1.0
+    note: str = ""
+
+    @property
+    def wanted(self) -> set[str]:
+        """The metrics that are read."""
+        if self.form == "layers":
+            return set(self.metrics.values())
+        return {f"{metric}_{axis}" for metric in self.metrics.values() for axis in (1, 2)}
+
+
+@dataclass(frozen=True)
+class Background:
+    """The tables and figures of probes, and what is known of languages.
+
+    ``tables``: name -> table. ``figures``: name -> figure. ``groups``: label -> pairs, as
+    ``deu-eng``. ``measures``: probe -> metrics of it that may predict transfer. ``scripts``:
+    language -> script. ``distances``: language -> kind -> distance to the source language, of which
+    ``kind`` is read. ``layers`` is how many the encoder has, where that is known.
     """
 
     tables: Mapping[str, ProbeTable] = field(default_factory=dict)
@@ -45,9 +74,11 @@ class Background:
     distances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     kind: str = "syntactic"
     layers: int | None = None
+    figures: Mapping[str, ProbeFigure] = field(default_factory=dict)
 
     @property
     def wanted(self) -> set[tuple[str, str]]:
         """All (probe, metric) that anything here is about."""
         shown = {(t.probe, metric) for t in self.tables.values() for metric in t.metrics.values()}
+        shown |= {(f.probe, metric) for f in self.figures.values() for metric in f.wanted}
         return shown | {(p, metric) for p, metrics in self.measures.items() for metric in metrics}

@@ -1,22 +1,17 @@
-"""Two runs side by side: which settings differ, and what that does to the cells that both have.
+"""Two runs side by side: which settings differ, and which of their cells can be compared.
 
 Rows are paired by all coordinates but those in which the runs differ throughout (one value here,
-another there, such as the objective); seeds are paired where both runs have them.
+another there, such as the objective); languages and seeds are paired where both runs have them.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import fsum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xbench.report.averages import Average, average, difference
 from xbench.report.provenance import Record, records
-from xbench.report.results import Block, Measurement
-from xbench.report.settings_table import flat, shown
-from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Row, Table
-from xbench.report.text import DAGGER, MINUS, PLUS_MINUS, gap, signed_number, written
+from xbench.report.results import ARMS, Block, Measurement
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +21,8 @@ COORDINATES = (
     *("task", "mode", "split", "probe", "metric", "layer"),
 )
 """What two rows must share to be compared, beside language and seed."""
+MAY_DIFFER = (*COORDINATES[: COORDINATES.index("task")], "mode")
+"""Where two runs may be compared across: other tasks and metrics are other quantities."""
 
 Place = tuple[Any, ...]
 """The values of the coordinates that count."""
@@ -41,29 +38,113 @@ class Side:
     settings: Mapping[str, Any]
 
 
-def compare(
-    first: Side, second: Side, metrics: Mapping[str, str], style: Style | None = None
-) -> list[Table]:
-    """The settings that differ, then the cells of tasks, then those of probes.
+@dataclass(frozen=True)
+class Pairing:
+    """The cells that two runs have in common.
 
-    ``metrics`` says which metric of a task is compared. Raises ``ValueError`` where the runs have
-    no cell in common.
+    ``coordinates`` name the values of a place; ``differing`` are the others, with what each run has
+    there. ``only`` counts the places that one run has and the other has not.
     """
-    style = style or Style()
-    rows = tuple(_chosen(side.frame, metrics) for side in (first, second))
+
+    names: tuple[str, str]
+    coordinates: tuple[str, ...]
+    differing: Mapping[str, tuple[str, str]]
+    blocks: tuple[Places, Places]
+    shared: tuple[Place, ...]
+    only: tuple[int, int]
+
+    def varies(self, name: str) -> bool:
+        """Whether the cells in common have several values of a coordinate."""
+        return len({self.at(place, name) for place in self.shared} - {None}) > 1
+
+    def at(self, place: Place, name: str) -> Any:
+        """A coordinate of a place; None for one in which the runs differ."""
+        return dict(zip(self.coordinates, place, strict=True)).get(name)
+
+
+def pair_up(first: Side, second: Side, metrics: Mapping[str, str]) -> Pairing:
+    """Pairs the cells of two runs; ``metrics`` says which metric of a task counts.
+
+    Raises ``ValueError`` where they have no cell in common, or a run has two values for one.
+    """
+    sides = (first, second)
+    rows = tuple(_comparable(side.frame, metrics) for side in sides)
     differing = _differing(*rows)
-    names = tuple(name for name in COORDINATES if name not in differing)
-    both = _Both(first.name, second.name, names, differing, style)
-    blocks = tuple(_blocks(found, names, side.name) for found, side in zip(rows, (first, second), strict=True))
-    shared = [place for place in blocks[0] if place in blocks[1]]
+    coordinates = tuple(name for name in COORDINATES if name not in differing)
+    mine, other = (
+        _blocks(found, coordinates, side.name) for found, side in zip(rows, sides, strict=True)
+    )
+    shared = sorted((place for place in mine if place in other), key=_order)
     if not shared:
-        raise ValueError(
-            f"the runs {first.name} and {second.name} have no cell in common"
-            + "".join(f"; {name}: {a} in one, {b} in the other" for name, (a, b) in _apart(*rows).items())
-        )
-    only = tuple(len(set(mine) - set(shared)) for mine in blocks)
-    tables = [
-        _table(both, kind, [p for p in shared if (both.value(p, "probe") is not None) == (kind == "probes")], blocks, only)
-        for kind in ("tasks", "probes")
+        raise ValueError(_nothing_in_common(first, second, rows))
+    return Pairing(
+        (first.name, second.name),
+        coordinates,
+        differing,
+        (mine, other),
+        tuple(shared),
+        (len(mine) - len(shared), len(other) - len(shared)),
+    )
+
+
+def _comparable(frame: "pd.DataFrame", metrics: Mapping[str, str]) -> list[Record]:
+    """The rows of one metric a task, and those of probes; not those that can have no value."""
+    return [
+        row
+        for row in records(frame)
+        if row["status"] != "unavailable"
+        and row["metric"] is not None
+        and (row["probe"] is not None or row["metric"] == metrics.get(row["task"], row["metric"]))
     ]
-    return [_settings(first, second), *(table for table in tables if table.rows)]
+
+
+def _differing(first: Sequence[Record], second: Sequence[Record]) -> dict[str, tuple[str, str]]:
+    """Coordinates that have one value in a run, and another one in the other."""
+    found = {}
+    for name in MAY_DIFFER:
+        mine, other = _values(first, name), _values(second, name)
+        if len(mine) == len(other) == 1 and mine != other:
+            found[name] = (str(mine[0]), str(other[0]))
+    return found
+
+
+def _values(rows: Iterable[Record], name: str) -> list[Any]:
+    return sorted({row[name] for row in rows} - {None})
+
+
+def _blocks(rows: Iterable[Record], coordinates: Sequence[str], run: str) -> Places:
+    blocks: dict[Place, Block] = defaultdict(dict)
+    for row in rows:
+        block = blocks[tuple(row[name] for name in coordinates)]
+        cell = (row["language"], row["seed"])
+        found = _measurement(row)
+        if block.setdefault(cell, found) != found:
+            place = ", ".join(f"{n}={row[n]}" for n in (*coordinates, "language", "seed"))
+            raise ValueError(f"the run {run} has two values for {place}")
+    return dict(blocks)
+
+
+def _measurement(row: Record) -> Measurement:
+    status, value = row["status"], row["value"]
+    if status != "done":
+        return Measurement(status, None, row["n"], row["key"], row.get("reason"))
+    if value is None or not math.isfinite(value):
+        return Measurement("failed", None, row["n"], row["key"], f"{row['metric']} is undefined")
+    return Measurement(status, value, row["n"], row["key"], None)
+
+
+def _order(place: Place) -> tuple[tuple[bool, Any], ...]:
+    """Nulls last, controls after what they are for, numbers as numbers."""
+    ranked = (ARMS.index(value) if value in ARMS else value for value in place)
+    return tuple((value is None, 0 if value is None else value) for value in ranked)
+
+
+def _nothing_in_common(first: Side, second: Side, rows: Sequence[Sequence[Record]]) -> str:
+    apart = []
+    for name in COORDINATES:
+        mine, other = (set(_values(found, name)) for found in rows)
+        if mine and other and not mine & other:
+            texts = (", ".join(map(str, sorted(values)[:3])) for values in (mine, other))
+            apart.append(f"{name} {' against '.join(texts)}")
+    where = f": {'; '.join(apart)}" if apart else ""
+    return f"the runs {first.name} and {second.name} have no cell in common{where}"

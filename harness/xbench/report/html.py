@@ -115,7 +115,9 @@ def _claims(claims: Sequence[Finding]) -> Html:
     items = [
         element(
             "li",
-            element("p", element("span", claim.verdict, class_="verdict"), ": ", claim.statement),
+            element(
+                "p", element("span", claim.verdict, class_="verdict"), Html(": "), claim.statement
+            ),
             *(element("p", line, class_="caption") for line in claim.lines),
             class_=claim.verdict,
         )

@@ -62,14 +62,15 @@ def kind_of(source: str) -> str:
 def _cells(value: Any, source: str) -> tuple[Cell, ...]:
     kind = kind_of(source)
     if not kind:
-        return Cell(_shown(value)), Cell(source), Cell("")
+        return Cell(shown(value)), Cell(source), Cell("")
     remark = source[len(kind) :].strip(" :,;")
     if remark.startswith("(") and remark.endswith(")"):
         remark = remark[1:-1]
-    return Cell(_shown(value)), Cell(kind), Cell(remark)
+    return Cell(shown(value)), Cell(kind), Cell(remark)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A setting's value as a person writes it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:
@@ -77,7 +78,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(_shown, value)) or "none"
+        return ", ".join(map(shown, value)) or "none"
     return str(value)
 
 

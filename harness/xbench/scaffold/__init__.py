@@ -1,7 +1,7 @@
 """New plugins as distributions of their own: templates, filled in and written to a folder."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,8 +49,11 @@ def _check_name(kind: str, name: str) -> None:
     claims = discovery.table.claims(group, name)
     if claims:
         raise XbenchError(f"The name {name!r} is taken: {claims[0]}. Take another one.")
-    also = {"objectives": registry.compositions, "languages": registry.languages}.get(group, {})
-    if name in also or name in registry.aliases.get(group, {}):
+    also: dict[str, Iterable[str]] = {
+        "objectives": registry.compositions,
+        "languages": registry.languages,
+    }
+    if name in also.get(group, ()) or name in registry.aliases.get(group, {}):
         raise XbenchError(
             f"The name {name!r} is taken: xbench's registry has it (xbench show {name}). Take "
             f"another one."

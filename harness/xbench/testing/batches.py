@@ -17,7 +17,7 @@ from torch import Tensor
 from xbench.nn.encoder import Encoder
 from xbench.nn.encoder_config import EncoderConfig
 from xbench.nn.heads import Head
-from xbench.nn.replay import Ask, ReplayedBatch
+from xbench.nn.replay import Ask, Chunks, ReplayedBatch
 from xbench.nn.views import PairTexts, PairViews, Text, TextFormat, TextView, pad
 from xbench.stages.examples import WORD_LEVELS, Batch
 from xbench.stages.joint import TaskOnly, TaskViews
@@ -59,7 +59,7 @@ def _encoder(dropout: float) -> Encoder:
     with torch.no_grad():
         for name, parameter in encoder.named_parameters():
             if "norm" not in name:
-                parameter += SPREAD * torch.randn(parameter.shape, generator=stream)
+                parameter.add_(SPREAD * torch.randn(parameter.shape, generator=stream))
     return encoder
 
 
@@ -111,12 +111,18 @@ def toy_head() -> Head:
     return Head(WIDTH, CLASSES, 0.0, "toy")
 
 
-class Undivided(ReplayedBatch):
-    """The slow reference of a replay: all chunks keep their graphs, and nothing is encoded twice."""
+class _WithGraphs(Chunks):
+    """Chunks whose answers keep their graphs."""
 
     def ask(self, ask: Ask, count: int | None = None) -> Tensor:
         """Joined with its graph."""
         return self.data(ask, count=count)
+
+
+class Undivided(ReplayedBatch):
+    """The slow reference of a replay: all chunks keep their graphs, and nothing is encoded twice."""
+
+    chunks = _WithGraphs
 
 
 def chunked(

@@ -23,7 +23,7 @@ class Documented(Contract):
     def test_documentation(self) -> None:
         """The class is documented."""
         text = (self.loaded.__doc__ or "").strip()
-        generated = is_dataclass(self.loaded) and text.startswith(f"{self.loaded.__name__}(")
+        generated = text.startswith(f"{self.loaded.__name__}(") and is_dataclass(self.loaded)
         expect(
             text and not generated,
             f"{self.name} has no documentation",

@@ -37,14 +37,13 @@ class MergeContract(Documented, Configured):
             for count in (1, 2, 5):
                 merged = self._combine(config, [_weights(0) for _ in range(count)])
                 for name, value in _weights(0).items():
-                    other = merged.get(name)
                     expect(
-                        other is not None and other.shape == value.shape,
+                        name in merged and merged[name].shape == value.shape,
                         f"{name} is missing, or of another shape (configuration {variant!r})",
                         "give every tensor of the snapshots, under its own name",
                     )
                     expect(
-                        other.dtype == value.dtype and torch.allclose(other, value),
+                        merged[name].dtype == value.dtype and torch.allclose(merged[name], value),
                         f"{count} equal snapshots give another {name} (configuration {variant!r})",
                         "weights have to add up to 1; tensors without real numbers (counters, masks) "
                         "are taken from one snapshot",

@@ -81,7 +81,7 @@ class MetricContract(Documented):
         expect(
             np.isfinite(perfect)
             and (sign * perfect >= sign * guesses).all()
-            and (perfect != guesses).any(),
+            and np.any(perfect != guesses),
             f"perfect answers score {perfect:.4g}, guesses {guesses.min():.4g} to {guesses.max():.4g}",
             "check the formula, and higher_is_better where lower is better",
         )

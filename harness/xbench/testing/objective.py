@@ -101,7 +101,7 @@ class ObjectiveContract(Documented, Configured):
         """The gradient is finite and reaches the encoder and each weight of the objective."""
         for variant, config in self.configurations().items():
             ready = self._ready(config)
-            whole_loss(ready.terms(some_pairs())).backward()
+            torch.autograd.backward(whole_loss(ready.terms(some_pairs())))
             _check_gradients(ready, f"configuration {variant!r}")
 
     def test_padding(self) -> None:
@@ -138,13 +138,17 @@ class ObjectiveContract(Documented, Configured):
     def test_seed(self) -> None:
         """Two trainings with the same seed are the same, bit for bit."""
         for variant, config in self.configurations().items():
-            states = []
-            for _ in range(2):
-                training = self._training(config)
+            first, second = (self._training(config) for _ in range(2))
+            for training in (first, second):
                 training.prepare()
                 training.run(0, 3)
-                states.append(training.state())
-            _check_same(*states, f"twice the same training (configuration {variant!r})", _DRAWS)
+            _check_same(
+                first.state(),
+                second.state(),
+                f"two trainings with the same seed (configuration {variant!r})",
+                "draw from batch.generator, or from torch, and from nothing else (random, numpy, a "
+                "set's order)",
+            )
 
     def test_resume(self) -> None:
         """A training that is saved and continued equals one that was left alone, bit for bit."""
@@ -171,7 +175,7 @@ class ObjectiveContract(Documented, Configured):
                 loss = whole_loss(terms)
             for name, term in terms.items():
                 _check_term(f"under bfloat16 the term {name!r} (configuration {variant!r})", term)
-            loss.backward()
+            torch.autograd.backward(loss)
             _check_gradients(ready, f"configuration {variant!r}, bfloat16")
 
     def test_chunks(self) -> None:
@@ -253,16 +257,11 @@ class ObjectiveContract(Documented, Configured):
         batch = chunked(ready.encoder, some_pairs(), self.loaded.needs, 3, kind)
         seed_dropout(7, "toy")
         terms = ready.objective.terms(batch)
-        whole_loss(terms).backward()
+        torch.autograd.backward(whole_loss(terms))
         if kind is ReplayedBatch:
             batch.replay()
         values = {name: float(term.mean.detach()) for name, term in terms.items()}
         return values, ready.gradients()
-
-
-_DRAWS = (
-    "draw from batch.generator, or from torch, and from nothing else (random, numpy, a set's order)"
-)
 
 
 def _check_term(what: str, term: Term) -> None:

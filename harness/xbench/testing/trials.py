@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
@@ -122,7 +123,7 @@ class Pairing:
 
 
 def _clearly_above(values: Sequence[float]) -> bool:
-    return fmean(values) > CLEAR * stdev(values) / len(values) ** 0.5
+    return fmean(values) > CLEAR * stdev(values) / sqrt(len(values))
 
 
 @torch.no_grad()

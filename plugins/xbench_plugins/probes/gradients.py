@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
@@ -100,7 +100,14 @@ class GradientAgreement(Probe):
     sources: ClassVar[Mapping[str, str]] = {
         "parts": "reconstruction: the study has no noise correction; two halves of each gradient",
         "comparisons": "paper, its three analyses of gradients; against the source: reconstruction",
+        "layers": "ours",
+        "modules": "ours",
     }
+
+    config: Config
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__(config)
 
     def depths(self) -> Sequence[float]:
         """No states are read."""
@@ -170,7 +177,7 @@ class GradientAgreement(Probe):
         for suffix, layer, names in self._scopes(gradients, sorted({*first.total, *second.total})):
             pair = measures.compare(first, second, inner, names)
             whole = layer is None and suffix in ("", WITHOUT_EMBEDDINGS)
-            for metric, measure in (SIMPLE | FURTHER if whole else SIMPLE).items():
+            for metric, measure in {**SIMPLE, **(FURTHER if whole else {})}.items():
                 value = measure(pair)
                 if layer is None or self.config.layers:
                     yield f"{metric}{suffix}", layer, value, None

@@ -197,13 +197,19 @@ function shown(value) {
   return String(Number(value.toFixed(6)));
 }
 
+// Words stand left, numbers right; a column is of words where any of its values is.
 function grid(columns, lines) {
-  const head = make("tr", {}, ...columns.map((name) => make("th", { scope: "col" }, name)));
+  const words = columns.map((_, i) => lines.some((line) => typeof line[i] === "string"));
+  const kind = (value, i) => {
+    if (!words[i]) return "";
+    return typeof value === "string" && value.length > 30 ? "text long" : "text";
+  };
+  const head = make("tr", {}, ...columns.map((name, i) =>
+    make("th", { scope: "col", className: kind(name, i) }, name)));
   const rows = lines.map((line) =>
-    make("tr", {}, ...line.map((value) => {
-      const words = typeof value === "string";
+    make("tr", {}, ...line.map((value, i) => {
       const title = typeof value === "number" ? String(value) : "";
-      return make("td", { className: words ? "text" : "", title }, shown(value));
+      return make("td", { className: kind(value, i), title }, shown(value));
     })));
   const table = make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows));
   return make("div", { className: "scroll", tabIndex: 0 }, table);

@@ -1,0 +1,240 @@
+"""Where alignment helps: the change in score by language and encoder, as numbers on colours."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from xbench.report import notes
+from xbench.report.averages import Average, average, difference
+from xbench.report.figures.look import Looks, short
+from xbench.report.figures.material import Drawing, Lacking, Material
+from xbench.report.results import Encoder, Panel, Results
+from xbench.report.table1 import UNTOUCHED
+from xbench.report.text import encoder_label, gap, percent, signed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TITLE = "Change in score by language"
+COLOURS = "PuOr"  # orange and violet: apart for the colour-blind, and of equal weight
+MEAN = "mean"
+LEAST = 0.005
+"""A change of half a point has full colour at least, so that noise does not shine."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A place of the map: the change as a fraction, or None and the ``word`` that stands there.
+
+    ``sure`` is whether the interval over seeds leaves zero out.
+    """
+
+    value: float | None
+    word: str = ""
+    sure: bool = False
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Changes by (row, column), and above them the untouched encoder's score in each column.
+
+    ``groups`` names runs of rows: (name, how many). ``rules`` are the columns after which there is a
+    gap.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    changes: tuple[tuple[Change, ...], ...]
+    base: tuple[str, ...]
+    groups: tuple[tuple[str, int], ...]
+    rules: tuple[int, ...]
+    digits: int = 1
+
+
+def heat_figures(material: Material) -> Iterator[Drawing | Lacking]:
+    """A figure for each task and mode that has an aligned encoder and the untouched one."""
+    if material.results is None:
+        yield Lacking(TITLE, "the run fine-tuned no encoder on a task")
+        return
+    for panel in material.results.panels:
+        title = f"{TITLE}: {notes.panel_name(panel)}"
+        there = {encoder for at, encoder in material.results.blocks if at == panel}
+        if UNTOUCHED not in there or len(there) < 2:
+            yield Lacking(title, "it takes the untouched encoder and an aligned one")
+            continue
+        data = _map(material, material.results, panel)
+        caption = _caption(material, material.results, panel)
+        yield Drawing(f"changes-{'-'.join(panel)}", title, caption, partial(draw_map, data))
+
+
+def _map(material: Material, results: Results, panel: Panel) -> HeatMap:
+    source = material.style.source_language
+    codes = notes.source_first(results.languages[panel], source)
+    targets = [code for code in codes if code != source]
+    spans = [[code] for code in codes] + ([targets] if len(targets) > 1 else [])
+    names = [*codes, *([MEAN] if len(targets) > 1 else [])]
+    rules = {1 if source in codes else 0, len(codes)} - {0, len(names)}
+    looks = Looks.of(results.encoders)
+    encoders = [e for at, e in results.blocks if at == panel and e != UNTOUCHED]
+    encoders.sort(key=lambda e: (looks.order(e)[0], e.pair or "", looks.order(e)))
+    means = [
+        [_average(material, results, (panel, encoder), span) for span in spans]
+        for encoder in (UNTOUCHED, *encoders)
+    ]
+    digits = material.style.digits
+    heads = [_head(encoder, material) for encoder in encoders]
+    return HeatMap(
+        rows=tuple(looks.name(encoder).removesuffix(" shuffled") for encoder in encoders),
+        columns=tuple(short(name, 24) for name in names),
+        changes=tuple(
+            tuple(_change(after, before) for after, before in zip(line, means[0], strict=True))
+            for line in means[1:]
+        ),
+        base=tuple(percent(m.mean_sd()[0], digits) if m.shown else gap(m) for m in means[0]),
+        groups=_runs(heads),
+        rules=tuple(sorted(rules)),
+        digits=digits,
+    )
+
+
+def _average(
+    material: Material, results: Results, place: tuple[Panel, Encoder], languages: Sequence[str]
+) -> Average:
+    block = results.blocks.get(place, {})
+    return average(block, languages, results.seeds[place[0]], material.style.allow_partial)
+
+
+def _change(after: Average, before: Average) -> Change:
+    found = difference(after, before)
+    if found is None:
+        return Change(None, gap(before if after.shown else after))
+    sure = found.low is not None and found.high is not None and found.low * found.high > 0
+    return Change(found.mean, "", sure)
+
+
+def _head(encoder: Encoder, material: Material) -> str:
+    label = encoder_label(encoder, material.style.short_codes, several_seeds=False)
+    return short(label.removesuffix(" (control)"), 30)
+
+
+def _runs(heads: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    runs: list[tuple[str, int]] = []
+    for head in heads:
+        if runs and runs[-1][0] == head:
+            runs[-1] = (head, runs[-1][1] + 1)
+        else:
+            runs.append((head, 1))
+    return tuple(runs)
+
+
+def draw_map(data: HeatMap) -> "Figure":
+    """The picture. Numbers stand in their cells, so that nothing hangs on telling colours apart."""
+    from matplotlib.figure import Figure
+
+    longest = max(map(len, (*data.rows, "none: score")))
+    heads = max((len(name) for name, _ in data.groups), default=0)
+    width = 0.42 * len(data.columns) + 0.065 * (longest + heads) + 1.0
+    above = 0.06 * max(map(len, data.columns))
+    height = 0.2 * (len(data.rows) + 1) + above + 0.75
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    limit = max((abs(c.value) for line in data.changes for c in line if c.value), default=0.0)
+    _cells(axes, data, max(limit, LEAST))
+    _labels(axes, data)
+    return figure
+
+
+def _cells(axes: "Axes", data: HeatMap, limit: float) -> None:
+    from matplotlib import colormaps
+    from matplotlib.patches import Rectangle
+
+    colours = colormaps[COLOURS]
+    for row, line in enumerate(data.changes):
+        for column, change in enumerate(line):
+            corner = (_left(data, column), row + 1.2)
+            if change.value is None:
+                axes.add_patch(Rectangle(corner, 1, 1, fc="#f2f2f2", ec="#999999", hatch="////"))
+                _write(axes, corner, change.word, "#333333", size=4.5)
+                continue
+            colour = colours(0.5 + 0.5 * change.value / limit)
+            axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", lw=0.8))
+            light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+            text = signed(change.value, data.digits)
+            weight = "bold" if change.sure else "normal"
+            _write(axes, corner, text, "black" if light > 0.5 else "white", weight=weight)
+    for column, text in enumerate(data.base):
+        _write(axes, (_left(data, column), 0), text, "black")
+
+
+def _write(
+    axes: "Axes",
+    corner: tuple[float, float],
+    text: str,
+    colour: str,
+    size: float = 6,
+    weight: str = "normal",
+) -> None:
+    x, y = corner[0] + 0.5, corner[1] + 0.5
+    shown = text if len(text) <= 8 else text.split()[0]
+    axes.text(x, y, shown, ha="center", va="center", color=colour, fontsize=size, fontweight=weight)
+
+
+def _left(data: HeatMap, column: int) -> float:
+    """Where a column begins: 0.3 further to the right for each gap before it."""
+    return column + 0.3 * sum(rule <= column for rule in data.rules)
+
+
+def _labels(axes: "Axes", data: HeatMap) -> None:
+    columns = range(len(data.columns))
+    tilted = max(map(len, data.columns)) > 4
+    axes.set_xlim(0, _left(data, len(data.columns) - 1) + 1)
+    axes.set_ylim(len(data.rows) + 1.25, 0)
+    axes.set_xticks(
+        [_left(data, column) + 0.5 for column in columns],
+        data.columns,
+        rotation=60 if tilted else 0,
+        ha="left" if tilted else "center",
+        rotation_mode="anchor",
+    )
+    axes.set_yticks(
+        [0.5, *(row + 1.7 for row in range(len(data.rows)))], ["none: score", *data.rows]
+    )
+    axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+    axes.grid(visible=False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    row = 0
+    right = _left(data, len(data.columns) - 1) + 1.15
+    for name, count in data.groups:
+        middle = row + 1.2 + count / 2
+        axes.plot(
+            [right, right], [row + 1.3, row + 1.1 + count], color="black", lw=0.8, clip_on=False
+        )
+        axes.text(right + 0.2, middle, name, va="center", ha="left", fontsize=7)
+        row += count
+
+
+def _caption(material: Material, results: Results, panel: Panel) -> str:
+    seeds = results.seeds[panel]
+    source = material.style.source_language
+    sure = (
+        f"Bold: the 95% t interval over {len(seeds)} fine-tuning seeds leaves zero out, not adjusted "
+        f"for the number of cells, and without the noise of the test set."
+        if len(seeds) > 1
+        else "One seed: there are no intervals."
+    )
+    parts = [
+        f"{TITLE} ({notes.panel_name(panel)}, {results.metrics[panel]}): points gained (violet) or "
+        f"lost (orange) against the untouched encoder with the same "
+        f"fine-tuning seeds, whose score is the first line.",
+        f"The language that the task is learnt in, {source}, is the first column."
+        if source in results.languages[panel]
+        else "",
+        "The mean is that of the other languages." if source in results.languages[panel] else "",
+        sure,
+        *notes.alignment(results),
+        material.about,
+    ]
+    return " ".join(part for part in parts if part)

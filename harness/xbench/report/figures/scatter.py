@@ -1,0 +1,246 @@
+"""Does it predict transfer? The change of an alignment measure against the change in score."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import ceil, fsum
+from typing import TYPE_CHECKING
+
+from xbench.report import notes
+from xbench.report.averages import is_done
+from xbench.report.changes import CellName, accuracy_changes, measure_changes
+from xbench.report.figures.lines import Line, legend, legend_columns
+from xbench.report.figures.look import Look, Looks, short
+from xbench.report.figures.material import Drawing, Lacking, Material
+from xbench.report.probe_rows import Measure, ProbeResults
+from xbench.report.results import Encoder, Panel, Results
+from xbench.report.table1 import UNTOUCHED
+from xbench.report.text import signed_decimal
+from xbench.report.transfer import Association, associations, interval
+from xbench.stats import paired_t_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TITLE = "Alignment measures against transfer"
+MIDDLE = 2 / 3
+"""The relative depth of the layer that is shown where a measure is of single layers: the study's."""
+PANEL = (1.75, 1.6)
+MANY = 150
+"""Points from which on intervals would hide them."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A cell of the matrix: changes of a measure (x) and of the score (y, in points)."""
+
+    name: str
+    look: Look
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Panels by (row, column): their points, and what is written above them."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    panels: Mapping[tuple[int, int], tuple[str, Sequence[Point]]]
+    y_label: str
+
+
+def scatter_figures(material: Material) -> Iterator[Drawing | Lacking]:
+    """A figure for each probe: its measures from left to right, tasks and modes from top to bottom."""
+    results, probes = material.results, material.probes
+    if results is None or probes is None:
+        what = "a task that encoders are fine-tuned on" if results is None else "a probe"
+        yield Lacking(TITLE, f"it takes {what}")
+        return
+    measures, source = material.background.measures, material.style.source_language
+    found = [
+        each
+        for each in associations(results, probes, measures, source)
+        if each.condition[1] is None and each.measure.layer in _shown(material, each.measure)
+    ]
+    by_probe: dict[str, list[Association]] = defaultdict(list)
+    for each in found:
+        by_probe[each.measure.probe].append(each)
+    if not found:
+        yield Lacking(TITLE, "no alignment measure and no score share three cells")
+    for probe, members in by_probe.items():
+        data = _scatter(results, probes, members, source)
+        caption = _caption(material, members)
+        title = f"{TITLE}: {probe}"
+        yield Drawing(
+            f"transfer-{probe}".replace("_", "-"), title, caption, partial(draw_points, data)
+        )
+
+
+def _shown(material: Material, measure: Measure) -> set[int]:
+    """The layer of a metric that is shown."""
+    assert material.probes is not None
+    layers = [m.layer for m in material.probes.of(measure.probe, measure.metric)]
+    if min(layers) < 0:
+        return {-1}
+    wanted = MIDDLE * (material.background.layers or max(layers))
+    return {min(layers, key=lambda layer: (abs(layer - wanted), -layer))}
+
+
+def _scatter(
+    results: Results, probes: ProbeResults, members: Sequence[Association], source: str | None
+) -> Scatter:
+    panels = list(dict.fromkeys(each.panel for each in members))
+    measures = list(dict.fromkeys((each.measure, each.is_change) for each in members))
+    looks = Looks.of(results.encoders)
+    found = {}
+    for each in members:
+        place = (panels.index(each.panel), measures.index((each.measure, each.is_change)))
+        x = measure_changes(probes, each.measure, each.condition, source).of
+        y = accuracy_changes(results, each.panel, source).of
+        spans = score_intervals(results, each.panel, source)
+        points = []
+        for name in sorted(set(x) & set(y)):
+            low, high = spans.get(name) or (None, None)
+            encoder = Encoder("aligned", name[0] or None, name[1] or None)
+            look, label = looks.look(encoder), looks.name(encoder)
+            points.append(Point(label, look, x[name], 100 * y[name], _points(low), _points(high)))
+        found[place] = (_correlation(each), points)
+    return Scatter(
+        rows=tuple("\n".join(panel) for panel in panels),
+        columns=tuple(_column(measure, is_change) for measure, is_change in measures),
+        panels=found,
+        y_label="change in score, points",
+    )
+
+
+def _points(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _column(measure: Measure, is_change: bool) -> str:
+    words = measure.metric.replace("_", " ")
+    layer = f"layer {measure.layer}" if measure.layer >= 0 else ""
+    remark = "" if is_change else "value"
+    lines = [short(words, 30), ", ".join(part for part in (layer, remark) if part)]
+    return "\n".join(line for line in lines if line)
+
+
+def _correlation(each: Association) -> str:
+    """``ρ = +0.12 [-0.30, +0.50]``, over the cells of a panel."""
+    pooled = each.found.pooled
+    if pooled.value is None:
+        return "ρ undefined"
+    return " ".join((f"ρ = {signed_decimal(pooled.value, 2)}", *interval(pooled, 2)))
+
+
+def score_intervals(
+    results: Results, panel: Panel, source: str | None
+) -> dict[CellName, tuple[float, float]]:
+    """The 95% t interval over fine-tuning seeds of the change in each cell's score.
+
+    Cells are those of :func:`xbench.report.changes.accuracy_changes`: seeds of alignment are averaged
+    before. None where there is one seed.
+    """
+    base, seeds = results.blocks.get((panel, UNTOUCHED), {}), results.seeds[panel]
+    found: dict[CellName, list[list[float]]] = defaultdict(list)
+    for encoder in results.encoders:
+        block = results.blocks.get((panel, encoder), {})
+        if encoder.arm != "aligned":
+            continue
+        for language in results.languages[panel]:
+            pairs = [(block.get((language, s)), base.get((language, s))) for s in seeds]
+            if language == source or not all(is_done(a) and is_done(b) for a, b in pairs):
+                continue
+            name = (encoder.objective or "", encoder.variant or "", encoder.pair or "", language)
+            found[name].append([a.value - b.value for a, b in pairs if a and b])  # type: ignore[operator]
+    intervals = {}
+    for name, of_seeds in found.items():
+        means = [fsum(values) / len(values) for values in zip(*of_seeds, strict=True)]
+        span = paired_t_interval(means)
+        if span is not None:
+            intervals[name] = span
+    return intervals
+
+
+def draw_points(data: Scatter) -> "Figure":
+    """The picture; intervals are thin lines behind the points."""
+    from matplotlib.figure import Figure
+
+    points = [point for _, members in data.panels.values() for point in members]
+    names = {point.name: Line(point.name, _dot(point.look), (), ()) for point in points}
+    columns = len(data.columns)
+    width = max(PANEL[0] * columns + 0.7, 3.6)
+    per_line = legend_columns(list(names), width)
+    height = PANEL[1] * len(data.rows) + 0.6 + 0.16 * ceil(len(names) / per_line)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(len(data.rows), columns, sharex="col", sharey="row", squeeze=False)
+    for row, title in enumerate(data.rows):
+        for column, head in enumerate(data.columns):
+            place = axes[row, column]
+            text, members = data.panels.get((row, column), ("no data", ()))
+            _panel(place, text, members)
+            if row == len(data.rows) - 1:
+                place.set_xlabel(head, fontsize=7)
+        axes[row, 0].set_ylabel(title)
+    figure.supylabel(data.y_label, fontsize=8)
+    legend(figure, list(names.values()), per_line)
+    return figure
+
+
+def _dot(look: Look) -> Look:
+    return Look(look.colour, look.marker, "None", look.filled)
+
+
+def _panel(axes: "Axes", text: str, points: Sequence[Point]) -> None:
+    axes.axhline(0, color="#555555", linewidth=0.7, zorder=1)
+    axes.axvline(0, color="#555555", linewidth=0.7, zorder=1)
+    axes.set_title(text, fontsize=6.5)
+    for point in points:
+        if point.low is not None and point.high is not None and len(points) <= MANY:
+            axes.vlines(
+                point.x,
+                point.low,
+                point.high,
+                color=point.look.colour,
+                alpha=0.35,
+                lw=0.6,
+                zorder=2,
+            )
+        axes.plot(
+            [point.x],
+            [point.y],
+            marker=point.look.marker,
+            color=point.look.colour,
+            markersize=3.5,
+            markeredgecolor="white",
+            markeredgewidth=0.3,
+            linestyle="None",
+            zorder=3,
+        )
+
+
+def _caption(material: Material, members: Sequence[Association]) -> str:
+    values = not all(each.is_change for each in members)
+    sizes = sorted({each.found.cells for each in members})
+    counts = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    assert material.results is not None
+    seeds = max((len(found) for found in material.results.seeds.values()), default=1)
+    parts = [
+        f"{TITLE}. A point is one objective, variant, pair and target language, {counts} in a panel: "
+        f"the change of the measure against the change in {notes.by_panel(material.results.metrics)}, "
+        f"aligned less untouched encoder.",
+        "Value: not measured of the untouched encoder." if values else "",
+        f"Vertical lines: 95% t intervals over {seeds} fine-tuning seeds, conditional on the test "
+        f"items."
+        if seeds > 1 and sizes[-1] <= MANY
+        else "",
+        "ρ: Spearman's correlation over the points of a panel, in brackets its 95% interval, which "
+        "lets languages vary; not adjusted for the number of panels.",
+        material.about,
+    ]
+    return " ".join(part for part in parts if part)

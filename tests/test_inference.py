@@ -1,0 +1,416 @@
+"""Tests, intervals and corrections against scipy, slow obvious code, and simulated studies."""
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from xbench import inference
+from xbench.api.claim import Effect
+from xbench.inference import (
+    PairedItems,
+    benjamini_hochberg,
+    group_effect,
+    holm,
+    interval,
+    item_effect,
+    mean_effect,
+    minimal_detectable_effect,
+    p_above,
+    p_below,
+    p_beyond,
+    p_within,
+    sign_flip,
+    units_needed,
+)
+
+STUDIES = 2000
+p_values = st.lists(st.floats(0, 1), min_size=1, max_size=9)
+VALUES = [0.012, 0.031, -0.004, 0.02, 0.011]
+
+
+def accuracy(sums: Any) -> Any:
+    return sums[..., 0] / sums[..., 1]
+
+
+# Against scipy and by hand.
+
+
+def test_a_mean_effect_is_the_paired_t_test() -> None:
+    effect = mean_effect(VALUES, "seeds")
+    expected = stats.ttest_1samp(VALUES, 0.0)
+    bounds = expected.confidence_interval(0.95)
+    assert interval(effect) == pytest.approx((bounds.low, bounds.high), rel=1e-12)
+    assert p_beyond(effect) == pytest.approx(expected.pvalue, rel=1e-9)
+    for alternative, found in (("greater", p_above(effect, 0.01)), ("less", p_below(effect, 0.01))):
+        one_sided = stats.ttest_1samp(VALUES, 0.01, alternative=alternative)
+        assert found == pytest.approx(one_sided.pvalue, rel=1e-9)
+
+
+def test_groups_are_compared_as_by_welch() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(1, 1, 4), rng.normal(0, 3, 9)
+    effect = group_effect(first, second, "pairs")
+    expected = stats.ttest_ind(first, second, equal_var=False)
+    bounds = expected.confidence_interval(0.95)
+    assert effect.freedom == pytest.approx(expected.df)
+    assert interval(effect) == pytest.approx((bounds.low, bounds.high), rel=1e-9)
+    assert p_beyond(effect) == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+def test_a_correlation_has_its_interval_on_fishers_scale() -> None:
+    effect = Effect(0.6, 0.2, 9, 10, "languages", correlation=True)
+    half = stats.t.ppf(0.975, 9) * 0.2
+    assert interval(effect) == pytest.approx(
+        (math.tanh(math.atanh(0.6) - half), math.tanh(math.atanh(0.6) + half))
+    )
+    expected = stats.t.sf((math.atanh(0.6) - math.atanh(0.3)) / 0.2, 9)
+    assert p_above(effect, 0.3) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("margin", [0.01, 0.03, 0.1])
+def test_equivalence_is_an_interval_within_the_margin(margin: float) -> None:
+    """Two one-sided tests at 5 % agree with the 90% interval."""
+    effect = mean_effect(VALUES, "seeds")
+    bounds = interval(effect, 0.90)
+    assert bounds is not None
+    p = p_within(effect, margin)
+    assert p is not None
+    assert (p < 0.05) == (-margin < bounds[0] and bounds[1] < margin)
+
+
+@given(p_values)
+def test_holm_matches_its_definition(given: list[float]) -> None:
+    """A hypothesis is rejected at a level where all smaller p values are, one by one."""
+    adjusted = holm(given)
+    for level in (0.01, 0.05, 0.2):
+        rejected: set[int] = set()
+        for rank, place in enumerate(sorted(range(len(given)), key=given.__getitem__)):
+            if given[place] * (len(given) - rank) > level:
+                break
+            rejected.add(place)
+        assert {place for place, p in enumerate(adjusted) if p <= level} == rejected
+
+
+@given(p_values)
+def test_benjamini_hochberg_matches_scipy(given: list[float]) -> None:
+    expected = stats.false_discovery_control(given, method="bh")
+    assert benjamini_hochberg(given) == pytest.approx(list(expected), abs=1e-12)
+
+
+def test_corrections_of_nothing_are_nothing_and_of_nonsense_an_error() -> None:
+    assert holm([]) == benjamini_hochberg([]) == []
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        holm([0.5, 1.5])
+
+
+@pytest.mark.parametrize("size", [1, 3, 6, 9])
+def test_sign_flips_match_the_slow_way(size: int) -> None:
+    values = list(np.random.default_rng(size).normal(0.5, 1, size))
+    sums = [
+        abs(sum(s * v for s, v in zip(signs, values, strict=True)))
+        for signs in itertools.product((1, -1), repeat=size)
+    ]
+    expected = np.mean([total >= sums[0] - 1e-12 for total in sums])
+    assert sign_flip(values).p == pytest.approx(expected)
+
+
+def test_sign_flips_of_many_are_sampled() -> None:
+    values = np.random.default_rng(3).normal(0.35, 1, 40)
+    assert sign_flip(values).p == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.02)
+
+
+@pytest.mark.parametrize(("seeds", "lowest"), [(3, 0.25), (5, 0.0625), (6, 0.03125)])
+def test_how_low_a_sign_flip_can_go(seeds: int, lowest: float) -> None:
+    found = sign_flip([1.0] * seeds)
+    assert found.p == found.lowest == lowest
+    assert found.can_reach(0.05) == (seeds >= 6)
+
+
+def test_the_minimal_detectable_effect_is_found_as_often_as_it_says() -> None:
+    size = minimal_detectable_effect(Effect(0.0, 0.5, 3, 4))
+    assert size is not None
+    draws = np.random.default_rng(4).normal(size, 1.0, (20_000, 4))
+    # At the true spread, not the one of each sample: standard error 1 / sqrt(4).
+    found = stats.ttest_1samp(draws, 0, axis=1, alternative="greater").pvalue < 0.025
+    assert np.mean(found) == pytest.approx(0.8, abs=0.012)
+
+
+def test_units_needed_are_the_fewest_that_suffice() -> None:
+    effect = mean_effect(VALUES, "seeds")
+    assert effect.error is not None
+    sd = effect.error * math.sqrt(5)
+    needed = units_needed(effect, 0.012)
+    assert needed is not None
+
+    def finds(n: int) -> float:
+        size = minimal_detectable_effect(Effect(0.0, sd / math.sqrt(n), n - 1, n))
+        assert size is not None
+        return size
+
+    assert finds(needed) <= 0.012 < finds(needed - 1)
+    assert units_needed(effect, 1e-6) is None
+    assert units_needed(effect, 0.0) is None
+
+
+# What is lacking is said, and never a number.
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [([], "no values"), ([0.1], "one of seeds"), ([0.1, 0.1, 0.1], "no spread")],
+)
+def test_without_spread_there_is_no_test(values: list[float], words: str) -> None:
+    effect = mean_effect(values, "seeds")
+    assert words in effect.reason
+    assert effect.value == (pytest.approx(0.1) if values else None)
+    assert interval(effect) is p_above(effect) is p_within(effect, 1.0) is None
+    assert minimal_detectable_effect(effect) is units_needed(effect, 1.0) is None
+
+
+def test_infinite_values_and_no_margin_are_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        mean_effect([0.1, math.inf], "seeds")
+    with pytest.raises(ValueError, match="margin"):
+        p_within(mean_effect(VALUES, "seeds"), 0.0)
+    with pytest.raises(ValueError, match="no differences"):
+        sign_flip([])
+
+
+@pytest.mark.parametrize(("first", "second"), [([], [1.0]), ([1.0], [1.0, 2.0]), ([1, 1], [1, 1])])
+def test_groups_without_spread_have_no_test(first: list[float], second: list[float]) -> None:
+    effect = group_effect(first, second, "pairs")
+    assert effect.reason
+    assert effect.error is None
+
+
+# Test items.
+
+
+def items(right: Any, ids: Any = None) -> PairedItems:
+    """Items with one label each; ``right`` [n, 2] says whether before and after were right."""
+    contributions = np.stack([right, np.ones_like(right)], axis=-1).astype(np.float64)
+    names = [str(n) for n in range(len(right))] if ids is None else ids
+    return PairedItems(names, contributions[:, 0], contributions[:, 1])
+
+
+def test_items_match_the_closed_form() -> None:
+    """The variance of a mean paired difference over n items, with n - 1."""
+    right = np.random.default_rng(5).random((204, 2)) < (0.7, 0.8)
+    effect = item_effect([items(right)], accuracy)
+    differences = right[:, 1].astype(float) - right[:, 0]
+    assert effect.value == pytest.approx(differences.mean(), abs=1e-12)
+    assert effect.error == pytest.approx(differences.std(ddof=1) / math.sqrt(204), rel=0.06)
+
+
+def test_translations_are_one_item() -> None:
+    """Ten languages that agree on every item are worth one language, not ten."""
+    right = np.random.default_rng(6).random((100, 2)) < (0.6, 0.75)
+    one = item_effect([items(right)], accuracy)
+    ten = item_effect([items(right)] * 10, accuracy)
+    apart = [items(right, [f"{k}-{n}" for n in range(100)]) for k in range(10)]
+    assert (ten.value, ten.error) == pytest.approx((one.value, one.error))
+    many = item_effect(apart, accuracy)
+    assert many.n == 1000
+    assert many.error is not None
+    assert one.error is not None
+    assert many.error == pytest.approx(one.error / math.sqrt(10), rel=0.1)
+
+
+def test_the_order_of_items_does_not_matter() -> None:
+    right = np.random.default_rng(7).random((60, 2)) < 0.5
+    order = np.random.default_rng(8).permutation(60)
+    names = [f"{n:03}" for n in range(60)]
+    first = item_effect([items(right, names)], accuracy)
+    second = item_effect([items(right[order], [names[n] for n in order])], accuracy)
+    assert first == second
+
+
+def test_cells_may_have_items_of_their_own() -> None:
+    """A language that lacks some sentences is averaged over those that it has."""
+    right = np.random.default_rng(9).random((80, 2)) < (0.4, 0.6)
+    both = item_effect([items(right), items(right[:50])], accuracy)
+    changes = [part[:, 1].mean() - part[:, 0].mean() for part in (right, right[:50])]
+    assert both.value == pytest.approx(np.mean(changes))
+    assert both.n == 80
+
+
+def test_few_changed_items_have_no_interval() -> None:
+    right = np.ones((204, 2), dtype=bool)
+    right[:9, 0] = False
+    effect = item_effect([items(right)], accuracy)
+    assert effect.value == pytest.approx(9 / 204)
+    assert "9 items changed" in effect.reason
+    assert interval(effect) is None
+    assert item_effect([], accuracy).value is None
+
+
+def test_a_metric_that_resamples_leave_undefined_has_no_interval() -> None:
+    right = np.random.default_rng(10).random((30, 2)) < 0.5
+    cell = items(right)
+    cell.before[1:, 1] = cell.after[1:, 1] = 0.0  # only the first item has a label
+    with np.errstate(invalid="ignore", divide="ignore"):
+        effect = item_effect([cell], accuracy)
+    assert "undefined" in effect.reason
+
+
+# Simulated studies: what is offered covers 93 to 97 %. Binomial sd of a coverage: 0.5 points.
+
+
+def normal(rng: Any, shape: Any) -> Any:
+    return rng.normal(0, 1, shape)
+
+
+def collapsing(rng: Any, shape: Any) -> Any:
+    """Mostly good seeds, and a tail of bad ones: skewness -2."""
+    return -rng.exponential(1, shape)
+
+
+def slightly_skewed(rng: Any, shape: Any) -> Any:
+    """Skewness 1."""
+    return (rng.gamma(4, 1, shape) - 4) / 2
+
+
+def coverage(differences: Any, truth: float) -> float:
+    inside = []
+    for row in differences:
+        bounds = interval(mean_effect(row.tolist(), "seeds"))
+        assert bounds is not None
+        inside.append(bounds[0] <= truth <= bounds[1])
+    return float(np.mean(inside))
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("arm", [normal, collapsing])
+def test_intervals_over_seeds_cover(arm: Any, seeds: int) -> None:
+    """Both arms have seed effects of one kind: paired differences are symmetric, skewed arms or not."""
+    rng = np.random.default_rng(seeds)
+    shape = (STUDIES, seeds)
+    found = coverage(0.3 + arm(rng, shape) - arm(rng, shape), 0.3)
+    assert 0.93 <= found <= 0.975
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_intervals_over_seeds_cover_slightly_skewed_differences(seeds: int) -> None:
+    rng = np.random.default_rng(seeds + 100)
+    assert 0.925 <= coverage(slightly_skewed(rng, (STUDIES, seeds)), 0.0) <= 0.97
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_seeds_that_collapse_in_one_arm_alone_are_no_purpose_of_the_interval(seeds: int) -> None:
+    """The documented limit: what the module says of it is what happens."""
+    rng = np.random.default_rng(seeds + 200)
+    assert 0.86 <= coverage(collapsing(rng, (STUDIES, seeds)), -1.0) <= 0.92
+
+
+def test_a_bootstrap_over_three_seeds_is_rightly_not_offered() -> None:
+    rng = np.random.default_rng(11)
+    draws = rng.normal(0, 1, (STUDIES, 3))
+    weights = rng.multinomial(3, [1 / 3] * 3, 1000) / 3
+    low, high = np.percentile(draws @ weights.T, [2.5, 97.5], axis=1)
+    assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.76, abs=0.03)
+    assert not hasattr(inference, "bootstrap_over_seeds")
+
+
+@pytest.mark.parametrize(
+    ("count", "before", "after", "agreement"),
+    [
+        (204, 0.88, 0.90, 0.8),
+        (204, 0.60, 0.65, 0.5),
+        (128, 0.70, 0.70, 0.6),
+        (300, 0.90, 0.93, 0.6),
+    ],
+)
+def test_intervals_over_binary_items_cover(
+    count: int, before: float, after: float, agreement: float
+) -> None:
+    """Accuracy on SIB-sized test sets; of the studies that are offered an interval."""
+    spread = math.sqrt(before * (1 - before) * after * (1 - after))
+    both = min(before * after + agreement * spread, before, after)
+    shares = [both, before - both, after - both, 1 - before - after + both]
+    kinds = np.random.default_rng(count).choice(4, p=shares, size=(STUDIES, count))
+    right = np.stack([kinds <= 1, kinds % 2 == 0], axis=-1)
+    found = [interval(item_effect([items(study)], accuracy)) for study in right]
+    offered = [bounds for bounds in found if bounds is not None]
+    inside = np.mean([low <= after - before <= high for low, high in offered])
+    assert len(offered) > 0.2 * STUDIES
+    assert 0.93 <= inside <= 0.975
+
+
+def test_intervals_over_hardly_enough_items_are_never_too_narrow() -> None:
+    """Ten changed items on average: half of the studies have an interval, the wider ones."""
+    kinds = np.random.default_rng(16).choice(4, p=[0.94, 0.01, 0.03, 0.02], size=(STUDIES, 250))
+    right = np.stack([kinds <= 1, kinds % 2 == 0], axis=-1)
+    found = [interval(item_effect([items(study)], accuracy)) for study in right]
+    offered = [bounds for bounds in found if bounds is not None]
+    assert 0.3 * STUDIES < len(offered) < 0.8 * STUDIES
+    assert 0.93 <= np.mean([low <= 0.02 <= high for low, high in offered]) <= 0.99
+
+
+def test_intervals_over_items_shared_by_languages_cover() -> None:
+    """Five languages, each item as easy in all of them: taken for 500 items it would cover far less."""
+    rng = np.random.default_rng(12)
+    inside, as_if_apart = [], []
+    for _ in range(STUDIES):
+        ease, learnable = rng.random((2, 100))
+        before = rng.random((5, 100)) < ease
+        after = before | ((learnable < 0.5) & (rng.random((5, 100)) < 0.8))
+        truth = 0.5 * 0.5 * 0.8  # not known before, learnable, and learnt
+        cells = [items(np.stack(pair, axis=-1)) for pair in zip(before, after, strict=True)]
+        changes = (after.astype(float) - before).ravel().tolist()
+        for covered, effect in (
+            (inside, item_effect(cells, accuracy)),
+            (as_if_apart, mean_effect(changes, "items")),
+        ):
+            bounds = interval(effect)
+            assert bounds is not None
+            covered.append(bounds[0] <= truth <= bounds[1])
+    assert 0.93 <= np.mean(inside) <= 0.97
+    assert np.mean(as_if_apart) < 0.9
+
+
+# False positives under the null, after correction.
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_holm_keeps_the_family_wise_error(seeds: int) -> None:
+    """28 comparisons without an effect, sharing the untouched encoder: one false call in 20 families."""
+    rng = np.random.default_rng(seeds + 300)
+    treated = rng.normal(0, 1, (STUDIES, 28, seeds))
+    untouched = rng.normal(0, 1, (STUDIES, 1, seeds))
+    p = stats.ttest_1samp(treated - untouched, 0, axis=2).pvalue
+    wrong = np.mean([min(holm(row)) <= 0.05 for row in p.tolist()])
+    uncorrected = np.mean((p <= 0.05).any(axis=1))
+    assert wrong <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / STUDIES)
+    assert uncorrected > 0.25
+
+
+def test_benjamini_hochberg_keeps_the_share_of_false_discoveries() -> None:
+    rng = np.random.default_rng(13)
+    truth = np.arange(40) < 20
+    draws = rng.normal(2.0 * truth[:, None], 1, (STUDIES, 40, 5))
+    p = stats.ttest_1samp(draws, 0, axis=2).pvalue
+    shares = []
+    for row in p.tolist():
+        called = np.array(benjamini_hochberg(row)) <= 0.05
+        shares.append((called & ~truth).sum() / max(1, called.sum()))
+    assert np.mean(shares) <= 0.05 * 0.5 + 0.005
+
+
+def test_equivalence_is_wrongly_claimed_as_seldom_as_it_says() -> None:
+    """The effect lies on the margin: no more than one call in 20."""
+    draws = np.random.default_rng(14).normal(0.5, 0.2, (STUDIES, 5))
+    wrong = [p_within(mean_effect(row.tolist(), "seeds"), 0.5) for row in draws]
+    assert np.mean([p is not None and p < 0.05 for p in wrong]) == pytest.approx(0.05, abs=0.015)
+
+
+def test_sign_flips_keep_their_level() -> None:
+    """Skewed in both arms, 10 seeds: symmetric differences, and an exact test."""
+    rng = np.random.default_rng(15)
+    draws = collapsing(rng, (STUDIES, 10)) - collapsing(rng, (STUDIES, 10))
+    assert np.mean([sign_flip(row.tolist()).p <= 0.05 for row in draws]) <= 0.065
