@@ -23,7 +23,7 @@ FOR_DEV := $(VENV)/.xbench-$(TORCH)-dev
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev table test lint types imports check format docs clean
+.PHONY: help install dev table sample test lint types imports check format docs clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,10 @@ dev: $(FOR_DEV) ## Install xbench and what its checks need.
 
 table: $(FOR_USE) ## Run the main job on the embedded suite and show its table.
 	$(BIN)/xbench run --objective hictl --task pos
+
+sample: table ## Make the sample report in reports/ anew.
+	rm -rf reports/mini
+	$(BIN)/xbench report --out reports/mini
 
 test: $(FOR_DEV) ## Run the tests in parallel.
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n $(WORKERS) --maxprocesses 8

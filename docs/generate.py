@@ -95,7 +95,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "none"
+        return ", ".join(map(_shown, value)) or "none"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -253,6 +253,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "align": ("docs/settings.md", lambda: settings("align")),
     "finetune": ("docs/settings.md", lambda: settings("finetune")),
     "evaluate": ("docs/settings.md", lambda: settings("evaluate")),
+    "probing": ("docs/settings.md", lambda: settings("probing")),
     "hooks": ("docs/hooks.md", hooks),
     "catalogue": ("docs/catalogue.md", catalogue),
 }

@@ -141,6 +141,21 @@ def test_the_minimal_detectable_effect_is_found_as_often_as_it_says() -> None:
     assert np.mean(found) == pytest.approx(0.8, abs=0.012)
 
 
+@pytest.mark.parametrize(("freedom", "critical"), [(1, 12.7), (2, 4.3), (4, 6.1), (30, 2.0)])
+def test_missed_effects_match_the_noncentral_t_distribution(freedom: int, critical: float) -> None:
+    for away in (0.5, 3.0, 9.0):
+        expected = stats.nct.cdf(critical, freedom, away)
+        assert inference._missed(critical, freedom, away) == pytest.approx(expected, abs=2e-5)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 9])
+@pytest.mark.parametrize("level", [0.05, 0.0005])
+def test_a_detectable_effect_is_found_at_any_level(freedom: int, level: float) -> None:
+    size = minimal_detectable_effect(Effect(0.0, 1.0, freedom, freedom + 1), level)
+    assert size is not None
+    assert size > stats.t.ppf(1 - level / 2, freedom)
+
+
 def test_units_needed_are_the_fewest_that_suffice() -> None:
     effect = mean_effect(VALUES, "seeds")
     assert effect.error is not None

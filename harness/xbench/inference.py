@@ -278,14 +278,40 @@ def units_needed(
 
 @lru_cache(maxsize=4096)
 def _noncentrality(freedom: float, level: float, power: float) -> float:
-    """How many standard errors away an effect must be to be found with this power."""
+    """How many standard errors away an effect must be to be found with this power.
+
+    That it is found with the wrong sign has no probability to speak of, and is left out.
+    """
     from scipy.optimize import brentq
-    from scipy.special import nctdtr, stdtrit
+    from scipy.special import stdtrit
 
     critical = float(stdtrit(freedom, 1 - level / 2))
+    return float(
+        brentq(lambda away: _missed(critical, freedom, away) - (1 - power), 0, 10 * critical + 10)
+    )
 
-    def lacking(noncentrality: float) -> float:
-        # That it is found with the wrong sign has no probability to speak of, and is left out.
-        return float(nctdtr(freedom, noncentrality, critical)) - (1 - power)
 
-    return float(brentq(lacking, 0.0, 10 * critical + 10))
+def _missed(critical: float, freedom: float, away: float) -> float:
+    """The noncentral t distribution: P((Z + away) / sqrt(V / f) < critical), V chi-squared with f.
+
+    Gauss-Legendre over V's quantiles, since scipy's own function fails for ``away`` beyond 37.
+    """
+    from scipy.special import ndtr
+
+    spread, weights = _spread(freedom)
+    return float(weights @ ndtr(critical * spread - away))
+
+
+@lru_cache(maxsize=4096)
+def _spread(freedom: float) -> tuple[Floats, Floats]:
+    """Quantiles of sqrt(V / f), and the probability that each stands for."""
+    from scipy.special import gammaincinv
+
+    nodes, weights = _nodes()
+    return np.sqrt(2 * gammaincinv(freedom / 2, (nodes + 1) / 2) / freedom), weights / 2
+
+
+@lru_cache(maxsize=1)
+def _nodes() -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.legendre.leggauss(128)
+    return nodes, weights

@@ -78,7 +78,7 @@ def test_a_fault_is_reported_and_the_code_is_1(elsewhere: Path, install: Install
     assert "More padding changes nothing: distance is" in failed[0]
     assert "content_mask" in failed[0]
     assert "metric accuracy" in outcome.out
-    assert outcome.out.endswith("1 of 2 plugins keep their contracts; not so: padded.\n")
+    assert outcome.out.endswith("1 of 2 keep their contracts; not so: padded.\n")
     assert not list(elsewhere.iterdir())
 
 
@@ -117,7 +117,7 @@ def test_all_are_checked(
     assert outcome.code == 1
     assert "objective broken" in outcome.out
     assert "language qtz" in outcome.out
-    assert outcome.out.endswith("1 of 2 plugins keep their contracts; not so: broken.\n")
+    assert outcome.out.endswith("1 of 2 keep their contracts; not so: broken.\n")
 
 
 def test_a_plugin_of_an_xbenchfile(elsewhere: Path, fresh_discovery: Callable[[], None]) -> None:
@@ -128,6 +128,28 @@ def test_a_plugin_of_an_xbenchfile(elsewhere: Path, fresh_discovery: Callable[[]
     outcome = xbench("check", "moods")
     assert outcome.code == 0, outcome.out + outcome.err
     assert "task moods  xbenchfile.py" in outcome.out
+
+
+COMPOSITIONS = """
+compositions:
+  both:
+    description: One objective, at half its weight.
+    parts: {padded: {weight: 0.5}}
+  gone:
+    description: Something that is not there.
+    parts: {padded: {}, absent: {}}
+"""
+
+
+def test_compositions_are_checked_as_objectives(elsewhere: Path, install: Install) -> None:
+    (elsewhere / "xbench-registry.yaml").write_text(COMPOSITIONS)
+    install("tongues", ENTRIES, {"tongue.py": MODULE})
+    outcome = xbench("check", "both", "objective:gone")
+    assert outcome.code == 1
+    assert "composition both  registry" in outcome.out
+    assert "More padding changes nothing: padded.distance is" in outcome.out
+    assert "ok      The order of the pairs changes nothing" in outcome.out
+    assert "FAILED  It can be imported: Unknown objective 'absent'" in outcome.out
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_every_kind_keeps_its_contract(place: Place) -> None:
     done = place.python("-m", "xbench", "check", *NAMES.values())
     assert done.code == 0, done.out + done.err
     assert "FAILED" not in done.out
-    assert f"{len(NAMES)} of {len(NAMES)} plugins keep their contracts." in done.out
+    assert f"{len(NAMES)} of {len(NAMES)} keep their contracts." in done.out
 
 
 def test_the_tests_pass_as_they_are(place: Place) -> None:
@@ -114,12 +114,13 @@ def test_the_objective_gets_to_a_row(place: Place) -> None:
     rows = json.loads(listed.out)
     aligned = [row for row in rows if row["objective"] == NAMES["objective"]]
     assert {row["language"] for row in aligned} == {"qaa", "qac"}
-    assert [row for row in aligned if row["status"] != "ok" or row["value"] is None] == []
+    assert [row for row in aligned if row["status"] != "done" or row["value"] is None] == []
 
 
 def test_the_others_run(place: Place) -> None:
-    """A transform, an aligner beside an objective that needs links, and a probe; then a task."""
-    objectives = ["--objective", f"{NAMES['transform']},l2_contextual:frozen", "--arm", "aligned"]
+    """Transform, merge, an aligner beside an objective that needs links, a probe; then a task."""
+    names = [NAMES["transform"], NAMES["merge"], "l2_contextual:frozen"]
+    objectives = ["--objective", ",".join(names), "--arm", "aligned"]
     more = ["--probe", NAMES["probe"], "-O", f"align.aligner={NAMES['aligner']}"]
     done = place.run(*objectives, *more, "--language", "qac")
     assert done.code == 0, done.out + done.err
@@ -137,7 +138,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_command_writes_and_says_what_comes_next(here: Path) -> None:
     outcome = xbench("new", "objective", "my-loss")
     assert outcome.code == 0, outcome.err
-    assert "pip install -e xbench-my-loss && xbench check my-loss" in outcome.out
+    assert outcome.out.endswith(
+        "Now, in xbench-my-loss:\n  pip install -e .\n  xbench check my-loss\n"
+        "  xbench run --objective my-loss --task pos\n"
+    )
     written = {str(p.relative_to(here)) for p in here.rglob("*") if p.is_file()}
     assert written == {
         "xbench-my-loss/pyproject.toml",

@@ -1,52 +1,62 @@
-"""Every built-in plugin keeps the contract of its kind.
+"""Every built-in plugin, composition and language keeps the contract of its kind.
 
 Sources that read files are looked at where ``XBENCH_DATA`` names a data folder.
 """
 
-from functools import cache
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from xbench.discovery import Plugin, discovery
-from xbench.testing import Contract, ObjectiveContract, contract_of
+from xbench.context import Context
+from xbench.discovery import KINDS, discovery
+from xbench.registry import load_registry
+from xbench.testing import Contract, LanguageContract, contract_of, contract_of_composition
 
 OURS = [plugin for plugin in discovery.table if plugin.distribution == "xbench"]
-# Masked language modelling of each side by itself has no use for right pairs.
-BLIND = {"mlm"}
+REGISTRY = load_registry()
 
 
-@cache
-def contract_for(plugin: Plugin) -> type[Contract]:
-    """The contract class, as ``xbench check`` makes it."""
-    return contract_of(plugin)
+def contracts() -> Iterator[tuple[str, type[Contract]]]:
+    """(what is looked at, its contract), as ``xbench check`` makes it."""
+    for plugin in OURS:
+        yield f"{plugin.kind}-{plugin.name}", contract_of(plugin)
+    for name in REGISTRY.compositions:
+        yield f"compositions-{name}", contract_of_composition(name)
+    known = Context(REGISTRY, discovery).languages
+    for code in REGISTRY.languages:
+        named = {"language": known.get(code)}
+        yield f"registry-{code}", type("Test", (LanguageContract,), named)
 
 
-def checks() -> list[Any]:
-    return [
-        pytest.param(plugin, check, id=f"{plugin.kind}-{plugin.name}-{check}")
-        for plugin in OURS
-        for check in contract_for(plugin).checks()
-    ]
+CONTRACTS = dict(contracts())
+CHECKS = [
+    pytest.param(contract, check, id=f"{name}-{check}")
+    for name, contract in CONTRACTS.items()
+    for check in contract.checks()
+]
 
 
-def test_plugins_of_every_kind_are_looked_at() -> None:
-    contracts = {contract_for(plugin).kind for plugin in OURS}
-    assert contracts >= {"objective", "transform", "merge", "aligner", "task", "metric", "source"}
-    assert contracts >= {"language", "probe"}
+def test_every_kind_is_looked_at() -> None:
+    # at an objective's place there may stand a transform or a merge
+    kinds = {kind.removesuffix("s") for kind in KINDS} | {"transform", "merge"}
+    assert {contract.kind for contract in CONTRACTS.values()} == kinds
+    assert {name for name in CONTRACTS if name.startswith("compositions")}
+    assert len([name for name in CONTRACTS if name.startswith("registry")]) >= 39
 
 
-@pytest.mark.parametrize(("plugin", "check"), checks())
-def test_contract(plugin: Plugin, check: str) -> None:
-    contract: Any = contract_for(plugin)()
-    if (
-        isinstance(contract, ObjectiveContract)
-        and plugin.name in BLIND
-        and check == "test_true_pairs"
-    ):
-        pytest.skip("it has no use for right pairs")
-    contract.setup_method()
+def test_the_controls_are_among_them() -> None:
+    for control in REGISTRY.controls.values():
+        name, _, variant = control.partition(":")
+        contract: Any = CONTRACTS[f"objectives-{name}"]()
+        assert variant in contract.configurations()
+
+
+@pytest.mark.parametrize(("contract", "check"), CHECKS)
+def test_contract(contract: type[Contract], check: str) -> None:
+    checked = contract()
+    checked.setup_method()
     try:
-        getattr(contract, check)()
+        getattr(checked, check)()
     finally:
-        contract.teardown_method()
+        checked.teardown_method()

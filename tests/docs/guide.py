@@ -3,7 +3,7 @@
 ``file`` after a block's language: the block is the file that its first line names; Python goes below
 what the page has put there before. ``text files``: paths below the data folder, which get some content.
 ``sh guide``: commands, run in the folder of these files; runs are computed in small.
-``python test``: tests, run at the end.
+``text said``: what the last command before it prints. ``python test``: tests, run at the end.
 """
 
 import os
@@ -57,6 +57,8 @@ class Workshop:
             elif block.needs == "guide":
                 for line in block.text.replace("\\\n", " ").splitlines():
                     self.said[line] = self.run(line)
+            elif block.needs == "said":
+                assert block.text.strip() == list(self.said.values())[-1].out.strip()
         if (self.folder / TESTS).exists():
             self.said[TESTS] = self.run(f"pytest {TESTS}")
         return self

@@ -1,8 +1,8 @@
 """The project's documents, and the fenced blocks in them.
 
 The word after a block's language says what it needs: ``sh data``, ``sh hub``, ``yaml registry``,
-``text files``, and in the guides ``sh guide``, ``python file``; CONTRIBUTING.md explains them.
-``{toctree}`` and its like are for Sphinx.
+``text files``, and in the guides ``sh guide``, ``text said``, ``python file``; CONTRIBUTING.md
+explains them. ``{toctree}`` and its like are for Sphinx.
 """
 
 import re

@@ -33,7 +33,7 @@ IN_SMALL = [*QUICK_OPTIONS, "--seed", "15", "--jobs", "1", "--device", "cpu"]
 KNOWN = {
     *(("sh", needs) for needs in ("", "data", "hub", "guide")),
     *(("yaml", needs) for needs in ("", "registry", "file")),
-    *(("text", needs) for needs in ("", "files")),
+    *(("text", needs) for needs in ("", "files", "said")),
     *(("python", needs) for needs in ("", "file", "test")),
     *((language, "") for language in ("toml", "{toctree}", "{eval-rst}")),
 }

@@ -27,6 +27,14 @@ def test_a_guide_can_be_followed(document: str, tmp_path: Path) -> None:
     what_is_registered_keeps_its_contract(workshop)
 
 
+def test_the_readme_can_be_followed(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, "README.md").follow()
+    shows_tables(workshop)
+    assert "FAILED" not in workshop.said["xbench check my_loss"].out
+    measured = [said.out for line, said in workshop.said.items() if "xbench probe" in line]
+    assert "retrieval,top1_forward" in measured[0]
+
+
 def shows_tables(workshop: Workshop) -> None:
     runs = [outcome for line, outcome in workshop.said.items() if "xbench run" in line]
     assert runs
@@ -77,7 +85,7 @@ def test_every_hook_is_on_its_page() -> None:
 def test_a_guide_shows_no_code_that_is_not_run(document: str) -> None:
     kinds = {(block.language, block.needs) for block in blocks_of(document)}
     unused = {("text", ""), ("toml", "")}  # checked below, or for the reader only
-    used = {("sh", "guide"), ("text", "files"), ("python", "test")}
+    used = {("sh", "guide"), ("text", "files"), ("text", "said"), ("python", "test")}
     assert kinds <= unused | used | {("python", "file"), ("yaml", "file")}
 
 

@@ -32,7 +32,7 @@ from ..toys import model_folder
 from .pages import DOCUMENTS, ROOT, Block, blocks, read
 
 SHOWN = {"xbenchfile.py"}  # files that pages show
-PARTS = ["plugins", "align", "finetune", "evaluate", "hooks", "catalogue"]
+PARTS = ["plugins", "align", "finetune", "evaluate", "probing", "hooks", "catalogue"]
 OTHERS = {"--no-deps", "--maxprocesses"}  # options of other programs
 WITH_PYTHON = {"CONTRIBUTING.md", "docs/encoders.md"}
 

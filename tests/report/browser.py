@@ -51,6 +51,10 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """A click on the first element that the selector finds, as the pointer makes it."""
+        at_once = {"behavior": "instant", "block": "center"}
+        self.run(
+            "document.querySelector(arguments[0]).scrollIntoView(arguments[1])", selector, at_once
+        )
         found = self.ask("POST", "/element", {"using": "css selector", "value": selector})
         self.ask("POST", f"/element/{found[ELEMENT]}/click")
 

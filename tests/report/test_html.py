@@ -190,6 +190,15 @@ def test_figures_and_claims_have_their_sections() -> None:
     assert [e.text for e in page.all("nav")[0].all("a")] == ["Claims", "Figure 1"]
 
 
+def test_many_lines_behind_a_claim_are_folded() -> None:
+    claims = [Finding("A", "undecided", ("1", "2", "3")), Finding("B", "undecided", tuple("1234"))]
+    page = read_page(render_page([], (), claims))
+    first, second = page.all("ul", "claims")[0].all("li", "undecided")
+    assert not first.all("details")
+    assert second.all("summary")[0].text == "What it rests on (4 lines)"
+    assert [item.text for item in second.all("ul")[0].all("li")] == ["1", "2", "3", "4"]
+
+
 def test_a_cell_brings_its_rows_seeds_and_stages_each_once() -> None:
     def row(key: str, language: str, value: float) -> dict[str, object]:
         names = {"metric": "accuracy", "language": language, "seed": 15, "status": "done"}

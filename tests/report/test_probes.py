@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xbench.report.background import Background
+from xbench.report.background import Background, ProbeTable
 from xbench.report.build import build_tables, render
 from xbench.report.probe_rows import AS_IT_IS, Measure, read_probes
 from xbench.report.probes import probe_tables
@@ -14,7 +14,7 @@ from xbench.report.results import Encoder, Selection
 from xbench.report.style import Style
 from xbench.report.table import Cell, Table
 
-from .probed import BACKGROUND, Row, frame, smooth, study
+from .probed import BACKGROUND, TARGETS, Row, base_row, frame, smooth, study
 
 
 def tables(
@@ -155,6 +155,73 @@ def test_depths_before_and_after_fine_tuning() -> None:
     assert tuned.details == ("−0.100",)
     aligned = cell(table, "deu-eng S0W0M1", "layer 12")
     assert aligned.details == ("+0.060",)
+
+
+def with_table(spec: ProbeTable) -> Background:
+    return dataclasses.replace(BACKGROUND, tables={"several": spec})
+
+
+SEVERAL = ProbeTable(
+    "measures", "Several", "finder", {"how near": "cosine", "found": "found"}, depth=2 / 3
+)
+
+
+def test_several_measures_beside_each_other_each_the_mean_over_pairs() -> None:
+    rows = study(smooth, smooth, finetuned=True)
+    (table,) = tables(rows, with_table(SEVERAL))["several"]
+    assert [c.label for c in table.columns] == ["how near", "found"]
+    assert [row.label for row in table.rows][:2] == [
+        "none (control)",
+        "none (control) fine-tuned on pos full",
+    ]
+    near, found = (cell(table, "deu-eng S0W0M1", label).value for label in ("how near", "found"))
+    targets = [smooth(of("S0W0M1"), code, 8) for code in TARGETS]
+    assert near == pytest.approx((sum(targets) + 0.25) / 8)
+    assert found == pytest.approx(sum(targets) / 14)
+    tuned = cell(table, "none (control) fine-tuned on pos full", "found")
+    assert tuned.details == ("−0.050",)
+    assert "Means over 7 or 8 languages or pairs." in table.notes
+
+
+def test_what_is_of_all_languages_together_is_no_part_of_a_mean() -> None:
+    rows = [*PLAIN, base_row(probe="finder", metric="cosine", value=9.0, layer=8)]
+    (table,) = tables(rows, with_table(SEVERAL))["several"]
+    value = cell(table, "none (control)", "how near").value
+    assert value is not None
+    assert value < 1
+    alone = [r for r in rows if r["metric"] != "cosine" or r["value"] == 9.0]
+    (table,) = tables(alone, with_table(SEVERAL))["several"]
+    assert cell(table, "none (control)", "how near").value == 9.0
+
+
+def test_fewer_items_after_fine_tuning_are_said() -> None:
+    rows = study(smooth, smooth, finetuned=True)
+    (table,) = tables(rows, with_table(SEVERAL))["several"]
+    assert not any("at most" in note for note in table.notes)
+    fewer = [r | {"n": 60} if r["probe"] and r["mode"] else r for r in rows]
+    (table,) = tables(fewer, with_table(SEVERAL))["several"]
+    (note,) = (note for note in table.notes if "at most" in note)
+    assert note.startswith("fine-tuned on pos full: at most 60 items instead of 100")
+
+
+def test_a_measure_that_has_nothing_to_do_with_the_task_is_shown_once() -> None:
+    slopes = [r for r in PLAIN if r["probe"] == "slopes"]
+    rows = [*PLAIN, *(r | {"task": "topic", "key": r["key"] + "/topic"} for r in slopes)]
+    (table,) = tables(rows)["table3"]
+    assert table.title == "Slopes (agreement, pos, topic)"
+    other = [r | {"value": r["value"] + 0.1} if r["task"] == "topic" else r for r in rows]
+    assert [t.title for t in tables(other)["table3"]] == [
+        "Slopes (agreement, pos)",
+        "Slopes (agreement, topic)",
+    ]
+
+
+def test_remarks_are_those_of_the_condition_that_a_table_shows() -> None:
+    rows = study(smooth, smooth, finetuned=True)
+    said = [r | {"reason": "too few"} if r["probe"] == "finder" and r["mode"] else r for r in rows]
+    before, *_, after = tables(said)["table2"]
+    assert not any("too few" in note for note in before.notes)
+    assert any("too few" in note for note in after.notes)
 
 
 def test_pairs_of_fine_tuned_encoders_have_tables_of_their_own() -> None:

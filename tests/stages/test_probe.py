@@ -267,6 +267,14 @@ def test_words_in_context_are_means_of_their_subwords(view: CheckpointView) -> N
     assert not torch.allclose(first[0], alone[0])
 
 
+def test_a_dictionary_that_the_text_has_no_word_of_is_said(
+    view: CheckpointView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "_entries", lambda pair: [("\u72d7\u732b", "dog")])
+    with pytest.raises(MissingData, match="none of the 1 entries of the dictionary of qab-qaa"):
+        view.words(("qab", "qaa"), 1.0, "context")
+
+
 # --- gradients ---------------------------------------------------------------------------------------
 
 
@@ -326,6 +334,67 @@ def test_an_aligned_encoder_has_the_gradient_of_its_objective(store: Store) -> N
     assert gradients.task is None
     with pytest.raises(MissingData, match="labelled text"):
         gradients.of_task("qaa", 0, 2)
+
+
+@pytest.mark.parametrize("mode", [["full"], ["linear"], ["full", "linear"]])
+def test_gradients_of_each_task_are_those_of_a_head_fitted_on_the_frozen_encoder(
+    mode: list[str],
+) -> None:
+    """Whether or not the run asks for linear fine-tuning."""
+    plan = plan_of(asked("steep", "look", task=["pos", "topic"], mode=mode, seed=[15, 33]))
+    cells = [cell for cell in plan.cells if cell.probe]
+    places = {
+        (c.coordinates["arm"], c.coordinates["probe"], c.coordinates.get("task")) for c in cells
+    }
+    assert len(cells) == len(places)
+    for arm in ("none", "aligned"):
+        own = {place[1:] for place in places if place[0] == arm}
+        assert own == {("steep", "pos"), ("steep", "topic"), ("look", None)}
+    for cell in cells:
+        stage = plan.stages[str(cell.probe)]
+        if cell.coordinates["probe"] == "look":
+            assert "head" not in stage.spec
+            continue
+        head = plan.stages[stage.spec["head"]]
+        assert stage.spec["head"] in stage.parents
+        assert (head.spec["mode"], head.spec["seed"]) == ("linear", 15)
+        assert head.recipe["task"] == cell.coordinates["task"]
+        assert head.spec["encoder"] == stage.spec["encoder"]
+
+
+def test_without_a_task_gradients_are_of_the_language_model_alone() -> None:
+    plan = plan_of(asked("steep", task=[], arm=["none"]))
+    (cell,) = plan.cells
+    assert "head" not in plan.stages[str(cell.probe)].spec
+
+
+def test_an_objective_that_compares_with_a_queue_has_one(store: Store) -> None:
+    """It is empty in an objective that was just set up: nothing would be learnt from."""
+    session = compute(asked("steep", objective=["xlco"], arm=["aligned"]), store)
+    stage = probe_stage(session, "steep", "aligned")
+    bench = Bench(store, context())
+    text = ProbedText(stage, bench)
+    gradients = EncoderGradients(stage, bench, bench.encoder(stage).eval(), text, None)
+    found, again, other = (gradients.of_objective(part, 2) for part in (0, 0, 1))
+    assert dot(found, found) > 0
+    assert dot(found, again) == dot(found, found) != dot(other, other)
+    items = list(range(100))
+    unused = [n for batch in gradients._unused(items, 0, 2, "objective") for n in batch]
+    for part in (0, 1):
+        taken = [n for batch in gradients._part(items, part, 2, "objective") for n in batch]
+        assert not set(taken) & set(unused)
+    few = [n for batch in gradients._unused(items[:16], 0, 2, "objective") for n in batch]
+    assert set(few) == {n for b in gradients._part(items[:16], 1, 2, "objective") for n in b}
+
+
+def test_an_objective_that_needs_more_than_pairs_says_so(store: Store) -> None:
+    session = compute(asked("steep", objective=["word_contrastive"], arm=["aligned"]), store)
+    stage = probe_stage(session, "steep", "aligned")
+    bench = Bench(store, context())
+    text = ProbedText(stage, bench)
+    gradients = EncoderGradients(stage, bench, bench.encoder(stage).eval(), text, None)
+    with pytest.raises(MissingData, match="word_contrastive learns from links"):
+        gradients.of_objective(0, 2)
 
 
 def test_too_little_text_is_said(view: CheckpointView) -> None:

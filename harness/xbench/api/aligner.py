@@ -50,7 +50,7 @@ class Aligner:
         """No settings."""
 
     def __init__(self, config: Any = None) -> None:
-        self.config = config if config is not None else self.Config()
+        self.config: Any = config if config is not None else self.Config()
 
     def align(self, pair: WordPair) -> Sequence[tuple[int, int]]:
         """(word of the source, word of the target), ascending, each once; empty where none is found."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Expected = Literal["above", "below", "within", "beyond"]
-"""Where an effect must lie: above or below 0, within the margin around 0, or not at 0."""
+"""Where an effect must lie: above or below 0, within the margin around 0, or on either side of it."""
 
 UNTOUCHED = "none"
 """The untouched encoder among the names of encoders."""
@@ -64,7 +64,8 @@ class Effect:
 class Part:
     """One of the effects that a claim is about: all of them must be where they are expected.
 
-    ``margin`` is what ``within`` calls no effect. ``percent``: a share, shown in percentage points.
+    ``margin`` is up to where an effect is none to speak of, for ``within`` and ``beyond``.
+    ``percent``: a share, shown in percentage points.
     """
 
     about: str

@@ -22,7 +22,7 @@ class Merge:
         """No settings."""
 
     def __init__(self, config: Any = None) -> None:
-        self.config = config if config is not None else self.Config()
+        self.config: Any = config if config is not None else self.Config()
 
     def steps(self, steps: int) -> Sequence[int]:
         """After which of ``steps`` updates a snapshot is taken, counted from 1."""

@@ -37,6 +37,7 @@ class Objective(nn.Module):
     the task loss, at the weight ``finetune.joint_weight``), ``coupled`` the terms whose items
     depend on the whole batch (in-batch negatives). ``variants`` names configurations; ``sources``
     says, per config field, who stated its default: ``paper``, ``code: NAME`` or ``reconstruction``.
+    ``learns_pairs`` is false where it does not matter which sentences are paired.
     Bump ``version`` when the numbers change.
     """
 
@@ -44,6 +45,7 @@ class Objective(nn.Module):
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
     phases: ClassVar[frozenset[str]] = frozenset({"before", "during"})
     coupled: ClassVar[frozenset[str]] = frozenset()
+    learns_pairs: ClassVar[bool] = True
     variants: ClassVar[Mapping[str, Any]] = {}
     sources: ClassVar[Mapping[str, str]] = {}
 
@@ -53,7 +55,7 @@ class Objective(nn.Module):
 
     def __init__(self, config: Any = None) -> None:
         super().__init__()
-        self.config = config if config is not None else self.Config()
+        self.config: Any = config if config is not None else self.Config()
 
     def setup(self, encoder: nn.Module) -> None:
         """Called once before training: create heads, frozen copies, queues. Default: nothing.

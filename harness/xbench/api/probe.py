@@ -155,7 +155,7 @@ class Probe:
         """No settings."""
 
     def __init__(self, config: Any = None) -> None:
-        self.config = config if config is not None else self.Config()
+        self.config: Any = config if config is not None else self.Config()
 
     def depths(self) -> Sequence[float]:
         """The relative depths whose states it reads; by default ``config.depths``, or the last."""

@@ -57,7 +57,7 @@ class Transform:
         """No settings."""
 
     def __init__(self, config: Any = None) -> None:
-        self.config = config if config is not None else self.Config()
+        self.config: Any = config if config is not None else self.Config()
         self.fitted: dict[str, Tensor] = {}
 
     def fit(self, view: FitView) -> None:

@@ -1,6 +1,7 @@
 """The claims that plugins bring, checked against a run."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from xbench.discovery import PluginError, discovery
 
@@ -34,3 +35,13 @@ def judged_claims(
     if not claims and not broken:
         return []
     return [*judge(claims, RunView(frame, selection, background, source)), *broken]
+
+
+def claims_of_run(
+    run: Mapping[str, Any], frame: "pd.DataFrame", source: str | None
+) -> "list[Judged]":
+    """The same for a run as its ``plan.json`` describes it."""
+    from xbench.cli.background import background_of
+    from xbench.cli.tables import selection_of, suite_name
+
+    return judged_claims(frame, selection_of(run), background_of(suite_name(run), frame), source)

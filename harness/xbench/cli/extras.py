@@ -33,7 +33,11 @@ def figures_of(folder: Path, run: Run, frame: "pd.DataFrame") -> "Sequence[Figur
 
 def claims_of(folder: Path, run: Run, frame: "pd.DataFrame") -> "Sequence[Finding]":
     """What a run says about each claim."""
-    return ()
+    from xbench.cli.claims import claims_of_run
+    from xbench.cli.tables import source_language
+    from xbench.report.claims import findings
+
+    return findings(claims_of_run(run, frame, source_language(run)))
 
 
 def provenance_of(folder: Path, run: Run, frame: "pd.DataFrame") -> "Provenance":

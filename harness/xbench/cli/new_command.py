@@ -18,15 +18,15 @@ import click
 def command(kind: str, name: str, place: Path) -> int:
     """Write a new plugin, as a distribution to install: one module, its test, pyproject.toml.
 
-    KIND is objective, transform, task, metric, probe, language, source or aligner. What is written
-    works as it is and keeps the contract of its kind; the module is there to be changed. Nothing is
-    overwritten.
+    KIND is objective, transform, merge, aligner, task, metric, probe, claim, source or language. What
+    is written works as it is and keeps the contract of its kind; the module is there to be changed.
+    Nothing is overwritten.
     """
-    from xbench.scaffold import write_distribution
+    from xbench.scaffold import commands, write_distribution
 
     folder = write_distribution(kind, name, place)
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             click.echo(path)
-    click.echo(f"\nNow: pip install -e {folder} && xbench check {name}")
+    click.echo("\n".join([f"\nNow, in {folder}:", *(f"  {line}" for line in commands(kind, name))]))
     return 0

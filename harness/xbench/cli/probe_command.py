@@ -1,6 +1,6 @@
 """``xbench probe``: measure any encoder, with no run around it."""
 
-import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def command(store: Path, form: str, **values: Any) -> int:
     folder = compute_cells(session, place, how)
     run = read_run(folder)
     frame = results(place, run)
-    _print(frame, form)
+    _print(frame, form, run)
     if not frame["status"].isin(["done", "unavailable"]).all():
         from xbench.results import failures
 
@@ -83,7 +83,7 @@ def _default_probes() -> list[str]:
     return [name for name in names if "gradients" not in table.get("probes", name).load().needs]
 
 
-def _print(frame: "pd.DataFrame", form: str) -> None:
+def _print(frame: "pd.DataFrame", form: str, run: Mapping[str, Any]) -> None:
     columns = ["probe", "metric", "language", "layer", "value", "n", "reason"]
     shown = frame[[name for name in columns if name in frame]]
     if form == "csv":
@@ -91,31 +91,8 @@ def _print(frame: "pd.DataFrame", form: str) -> None:
     elif form == "json":
         click.echo(shown.to_json(orient="records", indent=1, force_ascii=False))
     else:
-        _tables(shown)
+        from xbench.cli.background import background_of
+        from xbench.cli.tables import show_tables, suite_name
+        from xbench.report.checkpoint import checkpoint_tables
 
-
-def _tables(frame: "pd.DataFrame") -> None:
-    """A table for each probe and layer: languages by metrics."""
-    import pandas as pd
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    layer: Any
-    for (probe, layer), rows in frame.groupby(["probe", "layer"], dropna=False, sort=False):
-        where = "" if pd.isna(layer) else f", layer {layer}"
-        table = Table(title=f"{probe}{where}", title_justify="left", box=None)
-        table.add_column("language")
-        metrics = list(rows["metric"].dropna().unique())
-        for metric in metrics:
-            table.add_column(metric, justify="right")
-        language: Any
-        for language, own in rows.groupby("language", dropna=False, sort=False):
-            values = dict(zip(own["metric"], own["value"], strict=True))
-            cells = [_number(values.get(metric)) for metric in metrics]
-            table.add_row("" if pd.isna(language) else str(language), *cells)
-        console.print(table)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:.3f}"
+        show_tables(checkpoint_tables(frame, background_of(suite_name(run), frame)))

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from xbench.registry import SuiteEntry
+    from xbench.report.results import Selection
     from xbench.report.style import Style
     from xbench.report.table import Table
     from xbench.spec import RunSpec
@@ -30,24 +31,33 @@ def tables_of(
     """
     from xbench import hooks
     from xbench.cli.background import background_of
+    from xbench.cli.claims import claims_of_run
     from xbench.report.build import build_tables
-    from xbench.report.results import Selection
+    from xbench.report.claims import claim_tables
     from xbench.results import SPEC
     from xbench.spec import read_spec
+
+    spec = read_spec(folder / SPEC)
+    try:
+        style = style_of(folder, run, spec, allow_partial)
+        background = background_of(suite_name(run), frame)
+        tables = build_tables(frame, selection_of(run), style, background)
+        tables += claim_tables(claims_of_run(run, frame, style.source_language), style)
+    except ValueError as error:
+        raise XbenchError(f"The run {folder.name} cannot be reported: {error}") from error
+    sections = hooks.ask("xbench_report_sections", [], frame=frame.copy(), spec=spec)
+    return [*tables, *_published(run), *(table for section in sections for table in section)]
+
+
+def selection_of(run: Mapping[str, Any]) -> "Selection":
+    """What of a run's results is reported: each task's first metric, on the split it evaluates."""
+    from xbench.report.results import Selection
 
     metrics = {task: names[0] for task, names in run["metrics"].items()}
     splits = {
         cell["coordinates"]["split"] for cell in run["cells"] if not cell.get("probe")
     }  # a run evaluates one
-    selection = Selection(metrics, split=min(splits, default="test"))
-    spec = read_spec(folder / SPEC)
-    try:
-        style = style_of(folder, run, spec, allow_partial)
-        tables = build_tables(frame, selection, style, background_of(_suite_name(run), frame))
-    except ValueError as error:
-        raise XbenchError(f"The run {folder.name} cannot be reported: {error}") from error
-    sections = hooks.ask("xbench_report_sections", [], frame=frame.copy(), spec=spec)
-    return [*tables, *_published(run), *(table for section in sections for table in section)]
+    return Selection(metrics, split=min(splits, default="test"))
 
 
 def _published(run: Mapping[str, Any]) -> "list[Table]":
@@ -56,15 +66,24 @@ def _published(run: Mapping[str, Any]) -> "list[Table]":
     from xbench.report.published import published_tables
 
     registry = load_registry()
-    suite = registry.suites.get(_suite_name(run))
+    suite = registry.suites.get(suite_name(run))
     bound = suite.tasks if suite else {}
     known = {task for task, binding in bound.items() if binding.source in registry.datasets}
     metrics = {task: names for task, names in run["metrics"].items() if task in known}
     return published_tables(registry.published, metrics)
 
 
-def _suite_name(run: Mapping[str, Any]) -> str:
+def suite_name(run: Mapping[str, Any]) -> str:
+    """The suite that a run is of; empty for a run without cells."""
     return str(run["cells"][0]["coordinates"]["suite"]) if run["cells"] else ""
+
+
+def source_language(run: Mapping[str, Any]) -> str | None:
+    """The language that the run's suite learns tasks in, where the suite is known."""
+    from xbench.registry import load_registry
+
+    suite = load_registry().suites.get(suite_name(run))
+    return suite.source_language if suite else None
 
 
 def style_of(folder: Path, run: Mapping[str, Any], spec: "RunSpec", allow_partial: bool) -> "Style":
@@ -74,7 +93,7 @@ def style_of(folder: Path, run: Mapping[str, Any], spec: "RunSpec", allow_partia
     from xbench.report.style import Style
 
     registry = load_registry()
-    name = _suite_name(run)
+    name = suite_name(run)
     suite = registry.suites.get(name)
     short = {code: entry.iso639_1 for code, entry in registry.languages.items() if entry.iso639_1}
     objective, _, variant = registry.controls["mlm"].partition(":")

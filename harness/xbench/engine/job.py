@@ -14,6 +14,7 @@ from xbench.device import is_lost, ran_out_of_memory, release_memory
 from xbench.discovery import PluginTable
 from xbench.engine.work import model_files, model_of
 from xbench.lease import Busy
+from xbench.memory import trim_memory
 from xbench.plan import Stage
 from xbench.stages import align, evaluate, finetune, fit, links, probe, retrieve, score
 from xbench.stages.bench import Bench
@@ -66,8 +67,10 @@ class JobRunner:
             own = finetunings[index]
             if own is not None and own not in finetunings[index + 1 :]:
                 self._release(own, lost)
+            trim_memory()
         self._bench.forget()
         release_memory()
+        trim_memory()
 
     def _release(self, key: str, lost: set[str]) -> None:
         self._tuned.pop(key, None)

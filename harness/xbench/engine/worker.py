@@ -20,6 +20,9 @@ def main() -> None:
     threading.Thread(target=_listen, args=(source, jobs), daemon=True).start()
     settings = jobs.get()
 
+    from xbench.memory import keep_memory_flat
+
+    keep_memory_flat()
     import torch
 
     torch.set_num_threads(settings["threads"])

@@ -5,19 +5,21 @@ moments and the step number are all there is to save. A resumed run equals an un
 for bit on the CPU in float32 with the same number of threads.
 """
 
-import hashlib
 import json
 import math
+import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from xbench.files import dump_json, file_digest, write_atomic
+from xbench.files import dump_json, file_digest, sync_file, sync_folder, write_atomic
+from xbench.memory import trim_memory
 from xbench.nn.optimise import Optimiser
 
 NOTE = "state.json"
@@ -76,17 +78,27 @@ class TrainingState:
             for key, value in module.state_dict().items()
         }
         tensors |= {f"optimiser/{name}": value for name, value in self._optimiser.tensors().items()}
-        data = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
         file = f"state-{next_step}.safetensors"
-        digest = hashlib.sha256(data).hexdigest()
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(self._folder / file, data)
+        digest = _write(self._folder / file, tensors)
+        trim_memory()  # as good a time as any, in a loop that may last for days
         note = {"step": next_step, "file": file, "sha256": digest, "notes": dict(notes)}
         write_atomic(self._folder / NOTE, dump_json(note))
         for older in self._folder.glob("state-*.safetensors"):
             if older.name != file:
                 older.unlink()
         self._saved = time.monotonic()
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    """Write tensors as one step, without a copy of them in memory; the digest of the file."""
+    partial = path.with_name(f"state-partial-{secrets.token_hex(4)}.safetensors")
+    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, partial)
+    sync_file(partial)
+    digest = file_digest(partial)
+    os.replace(partial, path)
+    sync_folder(path.parent)
+    return digest
 
 
 def _below(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -84,7 +84,7 @@ class _Planner:
     def build(self) -> None:
         precision = resolve_precision(self.spec.align["precision"], self.device)
         arms = Arms(self.plan, self.context, self.data, self.model.identity, self.recipe, precision)
-        probes = Probes(self.plan, self.context, self.data, self.recipe)
+        probes = Probes(self.plan, self.context, self.data, self.recipe, self._heads)
         for arm in arms.all():
             for task in self.spec.task or ():
                 if self.task(task)["level"] == "retrieval":
@@ -122,6 +122,17 @@ class _Planner:
                         unavailable=unavailable,
                     )
                     self.plan.cells.append(self._evaluated(cell, task, code))
+
+    def _heads(self, arm: Arm) -> dict[str, str]:
+        """Task -> its linear fine-tuning with the first seed: a random head's gradient says little."""
+        trained = [t for t in self.spec.task or () if self.task(t)["level"] != "retrieval"]
+        seed = (self.spec.seed or (0,))[0]
+        found = {}
+        for task in trained:
+            train = self._train(task, self.suite.source_language)
+            spec = self._finetune_spec(arm, task, "linear", seed, train, None)
+            found[task], _ = self._model_stages(arm, task, "linear", spec, {})
+        return found
 
     def _modes(self, arm: Arm) -> list[str]:
         """A frozen encoder has nothing to be tuned jointly."""

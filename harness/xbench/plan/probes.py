@@ -1,6 +1,6 @@
 """The probe stages of a plan: which checkpoints are looked at, and through which text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,12 +16,27 @@ from xbench.plan.graph import Cell, Plan, Stage
 
 _OF_GRADIENTS = ("gradient_batches", "gradient_batch_size")
 
+Heads = Callable[[Arm], Mapping[str, str]]
+"""Task -> the fine-tuning that fits its head on an arm's encoder, frozen."""
+
 
 class Probes:
-    """Adds the cells of probes to a plan: after its other cells, whose fine-tunings they may read."""
+    """Adds the cells of probes to a plan: after its other cells, whose fine-tunings they may read.
 
-    def __init__(self, plan: Plan, context: Context, data: Data, recipe: Mapping[str, Any]) -> None:
+    Gradients of a task are those of a head that was fitted on the encoder, frozen: ``heads`` plans
+    the fitting, whether or not the run evaluates it. They are measured for each task on its own.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        context: Context,
+        data: Data,
+        recipe: Mapping[str, Any],
+        heads: Heads,
+    ) -> None:
         self._plan = plan
+        self._heads = heads
         self._spec = plan.spec
         self._context = context
         self._data = data
@@ -38,23 +53,30 @@ class Probes:
         """Probe the arm's encoder, and its fine-tuned models, as far as that was asked for."""
         if arm.transform is not None:  # there is no checkpoint: it acts on what an encoder gives
             return
-        for coordinates, checkpoint in self._checkpoints(arm) if self._asked else ():
-            for name, config in self._asked.items():
+        for name, config in self._asked.items():
+            for coordinates, checkpoint in self._checkpoints(arm, name):
                 self._plan.cells.append(self._cell(arm, name, config, coordinates, checkpoint))
 
-    def _checkpoints(self, arm: Arm) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """(coordinates, keyed part) of each checkpoint of an arm."""
-        return list(self._found(arm))  # before cells of probes are among the plan's
+    def _needs(self, name: str) -> frozenset[str]:
+        found: frozenset[str] = self._context.discovery.table.get("probes", name).load().needs
+        return found
 
-    def _found(self, arm: Arm) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        own = self._fine_tunings(arm)
+    def _checkpoints(self, arm: Arm, name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """(coordinates, keyed part) of each checkpoint of an arm that a probe looks at."""
+        found: list[tuple[dict[str, Any], dict[str, Any]]] = []
         if "encoder" in (self._spec.probe_at or ()) and arm.joint is None and arm.merge is None:
-            heads = [(c, key) for c, key in own if c["mode"] == "linear"]
-            yield {}, {"encoder": arm.encoder, "heads": heads}
+            heads = self._heads(arm) if "gradients" in self._needs(name) else {}
+            found += [
+                ({"task": task}, {"encoder": arm.encoder, "head": head})
+                for task, head in heads.items()
+            ] or [({}, {"encoder": arm.encoder})]
         if "finetuned" in (self._spec.probe_at or ()):
-            for coordinates, key in own:
-                if coordinates["mode"] == "full":
-                    yield coordinates, {"finetune": key}
+            found += [
+                (coordinates, {"finetune": key})
+                for coordinates, key in self._fine_tunings(arm)
+                if coordinates["mode"] == "full"
+            ]
+        return found
 
     def _fine_tunings(self, arm: Arm) -> list[tuple[dict[str, Any], str]]:
         """(task, mode and seed; key) of the fine-tunings that start from an arm, each once."""
@@ -62,7 +84,12 @@ class Probes:
         found: dict[str, dict[str, Any]] = {}
         for cell in self._plan.cells:
             same = all(cell.coordinates.get(n) == v for n, v in arm.coordinates.items())
-            if same and cell.finetune and cell.coordinates["arm"] == arm.coordinates["arm"]:
+            if (
+                same
+                and not cell.probe
+                and cell.finetune
+                and cell.coordinates["arm"] == arm.coordinates["arm"]
+            ):
                 found.setdefault(cell.finetune, {n: cell.coordinates[n] for n in names})
         return [(coordinates, key) for key, coordinates in found.items()]
 
@@ -75,11 +102,9 @@ class Probes:
         checkpoint: Mapping[str, Any],
     ) -> Cell:
         probe = self._context.discovery.table.get("probes", name)
-        needs = probe.load().needs
-        at = dict(checkpoint)
-        heads = at.pop("heads", ())
+        needs = self._needs(name)
         spec = {
-            **at,
+            **checkpoint,
             "probe": {**component(probe), "config": config},
             "source": self._suite.source_language,
             "texts": self._texts[0],
@@ -95,15 +120,15 @@ class Probes:
             "label": " ".join([name, "of", arm.label, *words]),
             "trained_on": str(arm.coordinates.get("pair") or "").split("-"),
         }
-        parents = [at["finetune"]] if "finetune" in at else list(arm.parents)
+        model = checkpoint.get("finetune") or checkpoint.get("head")
+        parents = [] if "finetune" in checkpoint else list(arm.parents)
+        parents += [model] if model else []
         if "dictionary" in needs:
             spec["dictionaries"], recipe["dictionaries"] = self._dictionaries
-        if "finetune" in at:
-            spec["seen"], recipe["seen"] = self._seen(at["finetune"])
+        if "finetune" in checkpoint:
+            spec["seen"], recipe["seen"] = self._seen(checkpoint["finetune"])
         if "gradients" in needs:
-            self._add_gradients(arm, at, heads, spec, recipe)
-            if "head" in spec:
-                parents.append(spec["head"])
+            self._add_gradients(arm, model, spec, recipe)
         place = {
             "suite": self._spec.suite,
             "model": self._model_name,
@@ -112,8 +137,7 @@ class Probes:
             "probe": name,
         }
         key = self._plan.add(Stage("probe", spec, recipe, tuple(dict.fromkeys(parents))))
-        finetune = at.get("finetune") or spec.get("head")
-        return Cell(place, finetune=finetune, align=arm.align, links=arm.links, probe=key)
+        return Cell(place, finetune=model, align=arm.align, links=arm.links, probe=key)
 
     @property
     def _model_name(self) -> str:
@@ -186,19 +210,12 @@ class Probes:
     def _add_gradients(
         self,
         arm: Arm,
-        at: Mapping[str, Any],
-        heads: Any,
+        model: str | None,
         spec: dict[str, Any],
         recipe: dict[str, Any],
     ) -> None:
         """What gradients are taken of: the task that was fitted on the encoder, the objective."""
         spec["settings"] |= {name: self._settings[name] for name in _OF_GRADIENTS}
-        if "finetune" in at:
-            model = at["finetune"]
-        else:  # a random head would give a mostly random gradient
-            model = heads[0][1] if heads else None
-            if model is not None:
-                spec["head"] = model
         if model is not None:
             tuned = self._plan.stages[model]
             recipe["task"] = tuned.recipe["task"]

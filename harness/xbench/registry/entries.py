@@ -213,12 +213,12 @@ class ProbeTableEntry(Entry):
     """A table of what a probe measured.
 
     ``form``: ``pairs`` (the suite's groups of language pairs by encoders), ``languages`` (encoders
-    by languages) or ``depths`` (encoders, before and after fine-tuning, by layers). ``metrics`` maps
-    a reader's words to metrics of the probe; ``depth`` is the relative depth of the layer shown;
+    by languages), ``depths`` (encoders, before and after fine-tuning, by layers) or ``measures`` (the
+    same, by metrics). ``metrics`` maps a reader's words to metrics of the probe; ``depth`` is the relative depth of the layer shown;
     ``percent`` is for shares.
     """
 
-    form: Literal["pairs", "languages", "depths"]
+    form: Literal["pairs", "languages", "depths", "measures"]
     title: str
     probe: str
     metrics: dict[str, str] = Field(min_length=1)

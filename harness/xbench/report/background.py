@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Form = Literal["pairs", "languages", "depths"]
+Form = Literal["pairs", "languages", "depths", "measures"]
 FigureForm = Literal["layers", "map"]
 
 
@@ -14,8 +14,8 @@ class ProbeTable:
 
     ``form`` is its shape: ``pairs`` has the suite's groups of language pairs as rows and encoders
     as columns; ``languages`` encoders as rows and languages as columns; ``depths`` encoders as
-    rows, before and after fine-tuning, and layers as columns. ``metrics`` maps what a reader sees
-    to a metric. ``depth`` is relative: the measured layer that is nearest to it is shown; without
+    rows, before and after fine-tuning, and layers as columns; ``measures`` the same rows, with the
+    metrics themselves as columns. ``metrics`` maps what a reader sees to a metric. ``depth`` is relative: the measured layer that is nearest to it is shown; without
     one, what was measured of no layer in particular, else the mean over the layers. ``percent``
     says that values are shares.
     """

@@ -34,6 +34,7 @@ def _table(of_step: ByStep, panel: Panel, style: Style) -> Table:
         for encoder in any_results.encoders
         if encoder.arm != "none" and all((panel, encoder) in r.blocks for r in of_step.values())
     ]
+    metric = any_results.metrics[panel]
     rows, cells, places = [], [], []
     for encoder in encoders:
         header = _header(encoder, any_results, style)
@@ -43,9 +44,10 @@ def _table(of_step: ByStep, panel: Panel, style: Style) -> Table:
             for step, found in zip(of_step, averages, strict=True)
         ]
         rows.append(header)
-        cells.append((*(number_cell(found, style) for found in averages), _change(averages, style)))
+        numbers = (number_cell(found, style, metric) for found in averages)
+        cells.append((*numbers, _change(averages, style, metric)))
     first, last = min(of_step), max(of_step)
-    name, metric = notes.panel_name(panel), any_results.metrics[panel]
+    name = notes.panel_name(panel)
     return Table(
         name="by_step",
         label=f"tab:by-step-{'-'.join(panel)}",
@@ -77,7 +79,7 @@ def _average(results: Results, panel: Panel, encoder: Encoder, style: Style) -> 
     return average(block, results.languages[panel], results.seeds[panel], style.allow_partial)
 
 
-def _change(averages: Sequence[Average], style: Style) -> Cell:
+def _change(averages: Sequence[Average], style: Style, metric: str) -> Cell:
     change = difference(averages[-1], averages[0])
     if change is None:
         return Cell("", "absent")
@@ -90,6 +92,7 @@ def _change(averages: Sequence[Average], style: Style) -> Cell:
         details=tuple(rest),
         keys=averages[-1].keys,
         against=averages[0].keys,
+        where=(("metric", (metric,)),),
     )
 
 

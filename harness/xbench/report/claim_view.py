@@ -148,7 +148,11 @@ class RunView:
             names = dict.fromkeys(f"task {a.task} in mode {a.mode}" for a in absent)
             return f"needs {', '.join(names)}"
         without = [a for a in averages if not self.scores(a.task, a.mode, a.encoder)]
-        names = dict.fromkeys(f"{a.encoder} on {a.task}, {a.mode}" for a in without)
+        anywhere = {name_of(encoder) for encoder in self._results.encoders} if self._results else ()
+        names = dict.fromkeys(
+            f"{a.encoder} on {a.task} in mode {a.mode}" if a.encoder in anywhere else a.encoder
+            for a in without
+        )
         return f"needs {', '.join(names)}" if names else ""
 
     def _common_pairs(self, averages: Sequence[Average]) -> list[str | None]:

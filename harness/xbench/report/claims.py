@@ -1,5 +1,6 @@
 """The claims section: a table of verdicts, a table of the effects behind them, findings for a page."""
 
+import re
 from collections.abc import Sequence
 
 from xbench.api.claim import Effect, Part
@@ -14,14 +15,20 @@ EXPECTED = {"above": "> 0", "below": "< 0", "beyond": "not 0"}
 
 
 def claim_tables(judged: Sequence[Judged], style: Style | None = None) -> list[Table]:
-    """Verdicts, then effects; none without claims."""
+    """Verdicts, then effects, of claims that the run has anything to say about; none without any."""
+    shown = [one for one in judged if one.has_effects or not one.parts]
+    if not any(one.has_effects for one in shown):
+        return []
     style = style or Style()
-    return [_verdicts(judged), _effects(judged, style)] if judged else []
+    shown = _in_order(shown)
+    silent = [one.label for one in judged if one not in shown]
+    return [_verdicts(shown, silent), _effects(shown, style)]
 
 
 def findings(judged: Sequence[Judged], style: Style | None = None) -> list[Finding]:
     """The claims as a page shows them: those that are decided first."""
     style = style or Style()
+    judged = [one for one in judged if one.has_effects or not one.parts]
     family = _family(judged)
     order = ("contradicted", "supported", "undecided")
     return [
@@ -30,8 +37,18 @@ def findings(judged: Sequence[Judged], style: Style | None = None) -> list[Findi
             one.verdict,
             tuple(_lines(one, family, style)),
         )
-        for one in sorted(judged, key=lambda one: order.index(one.verdict))
+        for one in sorted(_in_order(judged), key=lambda one: order.index(one.verdict))
     ]
+
+
+def _in_order(judged: Sequence[Judged]) -> list[Judged]:
+    """By where they are made, numbers in their order: claim C2 before claim C10."""
+
+    def place(one: Judged) -> list[tuple[bool, int, str]]:
+        parts = re.split(r"(\d+)", one.source)
+        return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+    return sorted(judged, key=lambda one: (place(one), one.name))
 
 
 def _lines(one: Judged, family: int, style: Style) -> list[str]:
@@ -72,7 +89,7 @@ def _sentence(each: JudgedPart, style: Style) -> str:
     return ", ".join(words) + (f" ({effect.reason})" if effect.reason else "")
 
 
-def _verdicts(judged: Sequence[Judged]) -> Table:
+def _verdicts(judged: Sequence[Judged], silent: Sequence[str]) -> Table:
     family = _family(judged)
     names = ("verdict", "parts as expected", "p", "p, Holm")
     return Table(
@@ -96,6 +113,7 @@ def _verdicts(judged: Sequence[Judged]) -> Table:
             "Parts as expected: whatever the noise.",
             "Undecided is no verdict on the claim: the run is too small, or lacks what the claim is "
             "about.",
+            *([f"Nothing in this run is about: {', '.join(silent)}."] if silent else []),
         ),
     )
 
@@ -120,7 +138,6 @@ def _verdict_cells(one: Judged) -> tuple[Cell, ...]:
 
 
 def _effects(judged: Sequence[Judged], style: Style) -> Table:
-    family = _family(judged)
     rows = [(one, each) for one in judged for each in one.parts]
     names = ("expected", "effect", "p", "n", "smallest effect to be found")
     return Table(
@@ -128,22 +145,22 @@ def _effects(judged: Sequence[Judged], style: Style) -> Table:
         label="tab:claims-effects",
         title="Claims: the effects behind the verdicts",
         caption=(
-            "Each part of each claim: where the effect is expected, the effect with its 95% interval "
-            "(of one part by itself), the p value of the expected direction, on what it rests, and "
-            "the smallest effect that 80 % of such runs would find at the level of Holm's first test."
+            "Each part of each claim by itself, not corrected: where the effect is expected, the effect "
+            "with its 95% interval, the one-sided p value of the expected direction, on what it rests, "
+            "and the smallest effect that 80 % of such runs would find at 5 %."
         ),
         columns=tuple(Column(name) for name in names),
         rows=tuple(Row(each.part.about, (one.label,)) for one, each in rows),
-        cells=tuple(_effect_cells(each, family, style) for _, each in rows),
+        cells=tuple(_effect_cells(each, style) for _, each in rows),
         stub="part",
         column_stub="effect",
         notes=tuple(_notes([each.part.effect for _, each in rows])),
     )
 
 
-def _effect_cells(each: JudgedPart, family: int, style: Style) -> tuple[Cell, ...]:
+def _effect_cells(each: JudgedPart, style: Style) -> tuple[Cell, ...]:
     part, effect = each.part, each.part.effect
-    smallest = detectable(effect, family)
+    smallest = detectable(effect)
     if effect.value is None:
         number = Cell(ABSENT, "absent")
     else:
@@ -195,8 +212,8 @@ def _interval(part: Part, style: Style) -> str:
 
 
 def _expected(part: Part, style: Style) -> str:
-    if part.expected == "within":
-        return f"within ±{_size(part.margin, part, style)}"
+    if part.margin:
+        return f"{part.expected} ±{_size(part.margin, part, style)}"
     return EXPECTED[part.expected]
 
 

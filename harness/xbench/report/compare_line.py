@@ -104,8 +104,9 @@ class Line:
 
     def number(self, found: Average) -> Cell:
         """The average of one run."""
+        where = self.where(found.expected_languages)
         if not found.shown:
-            return Cell(gap(found), found.status, gaps=found.gap_keys)
+            return Cell(gap(found), found.status, gaps=found.gap_keys, where=where)
         mean, sd = found.mean_sd()
         text = self._written(mean) + ("" if sd is None else f" {PLUS_MINUS} {self._written(sd)}")
         return Cell(
@@ -116,7 +117,7 @@ class Line:
             sd,
             keys=found.keys,
             gaps=found.gap_keys,
-            where=self.where(found.expected_languages),
+            where=where,
         )
 
     def change(self, sides: tuple[Average, Average]) -> Cell:

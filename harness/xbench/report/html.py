@@ -18,6 +18,8 @@ from xbench.report.page_data import PageData
 from xbench.report.provenance import Provenance
 from xbench.report.table import Table
 
+MOST_LINES = 3
+"""So many lines behind a claim are shown at once."""
 Figure = tuple[str, str, str]
 """(title, SVG, caption)."""
 
@@ -98,6 +100,9 @@ def _unique(label: str, taken: set[str]) -> str:
 
 
 def _title(provenance: Provenance) -> str:
+    runs = [text for name, text in provenance.about if name == "run"]
+    if len(runs) > 1:
+        return f"xbench comparison: {' and '.join(runs)}"
     about = dict(provenance.about)
     names = [about[name] for name in ("suite", "encoder") if name in about]
     return f"xbench report: {', '.join(names)}" if names else "xbench report"
@@ -118,7 +123,7 @@ def _claims(claims: Sequence[Finding]) -> Html:
             element(
                 "p", element("span", claim.verdict, class_="verdict"), Html(": "), claim.statement
             ),
-            *(element("p", line, class_="caption") for line in claim.lines),
+            _behind(claim.lines),
             class_=claim.verdict,
         )
         for claim in claims
@@ -126,6 +131,15 @@ def _claims(claims: Sequence[Finding]) -> Html:
     return element(
         "section", element("h2", "Claims"), element("ul", *items, class_="claims"), id="claims"
     )
+
+
+def _behind(lines: Sequence[str]) -> Html:
+    """What a verdict rests on, folded where it is much."""
+    if len(lines) <= MOST_LINES:
+        return join(element("p", line, class_="caption") for line in lines)
+    summary = element("summary", f"What it rests on ({len(lines)} lines)")
+    items = element("ul", *(element("li", line) for line in lines), class_="caption")
+    return element("details", summary, items)
 
 
 def _figure(figure: Figure, id: str) -> Html:

@@ -6,6 +6,7 @@ of parts (Bonferroni). Of the two the smaller one, doubled, is the claim's p val
 correction runs over all claims that could be tested.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 from xbench.api.claim import Claim, ClaimView, Effect, Part
 from xbench.inference import (
     LEVEL,
+    MOST_UNITS,
     holm,
     minimal_detectable_effect,
     p_above,
@@ -21,6 +23,9 @@ from xbench.inference import (
     p_within,
     units_needed,
 )
+
+NEEDS = "needs "
+"""How a reason begins that names what a run lacks, comma-separated."""
 
 Word = Literal["supported", "contradicted", "undecided"]
 
@@ -70,31 +75,48 @@ class Judged:
         """The name as words."""
         return self.name.replace("_", " ")
 
+    @property
+    def has_effects(self) -> bool:
+        """Whether the run says anything about any part."""
+        return any(each.part.effect.value is not None for each in self.parts)
+
 
 def judge(claims: Mapping[str, Claim], view: ClaimView) -> list[Judged]:
     """A verdict on each claim, by name; a claim that raises is undecided, and says so."""
-    found = [_examined(name, claim, view) for name, claim in claims.items()]
+    found = decided([_examined(name, claim, view) for name, claim in claims.items()])
+    family = sum(one.p is not None for one in found)
+    return [replace(one, needed=tuple(_needed(one, family))) for one in found]
+
+
+def decided(found: Sequence[Judged]) -> list[Judged]:
+    """Claims with their p values corrected for each other, and the verdicts that follow."""
     tested = [number for number, one in enumerate(found) if one.p is not None]
     adjusted = holm([found[number].p or 0.0 for number in tested])
+    corrected = list(found)
     for number, p in zip(tested, adjusted, strict=True):
         one = replace(found[number], adjusted=p)
-        found[number] = replace(one, verdict=one.alone if p <= LEVEL else "undecided")
-    return [replace(one, needed=tuple(_needed(one, len(tested)))) for one in found]
+        corrected[number] = replace(one, verdict=one.alone if p <= LEVEL else "undecided")
+    return corrected
 
 
 def _examined(name: str, claim: Claim, view: ClaimView) -> Judged:
     about = Judged(name, claim.statement, claim.source)
     try:
-        parts = tuple(_tested(part) for part in claim.check(view))
+        parts = tuple(claim.check(view))
         remarks = tuple(claim.remarks(view))
     except Exception as error:  # a plugin's own code may raise anything
         problem = f"could not be checked: {type(error).__name__}: {error}"
         return replace(about, needed=(problem,))
-    about = replace(about, parts=parts, remarks=remarks)
-    p, towards = _of_claim(parts)
+    return examined(replace(about, remarks=remarks), parts)
+
+
+def examined(about: Judged, parts: Sequence[Part]) -> Judged:
+    """A claim with its parts tested, and what follows from them alone."""
+    tested = tuple(_tested(part) for part in parts)
+    p, towards = _of_claim(tested)
     if p is None:
-        return about
-    return replace(about, p=p, alone=towards if p <= LEVEL else "undecided")
+        return replace(about, parts=tested)
+    return replace(about, parts=tested, p=p, alone=towards if p <= LEVEL else "undecided")
 
 
 def _tested(part: Part) -> JudgedPart:
@@ -108,7 +130,8 @@ def _tested(part: Part) -> JudgedPart:
         large = effect.value is not None and abs(effect.value) >= part.margin
         return JudgedPart(part, p_within(effect, part.margin), p_beyond(effect) if large else 1.0)
     none = p_within(effect, part.margin) if part.margin > 0 else 1.0
-    return JudgedPart(part, p_beyond(effect), none)
+    small = effect.value is not None and abs(effect.value) <= part.margin
+    return JudgedPart(part, 1.0 if small else p_beyond(effect), none)
 
 
 def _of_claim(parts: Sequence[JudgedPart]) -> tuple[float | None, Word]:
@@ -134,37 +157,52 @@ def _needed(one: Judged, family: int) -> Iterable[str]:
         if each.part.effect.error is None:
             reason = each.part.effect.reason or "no error was estimated"
             reasons.setdefault(reason, []).append(each.part.about)
-    yield from (f"{reason} ({', '.join(where)})" for reason, where in reasons.items())
+    lacking = [reason.removeprefix(NEEDS).split(", ") for reason in reasons if _is_need(reason)]
+    if lacking:
+        yield NEEDS + ", ".join(dict.fromkeys(name for names in lacking for name in names))
+    for reason, where in reasons.items():
+        if not _is_need(reason):
+            yield f"{reason} ({', '.join(where)})"
     more = _more(one.parts, LEVEL / max(1, family))
     if more:
         yield more
 
 
+def _is_need(reason: str) -> bool:
+    return reason.startswith(NEEDS)
+
+
 def _more(parts: Sequence[JudgedPart], level: float) -> str:
-    """How many seeds (or pairs, or languages) would show the effects that were seen, if they are real."""
-    open_parts = [
-        each.part.effect
-        for each in parts
-        if each.support is not None and min(each.support, each.against or 1.0) > level / 2
-    ]
-    if not open_parts:
+    """How many seeds (or pairs, or languages) would decide, if the effects that were seen are real.
+
+    Where parts lie where they are not expected, any of them would contradict: the fewest count.
+    Else all of them must be shown: the most count.
+    """
+    tested = [each for each in parts if each.support is not None]
+    contrary = [each for each in tested if not each.as_expected]
+    if not tested or (not contrary and len(tested) < len(parts)):
         return ""
-    needed: dict[str, list[int | None]] = {}
-    for effect in open_parts:
-        if not effect.correlation and effect.value is not None:
-            needed.setdefault(effect.unit, []).append(units_needed(effect, effect.value, level))
-    texts = []
-    for unit, counts in needed.items():
-        known = [count for count in counts if count is not None]
-        if len(known) == len(counts):
-            texts.append(f"{max(known)} {unit}")
-        else:
-            texts.append(f"more {unit} than can be run for the smallest of the effects")
-    return f"if the effects are as seen, 80% power takes {', '.join(texts)}" if texts else ""
+    level = level / len(tested) if contrary else level
+    needed = [
+        (units_needed(each.part.effect, _distance(each.part), level), each.part.effect.unit)
+        for each in contrary or tested
+    ]
+    known = sorted((count, unit) for count, unit in needed if count is not None)
+    if (contrary and known) or len(known) == len(needed):
+        count, unit = known[0] if contrary else known[-1]
+        return f"if the effects are as seen, {count} {unit} would (80% power)"
+    unit = needed[0][1]
+    return f"the effects are so small that more than {MOST_UNITS} {unit} would be needed"
 
 
-def detectable(effect: Effect, family: int) -> float | None:
-    """The smallest effect that 80 % of such runs would find, at the level of the family's first test."""
-    if effect.correlation:
-        return None
-    return minimal_detectable_effect(effect, LEVEL / max(1, family))
+def _distance(part: Part) -> float:
+    """How far an effect lies from where its being as expected, or not, is decided."""
+    value, margin = abs(part.effect.value or 0.0), part.margin
+    if part.effect.correlation:
+        value, margin = (math.atanh(min(each, 0.999)) for each in (value, margin))
+    return margin - value if part.expected == "within" and value < margin else value
+
+
+def detectable(effect: Effect) -> float | None:
+    """The smallest effect that 80 % of such runs would find by itself at 5 %; None for correlations."""
+    return None if effect.correlation else minimal_detectable_effect(effect)

@@ -80,8 +80,8 @@ def _cell(results: Results, panel: Panel, encoder: Encoder, style: Style) -> Cel
         for each in (encoder, UNTOUCHED)
     )
     if encoder == UNTOUCHED:
-        return number_cell(found, style)
-    return with_difference(found, baseline, style)
+        return number_cell(found, style, results.metrics[panel])
+    return with_difference(found, baseline, style, results.metrics[panel])
 
 
 def _notes(everything: Sequence[Results], style: Style) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ def per_language(results: Results, style: Style | None = None) -> list[Table]:
 def _table(results: Results, panel: Panel, style: Style) -> Table:
     codes = notes.source_first(results.languages[panel], style.source_language)
     spans = {code: (code,) for code in codes} | {"average": tuple(codes)}
+    metric = results.metrics[panel]
     rows, cells = [], []
     places: list[tuple[str, Average]] = []
     for encoder in ordered(results, panel):
@@ -31,8 +32,8 @@ def _table(results: Results, panel: Panel, style: Style) -> Table:
         }
         places += [(f"{header.label}, {code}", averages[code]) for code in codes]
         rows.append(header)
-        cells.append(tuple(_cell(numbers, style) for numbers in averages.values()))
-    name, metric = notes.panel_name(panel), results.metrics[panel]
+        cells.append(tuple(_cell(numbers, style, metric) for numbers in averages.values()))
+    name = notes.panel_name(panel)
     return Table(
         name="per_language",
         label=f"tab:per-language-{'-'.join(panel)}",
@@ -75,9 +76,9 @@ def encoder_header(
     return Row(f"{label} {variant}".rstrip(), control=encoder.arm != "aligned")
 
 
-def _cell(numbers: Average, style: Style) -> Cell:
+def _cell(numbers: Average, style: Style, metric: str) -> Cell:
     """Mean, and the deviation on a line of its own: fourteen languages share a page's width."""
-    cell = number_cell(numbers, style)
+    cell = number_cell(numbers, style, metric)
     if cell.value is None:
         return cell
     mark = DAGGER if cell.status == "partial" else ""

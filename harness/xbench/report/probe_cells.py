@@ -6,7 +6,7 @@ from math import fsum
 from typing import Any
 
 from xbench.report.background import Background, ProbeTable
-from xbench.report.probe_rows import Condition, Measure, Measured, ProbeResults
+from xbench.report.probe_rows import AS_IT_IS, Condition, Measure, Measured, ProbeResults
 from xbench.report.results import Encoder
 from xbench.report.style import Style
 from xbench.report.table import Cell, Column, Row, Status, Table
@@ -129,7 +129,12 @@ class ProbeTableBuilder:
         return Row(words, control=encoder.arm != "aligned")
 
     def table(
-        self, kind: Sequence[str], parts: "Parts", shown: Shown, notes: Sequence[str]
+        self,
+        kind: Sequence[str],
+        parts: "Parts",
+        shown: Shown,
+        conditions: Sequence[Condition],
+        notes: Sequence[str],
     ) -> Table:
         """The table of the measures ``shown``; ``kind`` says which of several it is."""
         label = "-".join(("tab:" + self.name, *kind)).replace("_", "-").replace(" ", "-")
@@ -148,10 +153,10 @@ class ProbeTableBuilder:
             cells=parts.cells,
             stub=parts.stub,
             column_stub=parts.column_stub,
-            notes=(*notes, *self._notes(shown)),
+            notes=(*notes, *self._notes(shown, conditions)),
         )
 
-    def _notes(self, shown: Shown) -> list[str]:
+    def _notes(self, shown: Shown, conditions: Sequence[Condition]) -> list[str]:
         layers = {
             label: ", ".join(str(m.layer) for m in measures if m.layer >= 0)
             for label, measures in shown.items()
@@ -169,17 +174,30 @@ class ProbeTableBuilder:
         return [
             *notes,
             *([self.spec.note] if self.spec.note else []),
-            *self._reasons(shown),
+            *self._left_out(shown, conditions),
+            *self._reasons(shown, conditions),
             *self.results.failures,
             *self.style.notes,
         ]
 
-    def _reasons(self, shown: Shown) -> list[str]:
+    def _left_out(self, shown: Shown, conditions: Sequence[Condition]) -> list[str]:
+        """How many items are left where those that a fine-tuning had seen are not looked at."""
+        measures = [measure for of_label in shown.values() for measure in of_label]
+        before = self.results.items(measures, AS_IT_IS)
+        return [
+            f"{' '.join(words_of(condition))}: at most {after} items instead of {before}, since those "
+            f"in its training data are left out. What depends on their number does not compare."
+            for condition in conditions
+            if condition != AS_IT_IS
+            and 0 < (after := self.results.items(measures, condition)) < before
+        ]
+
+    def _reasons(self, shown: Shown, conditions: Sequence[Condition]) -> list[str]:
         """Why values are lacking, or what is to be said of one, each reason once."""
         places: dict[str, set[str]] = {}
         for measure in (m for measures in shown.values() for m in measures):
-            for (_, _, language), one in self.results.found[measure].items():
-                if one.reason:
+            for (_, condition, language), one in self.results.found[measure].items():
+                if one.reason and condition in conditions:
                     places.setdefault(one.reason, set()).add(language or "all languages")
         lines = [f"{', '.join(sorted(where))}: {reason}" for reason, where in places.items()]
         lines = sorted(cut(line) for line in lines)

@@ -101,6 +101,18 @@ class ProbeResults:
             "",
         )
 
+    def items(self, measures: Iterable[Measure], condition: Condition) -> int:
+        """The largest number of items that any of the measures is of; 0 where nobody said."""
+        return max(
+            (
+                one.n or 0
+                for measure in measures
+                for (_, at, _), one in self.found.get(measure, {}).items()
+                if at == condition
+            ),
+            default=0,
+        )
+
     def at(self, measure: Measure, place: Place) -> Measured | None:
         """What was measured there; None where nothing was asked for."""
         return self.found.get(measure, {}).get(place)

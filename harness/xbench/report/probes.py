@@ -3,7 +3,7 @@
 Which measures a table shows is data (:class:`~xbench.report.background.ProbeTable`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from xbench.report.background import Background
 from xbench.report.probe_cells import (
@@ -14,7 +14,7 @@ from xbench.report.probe_cells import (
     with_values,
     words_of,
 )
-from xbench.report.probe_rows import AS_IT_IS, Condition, ProbeResults
+from xbench.report.probe_rows import AS_IT_IS, Condition, Measure, ProbeResults
 from xbench.report.results import Encoder
 from xbench.report.style import Style
 from xbench.report.table import Column, Row, Table
@@ -25,7 +25,7 @@ MEAN = "mean"
 
 def probe_tables(results: ProbeResults, background: Background, style: Style) -> list[Table]:
     """Every table whose measures the results hold."""
-    forms = {"pairs": _pairs, "languages": _languages, "depths": _depths}
+    forms = {"pairs": _pairs, "languages": _languages, "depths": _depths, "measures": _measures}
     tables = []
     for name, spec in background.tables.items():
         builder = ProbeTableBuilder(name, spec, results, background, style)
@@ -54,7 +54,11 @@ def _pairs(builder: ProbeTableBuilder) -> list[Table]:
             notes = _lacking(builder, there)
             tables.append(
                 builder.table(
-                    kind, _pair_parts(builder, condition, groups, of_pair), builder.measures, notes
+                    kind,
+                    _pair_parts(builder, condition, groups, of_pair),
+                    builder.measures,
+                    [condition],
+                    notes,
                 )
             )
     return tables
@@ -109,7 +113,8 @@ def _languages(builder: ProbeTableBuilder) -> list[Table]:
     """One table for each measure and task: the source language, the others, and their mean."""
     tables = []
     for label, measures in builder.measures.items():
-        for condition in builder.results.conditions(measures):
+        for conditions in _alike(builder, measures):
+            condition = conditions[0]
             codes = [c for c in builder.results.languages(measures, condition) if c is not None]
             if not codes:
                 continue
@@ -129,23 +134,31 @@ def _languages(builder: ProbeTableBuilder) -> list[Table]:
                 "encoder, variant",
                 "language",
             )
-            tables.append(
-                builder.table([label, *words_of(condition)], parts, {label: measures}, ())
-            )
+            words = [word for each in conditions for word in words_of(each)]
+            tables.append(builder.table([label, *words], parts, {label: measures}, conditions, ()))
     return tables
+
+
+def _alike(builder: ProbeTableBuilder, measures: Sequence[Measure]) -> list[list[Condition]]:
+    """The conditions, those with the same values together: not every measure has to do with a task."""
+    found: dict[Hashable, list[Condition]] = {}
+    for condition in builder.results.conditions(measures):
+        values = tuple(
+            (measure, encoder, language, one.value)
+            for measure in measures
+            for (encoder, at, language), one in builder.results.found[measure].items()
+            if at == condition
+        )
+        found.setdefault(frozenset(values), []).append(condition)
+    return list(found.values())
 
 
 def _depths(builder: ProbeTableBuilder) -> list[Table]:
     """One table for each measure: layers, before and after alignment and fine-tuning."""
     tables = []
     for label, measures in builder.measures.items():
-        there = {m: builder.results.languages([m], AS_IT_IS) for m in measures}
-        lines = [
-            (encoder, condition)
-            for encoder in builder.results.encoders
-            for condition in builder.results.conditions(measures)
-            if has_rows(builder, measures, encoder, condition)
-        ]
+        there = {m: _places(builder, m) for m in measures}
+        lines = _conditions(builder, measures)
         everywhere = list(dict.fromkeys(p for places in there.values() for p in places))
         if not everywhere:
             continue
@@ -161,8 +174,65 @@ def _depths(builder: ProbeTableBuilder) -> list[Table]:
         )
         names = ", ".join(place or "all languages" for place in everywhere)
         of = f"Mean over {len(everywhere)}: {names}."
-        tables.append(builder.table([label], parts, {label: measures}, [of, CHANGES]))
+        tables.append(
+            builder.table(
+                [label],
+                parts,
+                {label: measures},
+                builder.results.conditions(measures),
+                [of, CHANGES],
+            )
+        )
     return tables
+
+
+def _measures(builder: ProbeTableBuilder) -> list[Table]:
+    """One table: several measures, each the mean over all places, before and after fine-tuning."""
+    measures = [measure for shown in builder.measures.values() for measure in shown]
+    there = {m: _places(builder, m) for m in measures}
+    lines = _conditions(builder, measures)
+    if not any(there.values()):
+        return []
+    parts = Parts(
+        tuple(Column(label) for label in builder.measures),
+        tuple(builder.row(e, " ".join(words_of(c))) for e, c in lines),
+        tuple(
+            tuple(
+                builder.cell(shown, e, c, there[shown[0]], AS_IT_IS)
+                for shown in builder.measures.values()
+            )
+            for e, c in lines
+        ),
+        "encoder, variant",
+        "measure",
+    )
+    notes = [*_numbers(there.values()), CHANGES]
+    conditions = builder.results.conditions(measures)
+    return [builder.table((), parts, builder.measures, conditions, notes)]
+
+
+def _places(builder: ProbeTableBuilder, measure: Measure) -> list[str | None]:
+    """The languages or pairs to average over; all languages together where it is of these alone."""
+    first, *_ = builder.results.conditions([measure])
+    found = builder.results.languages([measure], first)
+    return [place for place in found if place is not None] or found
+
+
+def _conditions(
+    builder: ProbeTableBuilder, measures: Sequence[Measure]
+) -> list[tuple[Encoder, Condition]]:
+    return [
+        (encoder, condition)
+        for encoder in builder.results.encoders
+        for condition in builder.results.conditions(measures)
+        if has_rows(builder, measures, encoder, condition)
+    ]
+
+
+def _numbers(places: Iterable[Sequence[str | None]]) -> list[str]:
+    """How many languages or pairs the means are over."""
+    counts = sorted({len(found) for found in places if None not in found} - {0})
+    return [f"Means over {' or '.join(map(str, counts))} languages or pairs."] if counts else []
 
 
 CHANGES = "Changes are against the untouched encoder before fine-tuning."

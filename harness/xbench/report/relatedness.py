@@ -12,7 +12,7 @@ from xbench.report.results import Results
 from xbench.report.style import Style
 from xbench.report.table import Cell, Column, Row, Table
 from xbench.report.text import ABSENT, DAGGER, signed, signed_decimal
-from xbench.report.transfer import interval
+from xbench.report.transfer import interval, whole
 from xbench.stats import (
     FEWEST_CLUSTERS,
     RESAMPLES,
@@ -104,7 +104,7 @@ def _lines(
     if probes is None:
         return
     for probe, metrics in background.measures.items():
-        for measure in (m for metric in metrics for m in probes.of(probe, metric)):
+        for measure in (m for metric in metrics for m in whole(probes, probe, metric)):
             for condition in probes.conditions([measure]):
                 changes = measure_changes(probes, measure, condition, source)
                 if condition[1] is None and changes.is_change and changes.of:

@@ -70,6 +70,7 @@ class _Panel:
 
     def __init__(self, results: Results, panel: Panel, style: Style) -> None:
         self.results, self.panel, self.style = results, panel, style
+        self.metric = results.metrics[panel]
         self.baseline = self._average(UNTOUCHED)
         self.places: list[tuple[str, Average]] = []
 
@@ -87,7 +88,7 @@ class _Panel:
         if row == UNTOUCHED:
             self._remember(label, self.baseline)
             width = max(1, len(variants))
-            number = number_cell(self.baseline, self.style)
+            number = number_cell(self.baseline, self.style, self.metric)
             return (replace(number, span=width), *[COVERED] * (width - 1))
         cells = []
         for objective, variant in variants:
@@ -95,17 +96,18 @@ class _Panel:
                 replace(row, objective=objective or None, variant=variant or None)
             )
             self._remember(f"{label} {variant or objective}", treated)
-            cells.append(with_difference(treated, self.baseline, self.style))
+            cells.append(with_difference(treated, self.baseline, self.style, self.metric))
         return tuple(cells)
 
     def _remember(self, label: str, treated: Average) -> None:
         self.places.append((f"{notes.panel_name(self.panel)}, {label}", treated))
 
 
-def number_cell(numbers: Average, style: Style) -> Cell:
+def number_cell(numbers: Average, style: Style, metric: str) -> Cell:
     """``70.1 ± 0.3``, or the word for what is lacking."""
+    where = (("metric", (metric,)),)
     if not numbers.shown:
-        return Cell(gap(numbers), numbers.status, gaps=numbers.gap_keys)
+        return Cell(gap(numbers), numbers.status, gaps=numbers.gap_keys, where=where)
     mean, sd = numbers.mean_sd()
     mark = DAGGER if numbers.status == "partial" else ""
     text = mean_and_sd(mean, sd, style.digits) + mark
@@ -117,12 +119,13 @@ def number_cell(numbers: Average, style: Style) -> Cell:
         spread=sd,
         keys=numbers.keys,
         gaps=numbers.gap_keys,
+        where=where,
     )
 
 
-def with_difference(treated: Average, baseline: Average, style: Style) -> Cell:
+def with_difference(treated: Average, baseline: Average, style: Style, metric: str) -> Cell:
     """The number, and its difference to the baseline where both cover the same."""
-    cell = number_cell(treated, style)
+    cell = number_cell(treated, style, metric)
     change = difference(treated, baseline)
     if change is None:
         return cell

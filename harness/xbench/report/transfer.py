@@ -46,7 +46,7 @@ def associations(
     languages. A metric that is there for the whole encoder is not asked again layer by layer.
     """
     chosen = [
-        m for probe in measures for metric in measures[probe] for m in _whole(probes, probe, metric)
+        m for probe in measures for metric in measures[probe] for m in whole(probes, probe, metric)
     ]
     return [
         found
@@ -56,7 +56,8 @@ def associations(
     ]
 
 
-def _whole(probes: ProbeResults, probe: str, metric: str) -> list[Measure]:
+def whole(probes: ProbeResults, probe: str, metric: str) -> list[Measure]:
+    """The measure of the whole encoder where there is one, else that of each layer."""
     measures = probes.of(probe, metric)
     return [m for m in measures if m.layer < 0] or measures
 

@@ -91,4 +91,5 @@ def _cell(
     results: Results, panel: Panel, encoder: Encoder, codes: tuple[str, ...], style: Style
 ) -> Cell:
     block = results.blocks.get((panel, encoder), {})
-    return number_cell(average(block, codes, (0,), style.allow_partial), style)
+    found = average(block, codes, (0,), style.allow_partial)
+    return number_cell(found, style, results.metrics[panel])

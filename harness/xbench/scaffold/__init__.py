@@ -12,7 +12,7 @@ from xbench.errors import UnknownName, XbenchError
 from xbench.registry import load_registry
 from xbench.scaffold.kinds import KINDS, Kind
 
-__all__ = ["KINDS", "write_distribution"]
+__all__ = ["KINDS", "commands", "write_distribution"]
 
 NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 LANGUAGE = re.compile(r"[a-z]{3}(_[A-Z][a-z]{3})?")
@@ -38,6 +38,13 @@ def write_distribution(kind: str, name: str, place: Path) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     return folder
+
+
+def commands(kind: str, name: str) -> list[str]:
+    """What is typed in the folder of a new plugin: lines of a shell that install, check and use it."""
+    about = KINDS[kind]
+    lines = ("pip install -e .", about.check, about.use)
+    return [Template(line).substitute(name=name) for line in lines]
 
 
 def _check_name(kind: str, name: str) -> None:
@@ -76,7 +83,7 @@ def _values(kind: str, name: str) -> dict[str, str]:
     return {
         "attribute": kind,
         "class_name": class_name,
-        "commands": Template(about.commands).substitute(name=name),
+        "commands": "\n".join(commands(kind, name)),
         "contract": about.contract,
         "distribution": "xbench-" + "-".join(parts).lower(),
         "group": about.group,

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 class Kind:
     """A kind of plugin: its entry-point group and contract class, its template, how to try it.
 
-    ``commands`` are lines of a shell in which ``$name`` stands for the plugin; ``more`` maps further
-    files to their templates.
+    ``check`` and ``use`` are lines of a shell in which ``$name`` stands for the plugin; ``more`` maps
+    further files to their templates.
     """
 
     group: str
     contract: str
     template: str
     words: str
-    commands: str
+    use: str
     article: str = "A"
+    check: str = "xbench check $name"
     test: str = "test.py"
     more: Mapping[str, str] = field(default_factory=dict)
 
@@ -31,12 +32,33 @@ KINDS: dict[str, Kind] = {
         "xbench run --objective $name --task pos",
         "An",
     ),
+    "transform": Kind(
+        "objectives",
+        "TransformContract",
+        "transform.py",
+        "fitted transform",
+        "xbench run --objective $name --task pos --arm none,aligned",
+    ),
+    "merge": Kind(
+        "objectives",
+        "MergeContract",
+        "merge.py",
+        "merge of checkpoints",
+        "xbench run --objective $name --task pos --arm none,aligned --mode full",
+    ),
+    "aligner": Kind(
+        "aligners",
+        "AlignerContract",
+        "aligner.py",
+        "word aligner",
+        "# then, beside an objective that needs word links: xbench run ... -O align.aligner=$name",
+    ),
     "task": Kind(
         "tasks",
         "TaskContract",
         "task.py",
         "downstream task",
-        "xbench run --task $name --arm none   # in this folder: xbench-registry.yaml binds its data",
+        "xbench run --task $name --arm none   # here, where xbench-registry.yaml binds its data",
         more={"xbench-registry.yaml": "registry.yaml"},
     ),
     "metric": Kind(
@@ -53,19 +75,20 @@ KINDS: dict[str, Kind] = {
         "probe of encoders",
         "xbench run --probe $name --arm none --task pos",
     ),
-    "language": Kind(
-        "languages",
-        "LanguageContract",
-        "language.py",
-        "language",
-        "# then, where a source of a suite has data of it: xbench run --language $name",
+    "claim": Kind(
+        "claims",
+        "ClaimContract",
+        "claim.py",
+        "claim about results",
+        "# then judge any run by it: xbench report",
     ),
     "source": Kind(
         "sources",
         "SourceContract",
         "source.py",
         "data source",
-        "XBENCH_DATA=tests/data xbench check $name",
+        "# then bind it to a task in xbench-registry.yaml, and run with --data DIR",
+        check="XBENCH_DATA=tests/data xbench check $name",
         test="source_test.py",
         more={
             f"tests/data/$name/{code}.{split}.tsv": f"{code}.tsv"
@@ -73,18 +96,11 @@ KINDS: dict[str, Kind] = {
             for split in ("train", "test")
         },
     ),
-    "transform": Kind(
-        "objectives",
-        "TransformContract",
-        "transform.py",
-        "fitted transform",
-        "xbench run --objective $name --task pos --arm none,aligned",
-    ),
-    "aligner": Kind(
-        "aligners",
-        "AlignerContract",
-        "aligner.py",
-        "word aligner",
-        "# then, with any objective that needs word links: -O align.aligner=$name",
+    "language": Kind(
+        "languages",
+        "LanguageContract",
+        "language.py",
+        "language",
+        "# then, where a source of a suite has data of it: xbench run --language $name",
     ),
 }

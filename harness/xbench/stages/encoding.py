@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from xbench.api.probe import Pair
+from xbench.api.source import MissingData
 from xbench.data.tokenise import tokenise_texts
 from xbench.data.words import owners, word_spans
 from xbench.nn.loading import AnyEncoder
@@ -62,13 +63,21 @@ class Encoding:
     def words_in_context(
         self, pair: Pair, sentences: Sequence[tuple[str, str]], entries: Entries, depth: float
     ) -> tuple[Tensor, Tensor]:
-        """([K, D], [K, D]) of entries whose two words stand in a sentence pair, each used once."""
+        """([K, D], [K, D]) of entries whose two words stand in a sentence pair, each used once.
+
+        Raises ``MissingData`` where there are none.
+        """
         layer = self._encoder.layer_at(depth)
         layers = sorted({*self._layers, layer})
         kept = self._bench.keep(
             ("words", self._checkpoint, pair, len(sentences), len(entries), tuple(layers)),
             lambda: self._in_context(sentences, entries, layers),
         )
+        if not len(kept[layer][0]):
+            raise MissingData(
+                f"none of the {len(entries)} entries of the dictionary of {'-'.join(pair)} stands in a "
+                f"pair of sentences, word for word (without spaces every character is a word)"
+            )
         return kept[layer]
 
     def _in_context(

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from xbench.api.objective import Objective
 from xbench.api.probe import Gradient
 from xbench.api.source import MissingData
 from xbench.nn.loading import AnyEncoder
@@ -97,17 +98,29 @@ class EncoderGradients:
         if asked is None:
             raise MissingData("the untouched encoder has no objective to take a gradient of")
         objective = build_objective(asked, self._bench.context, self._encoder, 0).to(self._device)
-        objective.eval()
-        batches = self._part(self._pairs(), part, parts, "objective")
+        losses = (each for each in objective.modules() if isinstance(each, Objective))
+        lacking = sorted({need for each in losses for need in each.needs} - {"pairs", "text"})
+        if lacking:
+            raise MissingData(
+                f"{self.objective} learns from {', '.join(lacking)}, which held-out pairs have none of"
+            )
+        pairs = self._pairs()
+        batches = self._part(pairs, part, parts, "objective")
+        unused = self._unused(pairs, part, parts, "objective")
+        with torch.no_grad():  # a queue of negatives, say, is filled
+            objective.eval().prepare(
+                self._views(batch, "prepare", n) for n, batch in enumerate(unused)
+            )
 
         def loss(numbered: tuple[int, list[PairRow]]) -> Tensor:
             number, batch = numbered
-            positions = self._encoder.config.max_positions
-            texts = pair_texts(batch, self._tokenizer, positions).to(self._device)
-            views = PairViews(self._encoder, texts, self._format, ("gradient", part, number))
-            return total(objective, views)[0] / len(batches)
+            return total(objective, self._views(batch, part, number))[0] / len(batches)
 
         return self._sum(loss, list(enumerate(batches)))
+
+    def _views(self, batch: Sequence[PairRow], *stream: str | int) -> PairViews:
+        texts = pair_texts(batch, self._tokenizer, self._encoder.config.max_positions)
+        return PairViews(self._encoder, texts.to(self._device), self._format, ("gradient", *stream))
 
     def of_masked_lm(self, language: str, part: int, parts: int) -> Gradient:
         """The masked LM loss, summed over masked positions and divided by their number."""
@@ -148,6 +161,20 @@ class EncoderGradients:
 
     def _part(self, items: Sequence[Item], part: int, parts: int, label: str) -> list[list[Item]]:
         """The batches of one of several disjoint sets, the same ones each time."""
+        order, each = self._order(items, part, parts, label)
+        return self._batches(items, order[part * each : (part + 1) * each])
+
+    def _unused(self, items: Sequence[Item], part: int, parts: int, label: str) -> list[list[Item]]:
+        """The batches that are in none of the sets; where there are none, those of the others."""
+        order, each = self._order(items, part, parts, label)
+        rest = order[parts * each :]
+        others = order[: part * each] + order[(part + 1) * each : parts * each]
+        return self._batches(items, rest if len(rest) > 1 else others)
+
+    def _order(
+        self, items: Sequence[Item], part: int, parts: int, label: str
+    ) -> tuple[list[int], int]:
+        """(the items in random order, how many of them make up each set)."""
         if not 0 <= part < parts:
             raise ValueError(f"part {part} of {parts}")
         size = self._settings["gradient_batch_size"]
@@ -156,11 +183,13 @@ class EncoderGradients:
             raise MissingData(
                 f"{len(items)} items are too few for {parts} sets of batches of {size}"
             )
-        order = permutation(len(items), "gradient", label).tolist()
-        chosen = order[part * count * size : (part + 1) * count * size]
+        return permutation(len(items), "gradient", label).tolist(), count * size
+
+    def _batches(self, items: Sequence[Item], numbers: Sequence[int]) -> list[list[Item]]:
+        size = self._settings["gradient_batch_size"]
         return [
-            [items[n] for n in chosen[start : start + size]]
-            for start in range(0, len(chosen), size)
+            [items[n] for n in numbers[start : start + size]]
+            for start in range(0, len(numbers), size)
         ]
 
     def _examples(self, language: str) -> Examples:

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xbench.testing.aligner import AlignerContract
     from xbench.testing.batches import Layout, chunked, toy_batch, toy_encoder
+    from xbench.testing.claim import ClaimContract
     from xbench.testing.clones import Pair, Sentence, clone_pairs, wrongly_paired
+    from xbench.testing.composition import CompositionContract
     from xbench.testing.contract import Contract, Result, examine
-    from xbench.testing.kinds import contract_of
+    from xbench.testing.kinds import contract_of, contract_of_composition
     from xbench.testing.language import LanguageContract
     from xbench.testing.merge import MergeContract
     from xbench.testing.metric import MetricContract
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AlignerContract": "aligner",
+    "ClaimContract": "claim",
+    "CompositionContract": "composition",
     "Contract": "contract",
     "LanguageContract": "language",
     "Layout": "batches",
@@ -49,6 +53,7 @@ _HOME = {
     "chunked": "batches",
     "clone_pairs": "clones",
     "contract_of": "kinds",
+    "contract_of_composition": "kinds",
     "examine": "contract",
     "toy_batch": "batches",
     "toy_encoder": "batches",
@@ -57,6 +62,8 @@ _HOME = {
 
 __all__ = [
     "AlignerContract",
+    "ClaimContract",
+    "CompositionContract",
     "Contract",
     "LanguageContract",
     "Layout",
@@ -74,6 +81,7 @@ __all__ = [
     "chunked",
     "clone_pairs",
     "contract_of",
+    "contract_of_composition",
     "examine",
     "toy_batch",
     "toy_encoder",

@@ -2,6 +2,8 @@
 
 from xbench.discovery import Plugin
 from xbench.testing.aligner import AlignerContract
+from xbench.testing.claim import ClaimContract
+from xbench.testing.composition import CompositionContract, composed
 from xbench.testing.contract import Contract
 from xbench.testing.language import LanguageContract
 from xbench.testing.merge import MergeContract
@@ -14,6 +16,7 @@ from xbench.testing.transform import TransformContract
 
 _BY_GROUP: dict[str, type[Contract]] = {
     "aligners": AlignerContract,
+    "claims": ClaimContract,
     "languages": LanguageContract,
     "metrics": MetricContract,
     "probes": ProbeContract,
@@ -38,3 +41,11 @@ def contract_of(plugin: Plugin) -> type[Contract]:
         kind for method, kind in _BY_METHOD.items() if hasattr(loaded, method)
     )
     return type(f"Test_{plugin.name}", (contract,), {contract.kind: plugin.name})
+
+
+def contract_of_composition(name: str) -> type[Contract]:
+    """The contract class of a composition of the registry, with the composition filled in.
+
+    Raises :class:`xbench.errors.XbenchError` where one of its parts is not installed.
+    """
+    return type(f"Test_{name}", (CompositionContract,), {"objective": composed(name)})

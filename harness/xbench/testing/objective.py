@@ -48,11 +48,6 @@ class ObjectiveContract(Documented, Configured):
     has_reference: ClassVar[bool] = True
     objective: ClassVar[str | type[Objective]]
 
-    @property
-    def learns_pairs(self) -> bool:
-        """Whether training should tell right pairs from wrong ones."""
-        return bool(getattr(self.loaded, "learns_pairs", True))
-
     def setup_method(self) -> None:
         """One thread: of several, so small an encoder is only slower."""
         self._threads = torch.get_num_threads()
@@ -210,7 +205,7 @@ class ObjectiveContract(Documented, Configured):
         """After some training, right pairs have a lower loss than wrong ones."""
         if not {"pairs", "links", "translated_task"} & set(self.loaded.needs):
             skip("it reads no parallel text")
-        if not self.learns_pairs:
+        if not self.loaded.learns_pairs:
             skip("it says that it does not learn from pairs (learns_pairs = False)")
         batches = [clone_pairs(16, seed, shortest=5, longest=5) for seed in range(64)]
         training = Training(self.loaded, self.loaded.Config(), batches, 0.0, LEARNING_RATE)

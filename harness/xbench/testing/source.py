@@ -116,7 +116,7 @@ class SourceContract(Documented):
                 try:
                     source.fingerprint(languages, split)
                 except MissingData as missing:
-                    lacking = str(missing)
+                    lacking = lacking or str(missing)
                 else:
                     found.append((languages, split))
             if len({tuple(language.code for language in each) for each, _ in found}) == 2:

@@ -149,7 +149,10 @@ class TaskContract(Documented):
 def _bound(name: Any) -> tuple[Source, Sequence[Language]]:
     """What a suite binds to the task, opened for the suite's languages; skips where that fails."""
     context = Context(load_registry(), discovery)
-    lacking = "no suite binds data to it (xbench-registry.yaml)"
+    lacking = (
+        "no suite binds data to it here: run this in the folder of the xbench-registry.yaml that "
+        "does, or name that file in XBENCH_REGISTRY"
+    )
     for suite in context.registry.suites.values():
         binding = suite.tasks.get(name) if isinstance(name, str) else None
         if binding is None:

@@ -27,12 +27,11 @@ class GradientsAgreeByTask(Claim):
 
     def check(self, view: ClaimView) -> Iterable[Part]:
         """Parts for each clause of the claim."""
-        variants = [study.encoder(switches) for switches in study.every() if any(switches)]
-        present = [name for name in variants if name in view.encoders]
+        present = self._measured_variants(view)
         everything = study.mean_of(present) if present else {}
         tags, topics = (self._cosines(view, everything, task) for task in study.TASKS)
         both = {code: topics[code] - tags[code] for code in topics if code in tags}
-        yield Part("topics less tags", self._over(view, both, "both tasks"))
+        yield Part("topics less tags", self._over(view, both, "pos and topic"))
         excess = {code: value - NOTHING for code, value in tags.items()}
         yield Part(f"tags, less {NOTHING}", self._over(view, excess, "pos"), "below")
         for task in study.TASKS:
@@ -44,8 +43,19 @@ class GradientsAgreeByTask(Claim):
         if with_it and without_it:
             weights = study.minus(study.mean_of(with_it), study.mean_of(without_it))
             added = self._cosines(view, weights, "topic")
-        needs = "topic, of variants with and without the sentence loss"
-        yield Part("topic: with less without sentence loss", self._over(view, added, needs))
+        what = "topic for variants with and without the sentence loss"
+        yield Part("topic: with less without sentence loss", self._over(view, added, what))
+
+    @staticmethod
+    def _measured_variants(view: ClaimView) -> list[str]:
+        """Variants with a cosine for every task of the study that any variant has it for."""
+        names = [study.encoder(switches) for switches in study.every() if any(switches)]
+        having = {
+            task: [name for name in names if view.measured(PROBE, COSINE, {name: 1.0}, task=task)]
+            for task in study.TASKS
+        }
+        asked = [set(found) for found in having.values() if found]
+        return [name for name in names if asked and all(name in found for found in asked)]
 
     def remarks(self, view: ClaimView) -> Iterable[str]:
         """What a cosine near zero means."""
@@ -74,4 +84,4 @@ class GradientsAgreeByTask(Claim):
 
     @staticmethod
     def _over(view: ClaimView, values: Mapping[str, float], what: str) -> Effect:
-        return study.over_languages(view, values, f"the probe {PROBE} on {what}")
+        return study.over_languages(view, values, f"needs the probe {PROBE} on {what}")

@@ -21,6 +21,12 @@ def cosine_changes(view: ClaimView, weights: Mapping[str, float]) -> dict[str, f
     return study.in_groups(view, view.measured(PROBE, COSINE, weights, study.MIDDLE))
 
 
+def all_but_word() -> list[str]:
+    """All variants but the word loss alone."""
+    names = [study.encoder(switches) for switches in study.every() if any(switches)]
+    return [name for name in names if name != study.WORD]
+
+
 class CosineRises(Claim):
     """Change of the mean cosine of translations at layer 8 of 12, by variant, over the suite's pairs."""
 
@@ -31,27 +37,23 @@ class CosineRises(Claim):
 
     def check(self, view: ClaimView) -> Iterable[Part]:
         """A part for each variant, and one for what the word loss alone lacks of the others."""
-        for name in self._others():
+        for name in all_but_word():
             found = cosine_changes(view, study.change_of({name: 1.0}))
-            yield Part(name, study.over_pairs(view, found, f"the probe {PROBE} of {name}"))
-        weights = study.minus(study.mean_of(self._others()), {study.WORD: 1.0})
-        needs = f"the probe {PROBE} of all variants"
-        effect = study.over_pairs(view, cosine_changes(view, weights), needs)
+            reason = study.lacking(view, PROBE, [name])
+            yield Part(name, study.over_pairs(view, found, reason))
+        weights = study.minus(study.mean_of(all_but_word()), {study.WORD: 1.0})
+        reason = study.lacking(view, PROBE, [*all_but_word(), study.WORD])
+        effect = study.over_pairs(view, cosine_changes(view, weights), reason)
         yield Part(f"all others less {study.WORD}", effect)
 
     def remarks(self, view: ClaimView) -> Iterable[str]:
         """How many pairs gain."""
         counts = []
-        for name in (*self._others(), study.WORD):
+        for name in (*all_but_word(), study.WORD):
             found = cosine_changes(view, study.change_of({name: 1.0}))
             if found:
                 counts.append(f"{name} {sum(v > 0 for v in found.values())} of {len(found)}")
         return [f"Pairs that gain: {', '.join(counts)}.", CAUTION] if counts else []
-
-    @staticmethod
-    def _others() -> list[str]:
-        names = [study.encoder(switches) for switches in study.every() if any(switches)]
-        return [name for name in names if name != study.WORD]
 
 
 class NonAlignedGainLeast(Claim):
@@ -69,8 +71,9 @@ class NonAlignedGainLeast(Claim):
         """One part: all other pairs less those of the group."""
         gains, own = self._gains(view), self._own(view)
         if not gains or not own:
-            lacks = "a group G3 of pairs" if gains else f"the probe {PROBE} of all variants"
-            yield Part("other groups less G3", Effect(None, reason=f"needs {lacks}"))
+            reason = study.lacking(view, PROBE, all_but_word())
+            reason = "needs a group G3 of pairs" if gains else reason
+            yield Part("other groups less G3", Effect(None, reason=reason))
             return
         others = [gains[pair] for pair in sorted(gains) if pair not in own]
         inside = [gains[pair] for pair in sorted(gains) if pair in own]
@@ -94,7 +97,7 @@ class NonAlignedGainLeast(Claim):
 
     @staticmethod
     def _gains(view: ClaimView) -> dict[str, float]:
-        weights = study.change_of(study.mean_of(CosineRises._others()))
+        weights = study.change_of(study.mean_of(all_but_word()))
         return cosine_changes(view, weights)
 
 
@@ -154,4 +157,5 @@ class MiddleLayerMoves(Claim):
 
     @staticmethod
     def _over(view: ClaimView, values: Mapping[str, float]) -> Effect:
-        return study.over_pairs(view, values, f"the probe {DISTANCES} of all variants")
+        variants = [study.encoder(switches) for switches in study.every()]
+        return study.over_pairs(view, values, study.lacking(view, DISTANCES, variants))

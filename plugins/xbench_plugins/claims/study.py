@@ -75,22 +75,23 @@ def in_groups(view: ClaimView, values: Mapping[str, float]) -> dict[str, float]:
     return {pair: value for pair, value in values.items() if not named or pair in named}
 
 
-def over_pairs(view: ClaimView, values: Mapping[str, float], needs: str) -> Effect:
-    """The mean over pairs of languages; ``needs`` is what a run without them lacks."""
-    return _over(view, values, "pairs of languages", needs)
+def over_pairs(view: ClaimView, values: Mapping[str, float], lacking: str) -> Effect:
+    """The mean over pairs of languages; ``lacking`` is the reason where there are none."""
+    return _over(view, values, "pairs of languages", lacking)
 
 
-def over_languages(view: ClaimView, values: Mapping[str, float], needs: str) -> Effect:
+def over_languages(view: ClaimView, values: Mapping[str, float], lacking: str) -> Effect:
     """The mean over languages."""
-    return _over(view, values, "languages", needs)
+    return _over(view, values, "languages", lacking)
 
 
-def _over(view: ClaimView, values: Mapping[str, float], unit: str, needs: str) -> Effect:
+def _over(view: ClaimView, values: Mapping[str, float], unit: str, lacking: str) -> Effect:
     if not values:
-        return Effect(None, unit=unit, reason=f"needs {needs}")
+        return Effect(None, unit=unit, reason=lacking)
     return view.over([values[name] for name in sorted(values)], unit)
 
 
-def without(view: ClaimView, names: Iterable[str]) -> str:
-    """Which encoders a run lacks; nothing where it has all."""
-    return ", ".join(name for name in sorted(set(names)) if name not in view.encoders)
+def lacking(view: ClaimView, probe: str, names: Iterable[str]) -> str:
+    """What a run without a probe's values of these encoders needs: the encoders, or the probe."""
+    absent = sorted(name for name in names if name not in view.encoders)
+    return f"needs {', '.join(absent)}" if absent else f"needs the probe {probe} of all encoders"

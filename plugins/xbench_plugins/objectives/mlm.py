@@ -21,6 +21,7 @@ class MLM(Objective):
 
     version = 1
     needs: ClassVar[frozenset[str]] = frozenset({"pairs"})
+    learns_pairs: ClassVar[bool] = False  # each sentence is predicted from itself
 
     def terms(self, batch: PairBatch) -> dict[str, Term]:
         """``mlm``, counted in masked positions."""

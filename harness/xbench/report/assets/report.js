@@ -275,9 +275,10 @@ function stageList(numbers) {
     }, new Map());
   return make("div", { className: "stages" }, ...[...groups].map(([kind, members]) => {
     const stages = members.map((place) => data.stages[place]);
-    const seconds = stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0);
+    const times = stages.map((stage) => stage.seconds).filter((time) => time !== undefined);
+    const took = times.length ? `, ${times.reduce((sum, time) => sum + time, 0).toFixed(1)} s` : "";
     const bad = stages.filter((stage) => stage.state === "failed").length;
-    const count = `${stages.length} ${kind}, ${seconds.toFixed(1)} s${bad ? `, ${bad} failed` : ""}`;
+    const count = `${stages.length} ${kind}${took}${bad ? `, ${bad} failed` : ""}`;
     const open = stages.length === 1 || bad > 0;
     return make("details", { open }, make("summary", {}, count), ...stages.map(stageElement));
   }));
@@ -360,4 +361,8 @@ for (const section of document.querySelectorAll("section.table")) {
   keepClearOfHeaders(table);
   reachable(table);
 }
+// What is folded on the screen is not folded on paper.
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("main details").forEach((details) => { details.open = true; });
+});
 if (matchMedia("(max-width: 69.99rem)").matches) document.querySelector("nav details").open = false;

@@ -65,9 +65,10 @@ def _alignment(curves: Sequence[Curve], looks: Looks) -> LineGrid:
 
 
 def _finetuning(curves: Sequence[Curve], looks: Looks) -> LineGrid:
-    conditions = sorted({curve.condition for curve in curves}, key=str)
-    pairs = sorted({c.encoder.pair for c in curves if c.encoder.pair is not None}) or [None]
     means = _means(curves)
+    conditions = sorted({panel for _, panel in means})
+    named = sorted({c.encoder.pair for c in curves if c.encoder.pair is not None})
+    pairs: list[str | None] = [*named] or [None]
     panels: dict[tuple[int, int], list[Line]] = {}
     for row, condition in enumerate(conditions):
         for column, pair in enumerate(pairs):
@@ -76,7 +77,7 @@ def _finetuning(curves: Sequence[Curve], looks: Looks) -> LineGrid:
                 Line(looks.name(e), looks.look(e), *means[e, condition])
                 for e in sorted(encoders, key=looks.order)
             ]
-    rows = tuple("\n".join(short(part or "", 20) for part in at) for at in conditions)
+    rows = tuple("\n".join(short(part, 20) for part in at) for at in conditions)
     return LineGrid(rows, tuple(short(pair or "") for pair in pairs), panels, "step", "loss")
 
 

@@ -25,12 +25,12 @@ def use_available(figure: "Figure") -> str:
     lacking: set[str] = set()
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
-        wanted = _missing(text.get_text(), OWN)
+        wanted = _missing(text.get_text())
         if not wanted:
             continue
         families, left = _families(wanted)
         lacking |= left
-        text.set_fontfamily([OWN, *families])
+        text.set_fontfamily([OWN, *families, "sans-serif"])
     return "".join(sorted(lacking))
 
 
@@ -38,8 +38,8 @@ def _families(wanted: set[str]) -> tuple[list[str], set[str]]:
     """Fonts that have the characters, each once, and the characters that remain."""
     chosen: list[str] = []
     left = set(wanted)
-    for family in _candidates():
-        found = {char for char in left if ord(char) in _characters(family)}
+    for family, path in _candidates().items():
+        found = {char for char in left if ord(char) in _characters(path)}
         if found:
             chosen.append(family)
             left -= found
@@ -49,22 +49,35 @@ def _families(wanted: set[str]) -> tuple[list[str], set[str]]:
 
 
 @cache
-def _candidates() -> tuple[str, ...]:
-    """The machine's other fonts, those made for all scripts first."""
+def _candidates() -> dict[str, str]:
+    """The machine's other upright fonts of normal weight and their files, those of all scripts first."""
     from matplotlib.font_manager import fontManager
 
-    names = {font.name for font in fontManager.ttflist}
-    kept = [name for name in names if name != OWN and not name.startswith(PLACEHOLDERS)]
-    return tuple(sorted(kept, key=lambda name: (not name.startswith(PREFERRED), name)))
+    found = {
+        font.name: font.fname
+        for font in sorted(fontManager.ttflist, key=lambda font: font.fname, reverse=True)
+        if font.style == "normal" and font.weight in (400, "normal", "regular", "book")
+    }
+    names = [name for name in found if name != OWN and not name.startswith(PLACEHOLDERS)]
+    names.sort(key=lambda name: (not name.startswith(PREFERRED), name))
+    return {name: found[name] for name in names}
 
 
 @cache
-def _characters(family: str) -> frozenset[int]:
-    from matplotlib.font_manager import FontProperties, findfont, get_font
+def _characters(path: str) -> frozenset[int]:
+    from matplotlib.font_manager import get_font
 
-    font = get_font(findfont(FontProperties(family=[family])))
-    return frozenset(font.get_charmap())
+    return frozenset(get_font(path).get_charmap())
 
 
-def _missing(text: str, family: str) -> set[str]:
-    return {char for char in text if not char.isspace() and ord(char) not in _characters(family)}
+@cache
+def _own() -> str:
+    from matplotlib.font_manager import FontProperties, findfont
+
+    return str(findfont(FontProperties(family=[OWN])))
+
+
+def _missing(text: str) -> set[str]:
+    """The characters that the figure's own font lacks."""
+    known = _characters(_own())
+    return {char for char in text if not char.isspace() and ord(char) not in known}

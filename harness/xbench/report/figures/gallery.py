@@ -59,10 +59,15 @@ class Gallery:
         """A section with all figures, for a page beside their ``folder``."""
         parts = ["## Figures"]
         for picture in self.pictures:
-            title, caption = escape.markdown(picture.title), escape.markdown_paragraph(picture.caption)
+            title, caption = (
+                escape.markdown(picture.title),
+                escape.markdown_paragraph(picture.caption),
+            )
             parts += [f"### {title}", f"![{title}]({folder}/{picture.name}.svg)", caption]
         if self.left_out:
-            parts.append("\n".join(f"- {escape.markdown_paragraph(line)}" for line in self.left_out))
+            parts.append(
+                "\n".join(f"- {escape.markdown_paragraph(line)}" for line in self.left_out)
+            )
         return "\n\n".join(parts) + "\n"
 
     def latex(self, folder: str = FOLDER) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from math import ceil
+from typing import TYPE_CHECKING, Any
 
 from xbench.report import notes
 from xbench.report.averages import Average, average, difference
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 TITLE = "Change in score by language"
 COLOURS = "PuOr"  # orange and violet: apart for the colour-blind, and of equal weight
 MEAN = "mean"
+BASE = "none: score"
+ACROSS = 20  # columns beside each other
+CENTRED: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 6}
 LEAST = 0.005
 """A change of half a point has full colour at least, so that noise does not shine."""
 
@@ -130,89 +134,123 @@ def _runs(heads: Sequence[str]) -> tuple[tuple[str, int], ...]:
 
 
 def draw_map(data: HeatMap) -> "Figure":
-    """The picture. Numbers stand in their cells, so that nothing hangs on telling colours apart."""
+    """The picture, in bands where there are many columns.
+
+    Numbers stand in their cells, so that nothing hangs on telling colours apart.
+    """
     from matplotlib.figure import Figure
 
-    longest = max(map(len, (*data.rows, "none: score")))
+    bands = _bands(data)
+    names = max(map(len, (*data.rows, BASE)))
     heads = max((len(name) for name, _ in data.groups), default=0)
-    width = 0.42 * len(data.columns) + 0.065 * (longest + heads) + 1.0
-    above = 0.06 * max(map(len, data.columns))
-    height = 0.2 * (len(data.rows) + 1) + above + 0.75
+    across = max(len(band) for band in bands)
+    width = max(0.42 * across + 0.065 * (names + heads) + 1.0, 3.0)
+    above = 0.06 * max(map(len, data.columns)) + 0.3
+    height = (0.2 * (len(data.rows) + 1) + above) * len(bands) + 0.3
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    limit = max((abs(c.value) for line in data.changes for c in line if c.value), default=0.0)
-    _cells(axes, data, max(limit, LEAST))
-    _labels(axes, data)
+    axes = figure.subplots(len(bands), 1, squeeze=False)
+    sizes = [abs(c.value) for line in data.changes for c in line if c.value is not None]
+    for band, place in zip(bands, axes.flat, strict=True):
+        part = _Band(data, band, _places(data, band), max([*sizes, LEAST]))
+        _cells(place, part)
+        _labels(place, part, across)
+        _groups(place, data)
     return figure
 
 
-def _cells(axes: "Axes", data: HeatMap, limit: float) -> None:
+@dataclass(frozen=True)
+class _Band:
+    """Some columns of a map, where each begins, and the change that has full colour."""
+
+    data: HeatMap
+    columns: Sequence[int]
+    left: Sequence[float]
+    limit: float
+
+
+def _bands(data: HeatMap) -> list[range]:
+    """The columns in as few bands as take them, all of about the same width."""
+    count = len(data.columns)
+    bands = ceil(count / ACROSS)
+    size = ceil(count / bands)
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _places(data: HeatMap, columns: Sequence[int]) -> list[float]:
+    """Where columns begin: 0.3 further to the right for each gap before them."""
+    first = columns[0]
+    return [
+        column - first + 0.3 * sum(first < rule <= column for rule in data.rules)
+        for column in columns
+    ]
+
+
+def _cells(axes: "Axes", band: _Band) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
     colours = colormaps[COLOURS]
-    for row, line in enumerate(data.changes):
-        for column, change in enumerate(line):
-            corner = (_left(data, column), row + 1.2)
+    for column, left in zip(band.columns, band.left, strict=True):
+        axes.text(left + 0.5, 0.5, _fitting(band.data.base[column]), **CENTRED)
+        for row, line in enumerate(band.data.changes):
+            change, middle = line[column], (left + 0.5, row + 1.7)
             if change.value is None:
-                axes.add_patch(Rectangle(corner, 1, 1, fc="#f2f2f2", ec="#999999", hatch="////"))
-                _write(axes, corner, change.word, "#333333", size=4.5)
+                style = {"fc": "#f2f2f2", "ec": "#bbbbbb", "lw": 0, "hatch": "////"}
+                axes.add_patch(Rectangle((left + 0.03, row + 1.23), 0.94, 0.94, **style))
+                axes.text(*middle, _fitting(change.word), **CENTRED | {"fontsize": 4.5})
                 continue
-            colour = colours(0.5 + 0.5 * change.value / limit)
-            axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", lw=0.8))
+            colour = colours(0.5 + 0.5 * change.value / band.limit)
+            box = Rectangle((left, row + 1.2), 1, 1, facecolor=colour, edgecolor="white", lw=0.8)
+            axes.add_patch(box)
             light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-            text = signed(change.value, data.digits)
-            weight = "bold" if change.sure else "normal"
-            _write(axes, corner, text, "black" if light > 0.5 else "white", weight=weight)
-    for column, text in enumerate(data.base):
-        _write(axes, (_left(data, column), 0), text, "black")
+            axes.text(
+                *middle,
+                signed(change.value, band.data.digits),
+                color="black" if light > 0.5 else "white",
+                fontweight="bold" if change.sure else "normal",
+                **CENTRED,
+            )
 
 
-def _write(
-    axes: "Axes",
-    corner: tuple[float, float],
-    text: str,
-    colour: str,
-    size: float = 6,
-    weight: str = "normal",
-) -> None:
-    x, y = corner[0] + 0.5, corner[1] + 0.5
-    shown = text if len(text) <= 8 else text.split()[0]
-    axes.text(x, y, shown, ha="center", va="center", color=colour, fontsize=size, fontweight=weight)
+def _fitting(word: str) -> str:
+    """``incomplete (2/3)`` is too long for a cell."""
+    return word if len(word) <= 8 else word.split()[0]
 
 
-def _left(data: HeatMap, column: int) -> float:
-    """Where a column begins: 0.3 further to the right for each gap before it."""
-    return column + 0.3 * sum(rule <= column for rule in data.rules)
-
-
-def _labels(axes: "Axes", data: HeatMap) -> None:
-    columns = range(len(data.columns))
+def _labels(axes: "Axes", band: _Band, across: int) -> None:
+    data = band.data
     tilted = max(map(len, data.columns)) > 4
-    axes.set_xlim(0, _left(data, len(data.columns) - 1) + 1)
+    axes.set_xlim(0, across + 0.3 * len(data.rules))
     axes.set_ylim(len(data.rows) + 1.25, 0)
     axes.set_xticks(
-        [_left(data, column) + 0.5 for column in columns],
-        data.columns,
+        [left + 0.5 for left in band.left],
+        [data.columns[column] for column in band.columns],
         rotation=60 if tilted else 0,
         ha="left" if tilted else "center",
         rotation_mode="anchor",
     )
-    axes.set_yticks(
-        [0.5, *(row + 1.7 for row in range(len(data.rows)))], ["none: score", *data.rows]
-    )
+    axes.set_yticks([0.5, *(row + 1.7 for row in range(len(data.rows)))], [BASE, *data.rows])
     axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     axes.grid(visible=False)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
-    row = 0
-    right = _left(data, len(data.columns) - 1) + 1.15
+
+
+def _groups(axes: "Axes", data: HeatMap) -> None:
+    """The names of runs of rows, to the right of a line along them."""
+    from matplotlib.transforms import offset_copy
+
+    figure = axes.get_figure()
+    line, text = (
+        offset_copy(axes.get_yaxis_transform(), figure, x=points, units="points")
+        for points in (4, 8)
+    )
+    row = 1.2
     for name, count in data.groups:
-        middle = row + 1.2 + count / 2
-        axes.plot(
-            [right, right], [row + 1.3, row + 1.1 + count], color="black", lw=0.8, clip_on=False
-        )
-        axes.text(right + 0.2, middle, name, va="center", ha="left", fontsize=7)
+        ends = [row + 0.1, row + count - 0.1]
+        axes.plot([1, 1], ends, color="black", lw=0.8, clip_on=False, transform=line)
+        middle = row + count / 2
+        axes.text(1, middle, name, transform=text, va="center", ha="left", fontsize=7)
         row += count
 
 

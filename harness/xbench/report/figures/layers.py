@@ -10,7 +10,7 @@ from math import fsum
 
 from xbench.report.background import ProbeFigure
 from xbench.report.figures.lines import Line, LineGrid, draw_lines
-from xbench.report.figures.look import Looks, short
+from xbench.report.figures.look import Looks, short, wrapped
 from xbench.report.figures.material import Drawing, Lacking, Material
 from xbench.report.probe_cells import words_of
 from xbench.report.probe_rows import AS_IT_IS, Condition, Measure, ProbeResults
@@ -92,7 +92,8 @@ def _grids(source: _Source, metrics: dict[str, str]) -> Iterator[tuple[str, Line
     results = source.results
     measures = [measure for metric in metrics.values() for measure in source.measures(metric)]
     conditions = results.conditions(measures)
-    pairs = sorted({e.pair for e in results.encoders if e.pair is not None}) or [None]
+    named = sorted({e.pair for e in results.encoders if e.pair is not None})
+    pairs: list[str | None] = [*named] or [None]
     columns = [(pair, condition) for condition in conditions for pair in pairs]
     if len(columns) <= MOST_COLUMNS:
         grid = _grid(source, metrics, columns, len(conditions) > 1)
@@ -130,7 +131,7 @@ def _grid(
         for pair, condition in columns
     ]
     return LineGrid(
-        rows=tuple(_wrapped(label) for label in metrics),
+        rows=tuple(wrapped(label, 18) for label in metrics),
         columns=tuple(heads),
         panels=panels,
         x_label="layer (0 is the embedding output)",
@@ -148,12 +149,6 @@ def _encoders(source: _Source, pair: str | None, condition: Condition) -> list[E
         for encoder in source.results.encoders
         if (encoder.pair == pair and encoder != UNTOUCHED) or (encoder == UNTOUCHED and not is_base)
     ]
-
-
-def _wrapped(label: str, width: int = 18) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(short(label, 54), width)) or label
 
 
 def _caption(material: Material, source: _Source, metrics: dict[str, str], about: str) -> str:

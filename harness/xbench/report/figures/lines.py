@@ -3,17 +3,19 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
 
 from xbench.report.figures.canvas import TEXT_WIDTH
-from xbench.report.figures.look import Look
+from xbench.report.figures.look import NOBODY, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PANEL = (1.7, 1.35)
-LEGEND = 118  # characters of a legend's line on TEXT_WIDTH
+HANDLE, LETTER = 32.0, 4.5
+"""Points: the width of a legend's entry without its name, and of one letter of it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def draw_lines(grid: LineGrid) -> "Figure":
     """The picture; a panel without lines says that there is no data."""
     from matplotlib.figure import Figure
 
-    names = {line.name: line for lines in grid.panels.values() for line in lines}
+    found = (line for lines in grid.panels.values() for line in lines)
+    names = {line.name: line for line in sorted(found, key=lambda line: _rank(line.look))}
     width = max(TEXT_WIDTH, PANEL[0] * len(grid.columns)) if len(grid.columns) > 1 else 4.2
     per_line = legend_columns(list(names), width)
     legend_height = 0.16 * math.ceil(len(names) / per_line) + 0.1
@@ -70,6 +73,11 @@ def draw_lines(grid: LineGrid) -> "Figure":
     return figure
 
 
+def _rank(look: Look) -> int:
+    """The untouched encoder first, controls last."""
+    return 0 if look == NOBODY else 1 if look.filled else 2
+
+
 def _panel(axes: "Axes", grid: LineGrid, lines: Sequence[Line]) -> None:
     if grid.zero:
         axes.axhline(0, color="#555555", linewidth=0.7, zorder=1)
@@ -86,7 +94,7 @@ def _panel(axes: "Axes", grid: LineGrid, lines: Sequence[Line]) -> None:
             axes.fill_between(line.x, line.low, line.high, color=line.look.colour, alpha=0.15, lw=0)
 
 
-def style_of(look: Look) -> "dict[str, object]":
+def style_of(look: Look) -> dict[str, Any]:
     """A look in matplotlib's words."""
     return {
         "color": look.colour,
@@ -102,7 +110,7 @@ def legend(figure: "Figure", lines: Sequence[Line], columns: int) -> None:
     """Names above the panels. Labels are set on drawn lines, so that any name is a name."""
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], **style_of(line.look)) for line in lines]  # type: ignore[arg-type]
+    handles = [Line2D([], [], **style_of(line.look)) for line in lines]
     labels = [line.name for line in lines]
     shown = figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     for text, label in zip(shown.get_texts(), labels, strict=True):
@@ -110,6 +118,12 @@ def legend(figure: "Figure", lines: Sequence[Line], columns: int) -> None:
 
 
 def legend_columns(names: Sequence[str], width: float) -> int:
-    """How many names of this length fit beside each other."""
-    longest = max(map(len, names), default=1) + 6
-    return max(1, min(len(names), int(LEGEND * width / TEXT_WIDTH / longest)))
+    """How many columns of names fit into so many inches; names fill one column after the other."""
+    lengths = [len(name) for name in names]
+    for columns in range(len(names), 1, -1):
+        down, more = divmod(len(names), columns)
+        ends = list(accumulate([down + 1] * more + [down] * (columns - more)))
+        longest = [max(lengths[i:j]) for i, j in zip([0, *ends], ends, strict=False)]
+        if sum(HANDLE + LETTER * length for length in longest) <= 72 * width - 12:
+            return columns
+    return 1

@@ -4,6 +4,7 @@ Colours are those of Okabe and Ito (2008), which the colour-blind tell apart; ma
 the same again for a print in grey.
 """
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from xbench.report.results import Encoder
 from xbench.report.table1 import UNTOUCHED, VARIANT_ORDER
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#7F7F7F")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "<", "X", ">", "p", "h", "*")
 LINES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)))
 BLACK = "#000000"
 FEW = 36  # characters of a name that are shown
@@ -94,6 +95,11 @@ def short(text: str, most: int = FEW) -> str:
         return line
     head = most // 2
     return f"{line[:head]}…{line[len(line) - (most - head - 1) :]}"
+
+
+def wrapped(text: str, width: int, lines: int = 3) -> str:
+    """On several lines of at most ``width`` characters; what is longer loses its middle."""
+    return "\n".join(textwrap.wrap(short(text, width * lines), width)) or text
 
 
 def _variant(encoder: Encoder) -> tuple[str, str]:

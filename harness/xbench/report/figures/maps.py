@@ -1,6 +1,6 @@
 """Maps of sentences: where those of each language lie, a panel for each encoder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xbench.report.background import ProbeFigure
 from xbench.report.figures.lines import Line, legend, legend_columns
-from xbench.report.figures.look import Look, Looks, numbered, short
+from xbench.report.figures.look import Look, Looks, numbered, short, wrapped
 from xbench.report.figures.material import Drawing, Lacking, Material
 from xbench.report.probe_cells import words_of
 from xbench.report.probe_rows import Condition, Measure, ProbeResults
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 ACROSS = 4
 PANEL = 1.65
+LINE, LETTER = 0.085, 0.042
+"""Height of a name, and width of one of its letters, as shares of a panel."""
+STEPS = sorted(
+    ((0.05 * column, LINE * row) for column in range(-8, 9) for row in range(-5, 6)),
+    key=lambda step: (step[0] ** 2 + step[1] ** 2, step),
+)
+"""How far a name may be moved out of the way of others, the shortest way first."""
+MOST_NAMES = 30
+"""Languages from which on names would hide each other."""
 UNKNOWN = "script not known"
 
 
@@ -44,7 +53,10 @@ class Maps:
 
 
 def map_figures(material: Material) -> Iterator[Drawing | Lacking]:
-    """A figure for each method of a map and pair that was aligned, the untouched encoder in front."""
+    """A figure for each method of a map and pair that was aligned, the untouched encoder in front.
+
+    Of encoders that were not fine-tuned: maps of several seeds have no mean.
+    """
     for name, spec in material.background.figures.items():
         if spec.form != "map":
             continue
@@ -60,13 +72,14 @@ def map_figures(material: Material) -> Iterator[Drawing | Lacking]:
 def _of_spec(
     material: Material, probes: ProbeResults, name: str, spec: ProbeFigure
 ) -> Iterator[Drawing]:
-    pairs = sorted({e.pair for e in probes.encoders if e.pair is not None})
     for label, metric in spec.metrics.items():
         axes = _axes(material, probes, spec, metric)
         if axes is None:
             continue
-        for condition in probes.conditions(axes):
-            for pair in pairs or [None]:
+        named = sorted({e.pair for e, _, _ in probes.found[axes[0]] if e.pair is not None})
+        pairs: list[str | None] = [*named] or [None]
+        for condition in [c for c in probes.conditions(axes) if c[1] is None]:
+            for pair in pairs:
                 data = _maps(material, probes, axes, (pair, condition))
                 if not data.panels:
                     continue
@@ -170,7 +183,7 @@ def draw_maps(data: Maps) -> "Figure":
 def _panel(axes: "Axes", title: str, clouds: Sequence[Cloud]) -> None:
     from matplotlib.patheffects import withStroke
 
-    axes.set_title(title)
+    axes.set_title(wrapped(title, 24, 2))
     axes.set_xticks([])
     axes.set_yticks([])
     for cloud in clouds:
@@ -184,12 +197,53 @@ def _panel(axes: "Axes", title: str, clouds: Sequence[Cloud]) -> None:
             markeredgewidth=0,
             alpha=0.45,
             zorder=2,
+            rasterized=True,
         )
-    for cloud in clouds:
-        text = axes.text(
-            *cloud.middle, cloud.language, fontsize=6, ha="center", va="center", zorder=3
-        )
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(True)
+    named = clouds if len(clouds) <= MOST_NAMES else ()
+    for cloud, place in zip(named, _apart(axes, named), strict=True):
+        text = axes.text(*place, cloud.language, fontsize=6, ha="center", va="center", zorder=4)
         text.set_path_effects([withStroke(linewidth=1.8, foreground="white")])
+        if place != cloud.middle:
+            ends = zip(cloud.middle, place, strict=True)
+            axes.plot(*ends, color="#333333", linewidth=0.5, zorder=3)
+
+
+def _apart(axes: "Axes", clouds: Sequence[Cloud]) -> list[tuple[float, float]]:
+    """Where names stand: at the middles, or at the nearest place where no other name is."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    width, height = right - left, top - bottom
+    placed: dict[int, tuple[float, float, float]] = {}
+    for number in sorted(range(len(clouds)), key=lambda n: (clouds[n].middle[1], n)):
+        middle = clouds[number].middle
+        half = LETTER * len(clouds[number].language) / 2
+        x, y = _share(middle, (left, width), (bottom, height))
+        places = [(x + dx, y + dy) for dx, dy in STEPS]
+        free = (place for place in places if _is_free(place, half, placed.values()))
+        placed[number] = (*next(free, places[0]), half)
+    found = []
+    for number, cloud in enumerate(clouds):
+        x, y, _ = placed[number]
+        moved = (x, y) != _share(cloud.middle, (left, width), (bottom, height))
+        found.append((left + x * width, bottom + y * height) if moved else cloud.middle)
+    return found
+
+
+def _share(
+    point: tuple[float, float], across: tuple[float, float], up: tuple[float, float]
+) -> tuple[float, float]:
+    """Where in the panel a point is, from 0 to 1."""
+    return (point[0] - across[0]) / across[1], (point[1] - up[0]) / up[1]
+
+
+def _is_free(
+    place: tuple[float, float], half: float, others: Iterable[tuple[float, float, float]]
+) -> bool:
+    inside = half <= place[0] <= 1 - half and LINE / 2 <= place[1] <= 1 - LINE / 2
+    return inside and all(
+        abs(place[0] - x) >= half + other or abs(place[1] - y) >= LINE for x, y, other in others
+    )
 
 
 def _caption(material: Material, spec: ProbeFigure, measure: Measure, about: str) -> str:

@@ -38,8 +38,8 @@ class Material:
 
     results: Results | None = None
     probes: ProbeResults | None = None
-    background: Background = Background()
-    style: Style = Style()
+    background: Background = field(default_factory=Background)
+    style: Style = field(default_factory=Style)
     curves: Sequence[Curve] = ()
     items: Items = field(default_factory=dict)
 

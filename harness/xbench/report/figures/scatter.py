@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, fsum
 from typing import TYPE_CHECKING
@@ -11,9 +11,9 @@ from xbench.report import notes
 from xbench.report.averages import is_done
 from xbench.report.changes import CellName, accuracy_changes, measure_changes
 from xbench.report.figures.lines import Line, legend, legend_columns
-from xbench.report.figures.look import Look, Looks, short
+from xbench.report.figures.look import Look, Looks, wrapped
 from xbench.report.figures.material import Drawing, Lacking, Material
-from xbench.report.probe_rows import Measure, ProbeResults
+from xbench.report.probe_rows import Measure, Measured, Place, ProbeResults
 from xbench.report.results import Encoder, Panel, Results
 from xbench.report.table1 import UNTOUCHED
 from xbench.report.text import signed_decimal
@@ -62,10 +62,9 @@ def scatter_figures(material: Material) -> Iterator[Drawing | Lacking]:
         yield Lacking(TITLE, f"it takes {what}")
         return
     measures, source = material.background.measures, material.style.source_language
+    shown = _shown(probes, measures, material.background.layers)
     found = [
-        each
-        for each in associations(results, probes, measures, source)
-        if each.condition[1] is None and each.measure.layer in _shown(material, each.measure)
+        each for each in associations(results, shown, measures, source) if each.condition[1] is None
     ]
     by_probe: dict[str, list[Association]] = defaultdict(list)
     for each in found:
@@ -81,14 +80,18 @@ def scatter_figures(material: Material) -> Iterator[Drawing | Lacking]:
         )
 
 
-def _shown(material: Material, measure: Measure) -> set[int]:
-    """The layer of a metric that is shown."""
-    assert material.probes is not None
-    layers = [m.layer for m in material.probes.of(measure.probe, measure.metric)]
-    if min(layers) < 0:
-        return {-1}
-    wanted = MIDDLE * (material.background.layers or max(layers))
-    return {min(layers, key=lambda layer: (abs(layer - wanted), -layer))}
+def _shown(
+    probes: ProbeResults, measures: Mapping[str, Sequence[str]], layers: int | None
+) -> ProbeResults:
+    """The measures alone, each at the layer that is shown."""
+    kept: dict[Measure, Mapping[Place, Measured]] = {}
+    for probe, metric in ((name, metric) for name in measures for metric in measures[name]):
+        found = probes.of(probe, metric)
+        whole = [measure for measure in found if measure.layer < 0]
+        wanted = MIDDLE * (layers or max((measure.layer for measure in found), default=0))
+        nearest = sorted(found, key=lambda m: (abs(m.layer - wanted), -m.layer))
+        kept |= {measure: probes.found[measure] for measure in (whole or nearest)[:1]}
+    return replace(probes, found=kept)
 
 
 def _scatter(
@@ -104,10 +107,10 @@ def _scatter(
         y = accuracy_changes(results, each.panel, source).of
         spans = score_intervals(results, each.panel, source)
         points = []
-        for name in sorted(set(x) & set(y)):
+        names = sorted(set(x) & set(y), key=lambda name: (looks.order(_encoder(name)), name))
+        for name in names:
             low, high = spans.get(name) or (None, None)
-            encoder = Encoder("aligned", name[0] or None, name[1] or None)
-            look, label = looks.look(encoder), looks.name(encoder)
+            look, label = looks.look(_encoder(name)), looks.name(_encoder(name))
             points.append(Point(label, look, x[name], 100 * y[name], _points(low), _points(high)))
         found[place] = (_correlation(each), points)
     return Scatter(
@@ -118,6 +121,11 @@ def _scatter(
     )
 
 
+def _encoder(name: CellName) -> Encoder:
+    """What a cell is called by: its pair is not part of it."""
+    return Encoder("aligned", name[0] or None, name[1] or None)
+
+
 def _points(value: float | None) -> float | None:
     return None if value is None else 100 * value
 
@@ -126,7 +134,7 @@ def _column(measure: Measure, is_change: bool) -> str:
     words = measure.metric.replace("_", " ")
     layer = f"layer {measure.layer}" if measure.layer >= 0 else ""
     remark = "" if is_change else "value"
-    lines = [short(words, 30), ", ".join(part for part in (layer, remark) if part)]
+    lines = [wrapped(words, 24), ", ".join(part for part in (layer, remark) if part)]
     return "\n".join(line for line in lines if line)
 
 
@@ -200,22 +208,17 @@ def _panel(axes: "Axes", text: str, points: Sequence[Point]) -> None:
     axes.axhline(0, color="#555555", linewidth=0.7, zorder=1)
     axes.axvline(0, color="#555555", linewidth=0.7, zorder=1)
     axes.set_title(text, fontsize=6.5)
-    for point in points:
-        if point.low is not None and point.high is not None and len(points) <= MANY:
-            axes.vlines(
-                point.x,
-                point.low,
-                point.high,
-                color=point.look.colour,
-                alpha=0.35,
-                lw=0.6,
-                zorder=2,
-            )
+    for look in dict.fromkeys(point.look for point in points):
+        own = [point for point in points if point.look == look]
+        spans = [(p.x, p.low, p.high) for p in own if p.low is not None and p.high is not None]
+        if spans and len(points) <= MANY:
+            x, low, high = zip(*spans, strict=True)
+            axes.vlines(x, low, high, color=look.colour, alpha=0.35, lw=0.6, zorder=2)
         axes.plot(
-            [point.x],
-            [point.y],
-            marker=point.look.marker,
-            color=point.look.colour,
+            [point.x for point in own],
+            [point.y for point in own],
+            marker=look.marker,
+            color=look.colour,
             markersize=3.5,
             markeredgecolor="white",
             markeredgewidth=0.3,
