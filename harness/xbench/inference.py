@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -231,13 +232,12 @@ def _adjusted(
         raise ValueError(f"p values must lie between 0 and 1, got {list(p_values)}")
     order = sorted(range(len(p_values)), key=lambda place: p_values[place])
     raised = [p_values[place] * factor(rank, len(order)) for rank, place in enumerate(order)]
-    if upwards:
-        steady = np.maximum.accumulate(raised) if raised else []
-    else:
-        steady = np.minimum.accumulate(raised[::-1])[::-1] if raised else []
+    inwards = raised if upwards else raised[::-1]
+    steady = list(accumulate(inwards, max if upwards else min))
+    steady = steady if upwards else steady[::-1]
     found = [0.0] * len(order)
     for place, value in zip(order, steady, strict=True):
-        found[place] = min(1.0, float(value))
+        found[place] = min(1.0, value)
     return found
 
 

@@ -131,7 +131,8 @@ class RunView:
         )
         if not seeds:
             return Effect(None, unit=SEEDS, reason="no fine-tuning seed is common to all of it")
-        values, gaps = [], []
+        values: list[float] = []
+        gaps: list[str] = []
         for seed in sorted(seeds):
             parts = [self._average(average, seed, pairs, gaps) for average in averages]
             values.append(fsum(a.weight * part for a, part in zip(averages, parts, strict=True)))

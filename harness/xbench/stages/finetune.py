@@ -5,6 +5,7 @@ Writes ``head.safetensors`` and, in mode ``full``, the tuned encoder under ``enc
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +77,19 @@ class Work:
     def rows(self, step: int) -> list[int]:
         """The rows of a step: a new random order each epoch."""
         epoch, index = divmod(step, self.per_epoch)
-        # Kept for the length of the epoch: drawing it anew each step would cost as much as training.
-        order = self.bench.keep(
-            ("order", self.seed, len(self.examples), epoch),
-            lambda: permutation(len(self.examples), self.seed, "examples", epoch).tolist(),
-        )
         size = self.settings.batch_size
-        chosen: list[int] = order[index * size : (index + 1) * size]
+        order = _order(len(self.examples), self.seed, epoch)
+        chosen: list[int] = order[index * size : (index + 1) * size].tolist()
         return chosen
+
+
+@lru_cache(maxsize=1)
+def _order(count: int, seed: int, epoch: int) -> Tensor:
+    """[count] the order of the examples, kept for the length of an epoch.
+
+    Drawing it anew each step would cost as much as training.
+    """
+    return permutation(count, seed, "examples", epoch)
 
 
 def run(stage: Stage, bench: Bench, entry: Entry) -> Tuned:

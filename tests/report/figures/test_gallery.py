@@ -156,5 +156,5 @@ def test_results_that_cannot_be_drawn_are_an_error_of_the_run(run: tuple[Store, 
     plan = read_run(folder)
     frame = results(store, plan)
     frame["model"] = [f"model {number}" for number in range(len(frame))]
-    with pytest.raises(XbenchError, match="cannot be drawn: .* several values of model"):
+    with pytest.raises(XbenchError, match=r"cannot be drawn: .* several values of model"):
         material_of(folder, plan, frame)
