@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-LARGE = ("torch", "pandas", "transformers", "datasets", "pyarrow", "scipy")
+LARGE = ("torch", "pandas", "transformers", "datasets", "pyarrow", "scipy", "matplotlib")
 
 RUN = """
 import json, sys

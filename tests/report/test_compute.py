@@ -68,19 +68,20 @@ def test_evaluations_are_named_after_what_they_evaluate() -> None:
     found = table(
         stage("finetune", "f", 10.0, spec=POS_FULL),
         stage("evaluate", "e", 2.0, spec={"finetune": "f", "language": "deu"}),
-        stage("probe", "p", 3.0, spec={"finetune": "f", "probe": {"name": "retrieval"}}),
+        stage("probe", "p", 3.0, spec={"probe": {"name": "retrieval"}, "task": {"name": "pos"}}),
         stage("score", "s", 0.01, spec={"evaluate": "e"}),
         stage("links", "l", 0.5, spec={"aligner": {"name": "argmax"}}),
     )
     assert [row.label for row in found.rows] == [
         "word links: argmax",
         "fine-tune: pos, full",
-        "probe: retrieval",
+        "probe: retrieval, pos",
         "evaluate: pos, full",
         "score",
         "all stages",
     ]
     assert cell(found, "all stages", "time of all").value == pytest.approx(15.51)
+    assert cell(found, "all stages", "time of one").status == "absent"
 
 
 def test_what_was_not_measured_is_counted_and_not_summed() -> None:

@@ -140,6 +140,16 @@ def test_languages_with_the_source_first_and_apart_from_the_mean() -> None:
     assert cell(table, row, "mean of targets").value == pytest.approx(sum(targets) / 7)
 
 
+def test_an_encoder_that_a_measure_does_not_exist_for_has_no_row() -> None:
+    none = base_row(probe="slopes", metric="agreement", language="spa", task="pos", value=None)
+    none |= {"status": "unavailable", "reason": "no objective"}
+    (table,) = tables([*PLAIN, none])["table3"]
+    assert not any(row.control for row in table.rows)
+    assert "spa: no objective" in table.notes
+    (table,) = tables([*PLAIN, none | {"status": "failed"}])["table3"]
+    assert cell(table, "none (control)", "spa").text == "failed"
+
+
 def test_depths_before_and_after_fine_tuning() -> None:
     (table,) = tables(study(smooth, smooth, finetuned=True))["figure1"]
     assert [c.label for c in table.columns] == ["layer 8", "layer 12"]

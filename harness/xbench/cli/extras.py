@@ -8,27 +8,58 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from xbench.report.build import Extras
-    from xbench.report.html import Figure, Finding
+    from xbench.report.figures.gallery import Gallery
+    from xbench.report.html import Finding
     from xbench.report.provenance import Provenance
+    from xbench.report.table import Table
 
 Run = Mapping[str, Any]
 """What a run planned, as ``plan.json`` holds it."""
 
 
-def extras_of(folder: Path, run: Run, frame: "pd.DataFrame") -> "Extras":
-    """All of it for the run in ``folder``; ``frame`` holds its tidy results."""
-    from xbench.report.build import Extras
+def extras_of(
+    folder: Path,
+    run: Run,
+    frame: "pd.DataFrame",
+    formats: Sequence[str] = (),
+    allow_partial: bool = False,
+) -> "Extras":
+    """All of it for the run in ``folder``; ``frame`` holds its tidy results.
 
+    Figures are drawn as the ``formats`` of the report need them.
+    """
+    from xbench.report.build import PICTURES, Extras
+
+    pictures = sorted({PICTURES[name] for name in formats if name in PICTURES})
     return Extras(
-        figures=figures_of(folder, run, frame),
+        figures=figures_of(folder, run, frame, pictures, allow_partial),
         claims=claims_of(folder, run, frame),
         provenance=provenance_of(folder, run, frame),
     )
 
 
-def figures_of(folder: Path, run: Run, frame: "pd.DataFrame") -> "Sequence[Figure]":
-    """The figures of a run, as (title, SVG, caption)."""
-    return ()
+def figures_of(
+    folder: Path,
+    run: Run,
+    frame: "pd.DataFrame",
+    formats: Sequence[str],
+    allow_partial: bool = False,
+) -> "Gallery":
+    """The figures of a run, in ``formats`` of pictures; none where there is no format."""
+    from xbench.cli.figures import gallery_of
+    from xbench.report.figures.gallery import Gallery
+
+    return gallery_of(folder, run, frame, formats, allow_partial) if formats else Gallery()
+
+
+def costs_of(extras: "Extras", frame: "pd.DataFrame") -> "list[Table]":
+    """What a run's stages took; none where nobody wrote it down."""
+    from xbench.report.compute import compute_table
+
+    if extras.provenance is None:
+        return []
+    about = (next(iter(frame[name].dropna()), "") for name in ("suite", "model"))
+    return compute_table(extras.provenance.stages.values(), *map(str, about))
 
 
 def claims_of(folder: Path, run: Run, frame: "pd.DataFrame") -> "Sequence[Finding]":

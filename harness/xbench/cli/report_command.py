@@ -1,5 +1,6 @@
 """``xbench report``: tables, figures and claims for a paper, from the store alone."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,9 +56,10 @@ def command(
     if pair:
         tables, extras, own = _of_two(store, pair, allow_partial)
     else:
-        tables, extras, own = _of_one(store, run, allow_partial)
+        drawn = formats if only is None else ()
+        tables, extras, own = _of_one(store, run, allow_partial, drawn)
     if only is not None:
-        tables, extras = chosen(tables, only), replace(extras, figures=(), claims=())
+        tables, extras = chosen(tables, only), replace(extras, claims=())
     for path in write_report(tables, out or own, formats, extras):
         click.echo(str(path))
     return 0
@@ -75,10 +77,13 @@ def formats_of(given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _of_one(
-    store: Path, run: str | None, allow_partial: bool
+    store: Path, run: str | None, allow_partial: bool, drawn: Sequence[str]
 ) -> "tuple[list[Table], Extras, Path]":
-    """The tables of a run, what is shown beside them, and the folder for both."""
-    from xbench.cli.extras import extras_of
+    """The tables of a run, what is shown beside them, and the folder for both.
+
+    Figures are those of the formats ``drawn``.
+    """
+    from xbench.cli.extras import costs_of, extras_of
     from xbench.cli.tables import settings_tables, tables_of
     from xbench.results import find_run, read_run, results
 
@@ -88,8 +93,9 @@ def _of_one(
     content = read_run(folder)
     frame = results(place, content)
     tables = tables_of(folder, content, frame, allow_partial)
-    extras = extras_of(folder, content, frame)
-    return [*tables, *settings_tables(folder)], extras, folder / "report"
+    extras = extras_of(folder, content, frame, drawn, allow_partial)
+    tables = [*tables, *settings_tables(folder), *costs_of(extras, frame)]
+    return tables, extras, folder / "report"
 
 
 def _of_two(

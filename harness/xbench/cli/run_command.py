@@ -88,7 +88,7 @@ def _device(plan: Any) -> str:
 
 def _finish(store: Store, folder: Path) -> int:
     """Show and write the tables; the exit code says whether every cell has its value."""
-    from xbench.cli.extras import extras_of
+    from xbench.cli.extras import costs_of, extras_of
     from xbench.cli.tables import settings_tables, show_tables, tables_of
     from xbench.hooks import Observers
     from xbench.report.build import FILES, write_report
@@ -104,8 +104,8 @@ def _finish(store: Store, folder: Path) -> int:
         click.echo(str(error), err=True)
     else:
         show_tables(tables[:1])
-        whole = [*tables, *settings_tables(folder)]
-        extras = extras_of(folder, run, frame)
+        extras = extras_of(folder, run, frame, [*FILES])
+        whole = [*tables, *settings_tables(folder), *costs_of(extras, frame)]
         written = {
             path.name: path for path in write_report(whole, folder / "report", [*FILES], extras)
         }

@@ -15,9 +15,9 @@ class ProbeTable:
     ``form`` is its shape: ``pairs`` has the suite's groups of language pairs as rows and encoders
     as columns; ``languages`` encoders as rows and languages as columns; ``depths`` encoders as
     rows, before and after fine-tuning, and layers as columns; ``measures`` the same rows, with the
-    metrics themselves as columns. ``metrics`` maps what a reader sees to a metric. ``depth`` is relative: the measured layer that is nearest to it is shown; without
-    one, what was measured of no layer in particular, else the mean over the layers. ``percent``
-    says that values are shares.
+    metrics themselves as columns. ``metrics`` maps what a reader sees to a metric. ``depth`` is
+    relative: the measured layer that is nearest to it is shown; without one, what was measured of
+    no layer in particular, else the mean over the layers. ``percent`` says that values are shares.
     """
 
     form: Form

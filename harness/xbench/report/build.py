@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xbench.report import csv_tables, html, latex, markdown, terminal
 from xbench.report.background import Background
 from xbench.report.by_step import by_step
+from xbench.report.checkpoint import checkpoint_tables
+from xbench.report.figures.gallery import FOLDER, Gallery
 from xbench.report.overview import overview
 from xbench.report.per_language import per_language
 from xbench.report.probe_rows import ProbeResults, has_probes, read_probes
@@ -52,12 +54,15 @@ FILES = {
     "csv": Files("csv", "csv", None),
 }
 
+PICTURES = {"markdown": "svg", "html": "svg", "latex": "pdf"}
+"""The format of pictures that goes with a report's."""
+
 
 @dataclass(frozen=True)
 class Extras:
-    """What a page shows beside tables (see :func:`xbench.report.html.render`)."""
+    """What a report shows beside tables (see :func:`xbench.report.html.render`)."""
 
-    figures: Sequence[html.Figure] = ()
+    figures: Gallery = field(default_factory=Gallery)
     claims: Sequence[html.Finding] = ()
     provenance: Provenance | None = None
 
@@ -79,6 +84,8 @@ def build_tables(
     of_others = untrained(frame, selection, style)
     if (others or probes) and not has_training(frame):
         of_probes = probe_tables(probes, background, style) if probes and background else []
+        if probes and background and len(probes.encoders) < 2 and not others:
+            of_probes += checkpoint_tables(frame, background)
         return [*overview(None, others, style), *of_others, *of_probes]
     results = read_results(frame, selection)
     steps = sorted(int(step) for step in frame["align_step"].dropna().unique())
@@ -128,6 +135,8 @@ def write_report(
     ``markdown`` gives ``table1.md``, ``per_language.md`` and ``report.md``; ``latex`` gives
     ``table1.tex`` and ``per_language.tex`` for ``\input``, and the document ``report.tex``;
     ``csv`` gives ``table1.csv`` and ``per_language.csv``; ``html`` gives the page ``report.html``.
+    Figures are in the page; ``markdown`` and ``latex`` have theirs in ``figures/``, and LaTeX's floats
+    for ``\input`` in ``figures.tex``.
     Each file is replaced in one step, so that a reader never sees half of one.
     """
     unknown = [name for name in formats if name not in FILES]
@@ -136,8 +145,8 @@ def write_report(
     by_name: dict[str, list[Table]] = {}
     for table in tables:
         by_name.setdefault(table.name, []).append(table)
-    if "report" in by_name:
-        raise ValueError("no table may be named 'report': that is the file with all tables")
+    if taken := {"report", FOLDER} & set(by_name):
+        raise ValueError(f"no table may be named {min(taken)!r}: that file holds something else")
     texts: dict[Path, str] = {}
     for name in formats:
         of_format = FILES[name]
@@ -145,16 +154,23 @@ def write_report(
             texts[folder / f"{stem}.{of_format.suffix}"] = render(members, str(of_format.each))
         if of_format.whole:
             texts[folder / f"report.{of_format.suffix}"] = _whole(tables, of_format.whole, extras)
+    figures = extras.figures if extras else Gallery()
+    if "latex" in formats and figures.pictures:
+        texts[folder / f"{FOLDER}.tex"] = figures.latex()
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         _replace(path, text)
-    return list(texts)
+    suffixes = [PICTURES[name] for name in formats if name in PICTURES and name != "html"]
+    return [*texts, *figures.write(folder / FOLDER, suffixes)]
 
 
 def _whole(tables: Sequence[Table], format: str, extras: Extras | None) -> str:
-    if format != "html" or extras is None:
-        return render(tables, format)
-    return html.render(tables, extras.figures, extras.claims, extras.provenance)
+    if extras and format == "html":
+        return html.render(tables, extras.figures.page, extras.claims, extras.provenance)
+    text = render(tables, format)
+    if extras and format == "markdown" and extras.figures:
+        return f"{text}\n{extras.figures.markdown()}"
+    return text
 
 
 def _replace(path: Path, text: str) -> None:

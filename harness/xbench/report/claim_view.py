@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from xbench.api.claim import SHUFFLED, UNTOUCHED, Average, Effect, Weights
 from xbench.inference import group_effect, mean_effect
 from xbench.report.averages import is_done
 from xbench.report.background import Background
-from xbench.report.changes import accuracy_changes, base_accuracy, measure_changes
+from xbench.report.changes import accuracy_changes, measure_changes
 from xbench.report.probe_rows import Measure, ProbeResults, has_probes, read_probes
 from xbench.report.reading import read_results
 from xbench.report.results import Encoder, Results, Selection
@@ -77,16 +78,17 @@ class RunView:
         """Language -> script."""
         return self._background.scripts
 
-    @property
+    @cached_property
     def encoders(self) -> tuple[str, ...]:
         """All names of encoders, of either kind of rows."""
-        return tuple(dict.fromkeys(name_of(encoder) for encoder in self._all()))
+        return tuple(dict.fromkeys(name_of(encoder) for encoder in self._all))
 
-    @property
+    @cached_property
     def pairs(self) -> tuple[str, ...]:
         """The pairs that encoders were aligned on."""
-        return tuple(sorted({e.pair for e in self._all() if e.pair is not None}))
+        return tuple(sorted({e.pair for e in self._all if e.pair is not None}))
 
+    @cached_property
     def _all(self) -> list[Encoder]:
         of_results = self._results.encoders if self._results else []
         return [*of_results, *(self._probes.encoders if self._probes else [])]
@@ -248,12 +250,8 @@ class RunView:
         if not changes.is_change or len(shared) < FEWEST_CELLS:
             return Effect(None, unit=unit, reason=_few(shared, changes.is_change, metric))
         languages = [name[-1] for name in shared]
-        base = base_accuracy(self._results, panel)
         found = correlations(
-            [changes.of[name] for name in shared],
-            [scores[name] for name in shared],
-            languages,
-            [base[language] for language in languages],
+            [changes.of[name] for name in shared], [scores[name] for name in shared], languages
         )
         return _as_effect(found.pooled, found.clusters)
 

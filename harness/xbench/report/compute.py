@@ -18,6 +18,7 @@ WORDS = {
     "evaluate": "evaluate",
     "score": "score",
 }
+EVERYTHING = "all stages"
 HOUR = 3600.0
 GIB = 2**30
 Name = tuple[str, str]
@@ -39,11 +40,11 @@ def compute_table(stages: Iterable[Stage], suite: str = "", model: str = "") -> 
     for stage in measured:
         groups[_device(stage), _what(stage, by_key)].append(stage)
     order = {word: place for place, word in enumerate(WORDS.values())}
-    names = sorted(groups, key=lambda name: (name[0], order[name[1].split(":")[0]], name[1]))
+    names = sorted(groups, key=lambda name: (name[0], order.get(name[1].split(":")[0], 0), name[1]))
     lines = [(Row(what, (device,)), groups[device, what]) for device, what in names]
     for device in dict.fromkeys(device for device, _ in names):
         of_device = [stage for name in names if name[0] == device for stage in groups[name]]
-        lines.append((Row("all stages", (device,)), of_device))
+        lines.append((Row(EVERYTHING, (device,)), of_device))
     lines.sort(key=lambda line: line[0].group)
     gpu, cpu = (any(_on_gpu(stage) is there for stage in measured) for there in (True, False))
     return [
@@ -57,7 +58,9 @@ def compute_table(stages: Iterable[Stage], suite: str = "", model: str = "") -> 
             ),
             columns=tuple(Column(name) for name in _columns(gpu, cpu)),
             rows=tuple(row for row, _ in lines),
-            cells=tuple(tuple(_cells(members, gpu, cpu)) for _, members in lines),
+            cells=tuple(
+                tuple(_cells(members, gpu, cpu, row.label != EVERYTHING)) for row, members in lines
+            ),
             stub="stage",
             column_stub="measure",
             notes=tuple(_notes(stages, measured)),
@@ -78,14 +81,18 @@ def _columns(gpu: bool, cpu: bool) -> Iterator[str]:
     yield "peak memory, GiB"
 
 
-def _cells(stages: Sequence[Stage], gpu: bool, cpu: bool) -> Iterator[Cell]:
+def _cells(stages: Sequence[Stage], gpu: bool, cpu: bool, alike: bool) -> Iterator[Cell]:
+    """One line; of stages that are not ``alike`` there is no time of one."""
     seconds = [stage.seconds or 0.0 for stage in stages]
     keys = tuple(stage.key for stage in stages)
     total, middle = fsum(seconds), median(seconds)
     ends = f"{duration(min(seconds))} to {duration(max(seconds))}"
     details = (ends,) if len(seconds) > 1 else ()
     yield Cell(str(len(stages)), value=float(len(stages)), keys=keys)
-    yield Cell(duration(middle), value=middle, n=len(stages), keys=keys, details=details)
+    if alike:
+        yield Cell(duration(middle), value=middle, n=len(stages), keys=keys, details=details)
+    else:
+        yield Cell(ABSENT, "absent")
     yield Cell(duration(total), value=total, n=len(stages), keys=keys)
     if gpu:
         yield _hours([stage for stage in stages if _on_gpu(stage)])
@@ -131,7 +138,7 @@ def _what(stage: Stage, stages: Mapping[str, Stage]) -> str:
     parent = stages.get(str(stage.spec.get("finetune", "")))
     spec = parent.spec if stage.kind == "evaluate" and parent else stage.spec
     parts = [
-        *(_name(spec, part) for part in ("objective", "aligner", "task", "probe")),
+        *(_name(spec, part) for part in ("probe", "objective", "aligner", "task")),
         str(spec.get("mode") or ""),
     ]
     words = ", ".join(part for part in parts if part)
@@ -146,7 +153,7 @@ def _name(spec: Mapping[str, object], part: str) -> str:
 
 def duration(seconds: float) -> str:
     """``0.05 s``, ``12 s``, ``3.4 min`` or ``5.6 h``."""
-    if seconds < 10:
+    if seconds < 9.995:
         return f"{seconds:.2f} s"
     if seconds < 120:
         return f"{seconds:.0f} s"

@@ -72,8 +72,8 @@ def differences(results: Results) -> str:
     }
     return (
         "Differences: to none, over the same languages, paired by fine-tuning seed; "
-        f"95% t interval over seeds ({by_panel(counts)}), not adjusted for the number of "
-        "comparisons, and without the noise of the test set."
+        f"95% t interval over seeds ({by_panel(counts)}), each by itself, not adjusted for the number "
+        "of comparisons, and without the noise of the test set."
     )
 
 

@@ -123,7 +123,11 @@ def _languages(builder: ProbeTableBuilder) -> list[Table]:
             spans = {code: [code] for code in [*([source] if source in codes else []), *targets]}
             if len(targets) > 1:
                 spans["mean of targets"] = targets
-            encoders = with_values(builder, measures, condition)
+            encoders = [
+                encoder
+                for encoder in with_values(builder, measures, condition)
+                if encoder != UNTOUCHED or _is_measured(builder, measures, condition)
+            ]
             parts = Parts(
                 tuple(Column(name) for name in spans),
                 tuple(builder.row(encoder) for encoder in encoders),
@@ -137,6 +141,18 @@ def _languages(builder: ProbeTableBuilder) -> list[Table]:
             words = [word for each in conditions for word in words_of(each)]
             tables.append(builder.table([label, *words], parts, {label: measures}, conditions, ()))
     return tables
+
+
+def _is_measured(
+    builder: ProbeTableBuilder, measures: Sequence[Measure], condition: Condition
+) -> bool:
+    """Whether the untouched encoder can be measured at all: it has no objective, for one."""
+    return any(
+        one.status != "unavailable"
+        for measure in measures
+        for (encoder, at, _), one in builder.results.found[measure].items()
+        if (encoder, at) == (UNTOUCHED, condition)
+    )
 
 
 def _alike(builder: ProbeTableBuilder, measures: Sequence[Measure]) -> list[list[Condition]]:

@@ -17,12 +17,16 @@ Status = Literal[
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean of ``n`` paired differences; no interval where n < 2."""
+    """A mean of ``n`` paired differences; no interval where n < 2.
+
+    ``adjusted`` is the p value after correction for what is shown beside it, where there is one.
+    """
 
     mean: float
     low: float | None
     high: float | None
     n: int
+    adjusted: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from xbench.report import notes
 from xbench.report.averages import Average, average, difference
 from xbench.report.results import Encoder, Panel, Results
+from xbench.report.significance import MEANING, corrected
 from xbench.report.style import Style
 from xbench.report.table import COVERED, Cell, Column, Row, Table
 from xbench.report.text import DAGGER, difference_lines, encoder_label, gap, mean_and_sd, percent
@@ -34,7 +35,7 @@ def table1(results: Results, style: Style | None = None) -> Table:
         panel: {row: builder.line(row, variants) for row in rows}
         for panel, builder in panels.items()
     }
-    lines = {panel: _mark_best(line, style.digits) for panel, line in lines.items()}
+    lines = {panel: _mark_best(corrected(line), style.digits) for panel, line in lines.items()}
     columns, headers, cells = (_wide if style.layout == "wide" else _stacked)(
         variants, lines, {row: _row_header(row, results, style) for row in rows}
     )
@@ -202,19 +203,24 @@ def _metric(results: Results) -> str:
 def _caption(results: Results) -> str:
     metric = _metric(results)
     counts = notes.by_panel({panel: f"n = {len(s)}" for panel, s in results.seeds.items()})
-    compared = (
-        " Below it the difference to none, the untouched encoder, paired by fine-tuning seed, "
-        "with its 95% t interval."
-    )
+    compared = " Below it the difference to none, the untouched encoder, paired by fine-tuning seed"
+    if _has_tests(results):
+        compared += (
+            ", with its 95% t interval; * significant in a paired t test after Holm's correction"
+        )
     return (
         f"{metric[:1].upper()}{metric[1:]} in percent, averaged over languages: mean ± sd over "
-        f"fine-tuning seeds ({counts}).{compared if _has_differences(results) else ''} "
+        f"fine-tuning seeds ({counts}).{f'{compared}.' if _has_differences(results) else ''} "
         f"Suite {results.suite}, model {results.model}."
     )
 
 
 def _has_differences(results: Results) -> bool:
     return UNTOUCHED in results.encoders and len(results.encoders) > 1
+
+
+def _has_tests(results: Results) -> bool:
+    return _has_differences(results) and any(len(seeds) > 1 for seeds in results.seeds.values())
 
 
 def _notes(results: Results, style: Style, places: list[tuple[str, Average]]) -> tuple[str, ...]:
@@ -224,6 +230,7 @@ def _notes(results: Results, style: Style, places: list[tuple[str, Average]]) ->
         *notes.languages(results, style),
         notes.seeds(results),
         *([notes.differences(results)] if _has_differences(results) else []),
+        *([MEANING] if _has_tests(results) else []),
         *notes.alignment(results),
         notes.controls(results, style),
         one_number,

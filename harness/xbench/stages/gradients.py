@@ -118,7 +118,7 @@ class EncoderGradients:
 
         return self._sum(loss, list(enumerate(batches)))
 
-    def _views(self, batch: Sequence[PairRow], *stream: str | int) -> PairViews:
+    def _views(self, batch: list[PairRow], *stream: str | int) -> PairViews:
         texts = pair_texts(batch, self._tokenizer, self._encoder.config.max_positions)
         return PairViews(self._encoder, texts.to(self._device), self._format, ("gradient", *stream))
 

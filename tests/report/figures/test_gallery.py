@@ -45,7 +45,7 @@ def test_a_page_gets_title_picture_and_caption(whole: Gallery) -> None:
 
 def test_files_are_written_whole_under_their_names(tmp_path: Path) -> None:
     gallery = build_gallery(Material(curves=curves()), ("svg", "pdf"))
-    paths = gallery.write(tmp_path / "figures")
+    paths = gallery.write(tmp_path / "figures", ("pdf", "svg"))
     assert [path.name for path in paths] == [
         f"losses-{what}.{suffix}" for what in ("align", "finetune") for suffix in ("svg", "pdf")
     ]
@@ -65,8 +65,8 @@ def test_captions_in_markdown_and_latex() -> None:
     assert "![A\\_title](figures/one.svg)" in markdown
     assert "- Two\\*: left out, since there is nothing." in markdown
     latex = gallery.latex("plots")
-    assert r"\includegraphics[width=\linewidth]{plots/one.pdf}" in latex
-    assert r"\caption{50\% of a\_b \& c.}" in latex
+    assert r"keepaspectratio]{plots/one.pdf}" in latex
+    assert r"\caption[A\_title]{50\% of a\_b \& c.}" in latex
     assert r"\label{fig:one}" in latex
 
 

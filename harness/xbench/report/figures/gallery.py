@@ -1,7 +1,7 @@
 """All figures of a report: draws those that the run has data for, and says why others are left out."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ FIGURES: tuple[Callable[[Material], Iterator[Drawing | Lacking]], ...] = (
 """In the order in which a report shows them. Each yields what it can draw, and what it cannot."""
 
 FOLDER = "figures"
+SIZE = r"width=\linewidth,height=0.75\textheight,keepaspectratio"
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,19 @@ class Gallery:
         """
         return "\n".join(_float(picture, folder) for picture in self.pictures)
 
-    def write(self, folder: Path) -> list[Path]:
-        """Writes ``NAME.pdf`` and the like below ``folder``, each in one step; returns the paths."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def __bool__(self) -> bool:
+        return bool(self.pictures or self.lacking)
+
+    def write(self, folder: Path, formats: Collection[str]) -> list[Path]:
+        """Writes ``NAME.pdf`` and the like into ``folder``, each in one step; returns the paths."""
         written = []
         for picture in self.pictures:
             for suffix, content in picture.files.items():
-                path = folder / f"{picture.name}.{suffix}"
-                write_atomic(path, content)
-                written.append(path)
+                if suffix in formats:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    path = folder / f"{picture.name}.{suffix}"
+                    write_atomic(path, content)
+                    written.append(path)
         return written
 
 
@@ -118,8 +123,8 @@ def _float(picture: Picture, folder: str) -> str:
     lines = [
         r"\begin{figure}[htbp]",
         r"  \centering",
-        rf"  \includegraphics[width=\linewidth]{{{folder}/{picture.name}.pdf}}",
-        rf"  \caption{{{escape.latex(picture.caption)}}}",
+        rf"  \includegraphics[{SIZE}]{{{folder}/{picture.name}.pdf}}",
+        rf"  \caption[{escape.latex(picture.title)}]{{{escape.latex(picture.caption)}}}",
         rf"  \label{{fig:{picture.name}}}",
         r"\end{figure}",
     ]

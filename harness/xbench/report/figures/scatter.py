@@ -242,7 +242,7 @@ def _caption(material: Material, members: Sequence[Association]) -> str:
         f"items."
         if seeds > 1 and sizes[-1] <= MANY
         else "",
-        "ρ: Spearman's correlation over the points of a panel, in brackets its 95% interval, which "
+        "Above a panel: Spearman's correlation over its points, in brackets the 95% interval, which "
         "lets languages vary; not adjusted for the number of panels.",
         material.about,
     ]

@@ -1,0 +1,27 @@
+"""The page on statistics and claims: its claim can be registered, and is judged."""
+
+from pathlib import Path
+
+from xbench.inference import FEWEST_CHANGED, sign_flip
+
+from .guide import Workshop
+from .pages import read
+
+PAGE = "docs/statistics.md"
+
+
+def test_the_claim_of_the_page_keeps_its_contract(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, PAGE).follow()
+    (said,) = workshop.said.values()
+    assert said.out.count("  ok") == 4
+    assert "FAILED" not in said.out
+
+
+def test_limits_are_those_of_the_code() -> None:
+    text = read(PAGE)
+    assert f"hardly more than {FEWEST_CHANGED} items changed" in text
+    for seeds, lowest in ((3, ".25"), (5, ".0625")):
+        assert f"{sign_flip([1.0] * seeds).lowest:.4f}".strip("0") == lowest
+        assert lowest in text
+    assert not sign_flip([1.0] * 5).can_reach()
+    assert sign_flip([1.0] * 6).can_reach()
