@@ -246,6 +246,15 @@ def test_the_order_of_items_does_not_matter() -> None:
     assert first == second
 
 
+def test_large_test_sets_are_resampled_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same draws, whatever is kept of them at once."""
+    right = np.random.default_rng(17).random((70, 2)) < (0.4, 0.6)
+    whole = item_effect([items(right)], accuracy)
+    monkeypatch.setattr(inference, "MOST_KEPT", 70 * 300)
+    parts = item_effect([items(right)], accuracy)
+    assert (parts.value, parts.error) == pytest.approx((whole.value, whole.error), rel=1e-12)
+
+
 def test_cells_may_have_items_of_their_own() -> None:
     """A language that lacks some sentences is averaged over those that it has."""
     right = np.random.default_rng(9).random((80, 2)) < (0.4, 0.6)

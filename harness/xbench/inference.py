@@ -29,6 +29,8 @@ FEWEST_CHANGED = 10
 MOST_FLIPPED = 16
 """Differences of which all signs are flipped; of more, a random sample of flips is taken."""
 MOST_UNITS = 1000
+MOST_KEPT = 4_000_000
+"""Draws of items that are kept at once, 32 MB of them."""
 SPREADLESS = 1e-12
 
 PAIRED_T, WELCH, ITEMS = "paired t", "Welch's t", "paired bootstrap over items"
@@ -99,7 +101,7 @@ def item_effect(cells: Sequence[PairedItems], aggregate: Callable[[Floats], Floa
         np.add.at(sums[:, number, 0], place, cell.before)
         np.add.at(sums[:, number, 1], place, cell.after)
     changed = (sums[:, :, 0] != sums[:, :, 1]).any(axis=(1, 2))
-    totals = (_drawn(len(names)) @ sums.reshape(len(names), -1)).reshape(-1, *sums.shape[1:])
+    totals = _totals(sums.reshape(len(names), -1)).reshape(-1, *sums.shape[1:])
     found = (aggregate(totals[:, :, 1]) - aggregate(totals[:, :, 0])).mean(axis=1)
     value, resampled = float(found[0]), found[1:]
     lacking = ""
@@ -112,6 +114,20 @@ def item_effect(cells: Sequence[PairedItems], aggregate: Callable[[Floats], Floa
         return Effect(known, n=len(names), unit="test items", reason=lacking)
     error = math.sqrt(len(names) / (len(names) - 1)) * float(np.std(resampled))
     return Effect(value, error, len(names) - 1, len(names), "test items", ITEMS)
+
+
+def _totals(sums: Floats) -> Floats:
+    """[1 + B, c] the items' sums [G, c] on the data, then in each resample; some resamples at a time."""
+    items = len(sums)
+    if items * RESAMPLES <= MOST_KEPT:
+        return np.asarray(_drawn(items) @ sums)
+    random = np.random.default_rng(RESAMPLING_SEED)
+    size = max(1, MOST_KEPT // items)
+    blocks = [sums.sum(axis=0, keepdims=True)]
+    for start in range(0, RESAMPLES, size):
+        count = min(size, RESAMPLES - start)
+        blocks.append(random.multinomial(items, np.full(items, 1 / items), count) @ sums)
+    return np.concatenate(blocks)
 
 
 @lru_cache(maxsize=4)

@@ -335,7 +335,7 @@ class TestReport:
     def test_in_one_format(self, finished: Finished, tmp_path: Path) -> None:
         options = ("--format", "latex", "--out", tmp_path)
         outcome = xbench("report", "--store", finished[0], *options)
-        assert {Path(line).suffix for line in outcome.out.splitlines()} == {".tex"}
+        assert {Path(line).suffix for line in outcome.out.splitlines()} == {".tex", ".pdf"}
 
     def test_of_another_split_than_test(self, finished: Finished, tmp_path: Path) -> None:
         """The split of the run is reported, whatever it is."""

@@ -50,4 +50,4 @@ def test_a_run_of_a_probe_that_has_no_table_of_its_own_has_a_report(tmp_path: Pa
     shown = xbench("probe", "mini-encoder", *options, "--device", "cpu")
     assert shown.code == 0, shown.err
     assert "pca_1" in shown.out
-    assert "pca_1" in report_of(tmp_path / "store")
+    assert "## maps: all measures" in report_of(tmp_path / "store")

@@ -31,10 +31,15 @@ class TestFormats:
     def test_all_are_written_where_none_is_named(self, finished: Finished, tmp_path: Path) -> None:
         outcome = xbench("report", "--store", finished[0], "--out", tmp_path)
         assert outcome.code == 0, outcome.err
-        names = {path.name for path in tmp_path.iterdir()}
-        assert names == {Path(line).name for line in outcome.out.splitlines()}
+        written = {path for path in tmp_path.rglob("*") if path.is_file()}
+        assert written == {Path(line) for line in outcome.out.splitlines()}
+        names = {path.name for path in written}
         assert {"report.md", "report.tex", "report.html", "table1.csv", "settings.csv"} <= names
         assert not {"table1.html", "report.csv"} & names
+        assert "figures/changes-pos-full.svg" in (tmp_path / "report.md").read_text()
+        assert "{figures/changes-pos-full.pdf}" in (tmp_path / "figures.tex").read_text()
+        figures = {path.name for path in written if path.parent.name == "figures"}
+        assert {"changes-pos-full.svg", "changes-pos-full.pdf", "losses-align.svg"} <= figures
 
     @pytest.mark.parametrize(
         ("options", "suffixes"),
@@ -50,7 +55,9 @@ class TestFormats:
     ) -> None:
         outcome = xbench("report", "--store", finished[0], "--out", tmp_path, *options)
         assert outcome.code == 0, outcome.err
-        assert {path.suffix for path in tmp_path.iterdir()} == suffixes
+        assert {path.suffix for path in tmp_path.iterdir() if path.is_file()} == suffixes
+        pictures = {path.suffix for path in tmp_path.glob("figures/*")}
+        assert pictures == ({".pdf"} if ".tex" in suffixes else set())
 
     def test_a_name_that_there_is_not(self, finished: Finished, tmp_path: Path) -> None:
         out = tmp_path / "new"

@@ -11,10 +11,12 @@ from xbench.discovery import GROUP, HOOKS, KINDS
 from xbench.localfile import registered
 
 from .guide import Workshop
-from .pages import Block, blocks, blocks_of, read
+from .pages import DOCUMENTS, Block, blocks, blocks_of, read
 
 AUTHORS = [f"docs/{n}.md" for n in ("write-an-objective", "write-a-task", "add-a-language")]
 HOOKS_PAGE = "docs/hooks.md"
+STATISTICS_PAGE = "docs/statistics.md"
+PROBES_PAGE = "docs/probes.md"  # test_probes_page.py follows it
 GUIDES = [*AUTHORS, HOOKS_PAGE]
 
 
@@ -33,6 +35,13 @@ def test_the_readme_can_be_followed(tmp_path: Path) -> None:
     assert "FAILED" not in workshop.said["xbench check my_loss"].out
     measured = [said.out for line, said in workshop.said.items() if "xbench probe" in line]
     assert "retrieval,top1_forward" in measured[0]
+
+
+def test_the_claim_of_the_page_on_statistics_keeps_its_contract(tmp_path: Path) -> None:
+    ((line, said),) = Workshop(tmp_path, STATISTICS_PAGE).follow().said.items()
+    assert line.startswith("xbench check claim:")
+    assert "  ok" in said.out
+    assert "FAILED" not in said.out
 
 
 def shows_tables(workshop: Workshop) -> None:
@@ -79,6 +88,13 @@ def test_every_hook_is_on_its_page() -> None:
     names = [name for name in vars(hookspecs) if name.startswith("xbench_")]
     assert len(names) > 8
     assert all(f"| `{name}` |" in read("docs/hooks.md") for name in names)
+
+
+def test_no_guide_is_left_out() -> None:
+    """Files and commands of a page are executed only where a test follows the page."""
+    kinds = ("guide", "file", "said", "test")
+    pages = {page for page in DOCUMENTS if {block.needs for block in blocks_of(page)} & {*kinds}}
+    assert pages == {*GUIDES, "README.md", PROBES_PAGE, STATISTICS_PAGE}
 
 
 @pytest.mark.parametrize("document", GUIDES)

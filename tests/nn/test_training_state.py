@@ -77,6 +77,23 @@ def test_only_the_latest_state_takes_up_room(saved: Training, tmp_path: Path) ->
     ]
 
 
+def test_what_an_interruption_left_half_written_goes_with_the_next_state(
+    saved: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*paths: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xbench.nn.training_state.os.replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            saved.step(4)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+    other = Training(tmp_path, seed=1)
+    assert other.state.restore()[0] == 4
+    other.step(4)
+    assert [path.name for path in tmp_path.glob("*.safetensors")] == ["state-5.safetensors"]
+
+
 def test_nothing_is_saved_before_the_interval_is_over(tmp_path: Path) -> None:
     Training(tmp_path / "new", seed=0, interval=3600).step(0)
     assert not (tmp_path / "new").exists()

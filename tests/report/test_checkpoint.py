@@ -78,6 +78,17 @@ def test_a_measure_of_no_layer_and_of_all_languages_only() -> None:
     assert [column.label for column in means.columns] == ["all"]
 
 
+def test_measures_by_layer_and_measures_of_no_layer_are_tables_of_their_own() -> None:
+    whole = [r for layer in (None, 8) for r in rows("norm", layer, deu=1.0)]
+    _, by_layer, of_none = checkpoint_tables(
+        frame([*whole, *rows("rate", None, deu=0.5)]), BACKGROUND
+    )
+    assert texts(by_layer) == {"norm": ["1.000", "1.000"]}
+    assert [column.label for column in by_layer.columns] == ["all", "layer 8"]
+    assert texts(of_none) == {"rate": ["0.500"]}
+    assert (len(by_layer.notes), len(of_none.notes)) == (0, 1)
+
+
 def test_where_nothing_could_be_measured_the_reason_is_left() -> None:
     (table,) = checkpoint_tables(frame(rows("cosine", 8, deu=None)), BACKGROUND)
     assert table.title == "finder: nothing could be measured"

@@ -85,6 +85,21 @@ def test_effects_with_interval_n_and_smallest_effect() -> None:
     assert any("paired t over fine-tuning seeds" in note for note in effects.notes)
 
 
+def test_effects_of_many_claims_are_tables_of_a_page_each() -> None:
+    """A claim is never torn apart, and one that is longer than a page has one of its own."""
+    sizes = (10, 14, 1, 30, 5)
+    judged = decided(
+        [
+            claim(f"c{n}", f"study, claim C{n}", *(part(f"p{m}", UP) for m in range(size)))
+            for n, size in enumerate(sizes)
+        ]
+    )
+    _, *pages = claim_tables(judged)
+    assert [len(page.rows) for page in pages] == [24, 1, 30, 5]
+    assert len({page.label for page in pages}) == len({page.title for page in pages}) == 4
+    assert pages[0].title.endswith("(1 of 4)")
+
+
 def test_notes_state_each_claim_and_what_is_needed() -> None:
     verdicts, _ = claim_tables(section())
     notes = "\n".join(verdicts.notes)

@@ -14,6 +14,7 @@ from xbench.artefacts import ROWS
 from xbench.cli.session import Session, context
 from xbench.data.overlap import digest
 from xbench.data.tokenizer import Tokenizer
+from xbench.data.words import owners, word_spans
 from xbench.engine.job import JobRunner
 from xbench.nn.loading import load_encoder
 from xbench.plan import Stage
@@ -254,8 +255,34 @@ def test_states_are_computed_once_for_all_probes(
 def test_entries_are_found_once_per_sentence_and_entry() -> None:
     sentences = [("The dog, sees", "der Hund! sieht"), ("dog dog cat", "Hund Katze"), ("x", "y")]
     entries = [("dog", "hund"), ("cat", "katze"), ("sees", "sieht")]
-    assert find_entries(sentences, entries) == [(0, 1, 1), (1, 2, 1)]
+    assert find_entries(sentences, entries) == [(0, (1, 2), (1, 2)), (1, (2, 3), (1, 2))]
     assert find_entries(sentences, []) == []
+
+
+def test_entries_of_several_words_or_characters_stand_where_these_follow_each_other() -> None:
+    sentences = [
+        ("我看见小狗了。", "I see a puppy."),
+        ("小狗和猫", "a cat in New York"),
+        ("狗小", "a puppy"),
+    ]
+    entries = [("小狗", "puppy"), ("猫", "cat"), ("小", "small"), ("和", "New York"), ("...", "a")]
+    assert find_entries(sentences, entries) == [(0, (3, 5), (3, 4)), (1, (2, 3), (3, 5))]
+    assert find_entries(sentences[2:], entries) == []
+
+
+def test_words_in_a_row_are_the_mean_of_all_their_subwords(view: CheckpointView) -> None:
+    text = next(iter(view._text.sentences("qac").values()))
+    layer = view.layer(1.0)
+    spans = [(0, 1), (1, 2), (0, 2)]
+    vectors = view._encoding._word_vectors([(text, span) for span in spans], [layer])[layer]
+    tokenizer = Tokenizer.from_folder(Path(view._stage.recipe["model_folder"]))
+    ((_, offsets),) = tokenizer.encode_with_offsets([text])
+    owned = owners(offsets, word_spans(text))
+    sizes = torch.tensor([[float(owned.count(0))], [float(owned.count(1))]])
+    assert not torch.allclose(vectors[0], vectors[1])
+    torch.testing.assert_close(
+        vectors[2], (vectors[:2] * sizes).sum(0) / sizes.sum(), atol=1e-5, rtol=0
+    )
 
 
 def test_words_in_context_are_means_of_their_subwords(view: CheckpointView) -> None:
@@ -271,7 +298,7 @@ def test_a_dictionary_that_the_text_has_no_word_of_is_said(
     view: CheckpointView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(view, "_entries", lambda pair: [("\u72d7\u732b", "dog")])
-    with pytest.raises(MissingData, match="none of the 1 entries of the dictionary of qab-qaa"):
+    with pytest.raises(MissingData, match="none of 1 dictionary entries"):
         view.words(("qab", "qaa"), 1.0, "context")
 
 

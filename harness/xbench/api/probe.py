@@ -84,7 +84,8 @@ class ProbeView(Protocol):
 
         ``isolation`` encodes each word as a text of its own; ``context`` takes entries where both
         words stand in the two sides of a parallel sentence, each sentence and each entry at most
-        once (Gaschi et al. 2022). Raises ``MissingData`` without a dictionary for the pair.
+        once (Gaschi et al. 2022); of several words, or characters of a script without spaces, in a
+        row. Raises ``MissingData`` without a dictionary for the pair.
         """
         ...
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 )
 @click.option("--allow-partial", is_flag=True, help="Average over gaps, and mark where.")
 @click.option(
+    "--items", is_flag=True, help="Intervals over test items too: reads every prediction."
+)
+@click.option(
     "--compare",
     "pair",
     nargs=2,
@@ -44,6 +47,7 @@ def command(
     out: Path | None,
     only: str | None,
     allow_partial: bool,
+    items: bool,
     pair: tuple[str, str] | None,
 ) -> int:
     """Render what a run holds in Markdown, LaTeX, HTML and CSV. Computes nothing."""
@@ -57,7 +61,7 @@ def command(
         tables, extras, own = _of_two(store, pair, allow_partial)
     else:
         drawn = formats if only is None else ()
-        tables, extras, own = _of_one(store, run, allow_partial, drawn)
+        tables, extras, own = _of_one(store, run, allow_partial, drawn, items)
     if only is not None:
         tables, extras = chosen(tables, only), replace(extras, claims=())
     for path in write_report(tables, out or own, formats, extras):
@@ -77,13 +81,14 @@ def formats_of(given: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _of_one(
-    store: Path, run: str | None, allow_partial: bool, drawn: Sequence[str]
+    store: Path, run: str | None, allow_partial: bool, drawn: Sequence[str], items: bool
 ) -> "tuple[list[Table], Extras, Path]":
     """The tables of a run, what is shown beside them, and the folder for both.
 
     Figures are those of the formats ``drawn``.
     """
     from xbench.cli.extras import costs_of, extras_of
+    from xbench.cli.items import items_of
     from xbench.cli.tables import settings_tables, tables_of
     from xbench.results import find_run, read_run, results
 
@@ -93,6 +98,7 @@ def _of_one(
     content = read_run(folder)
     frame = results(place, content)
     tables = tables_of(folder, content, frame, allow_partial)
+    tables += items_of(folder, content, frame) if items else []
     extras = extras_of(folder, content, frame, drawn, allow_partial)
     tables = [*tables, *settings_tables(folder), *costs_of(extras, frame)]
     return tables, extras, folder / "report"

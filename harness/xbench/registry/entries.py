@@ -214,8 +214,8 @@ class ProbeTableEntry(Entry):
 
     ``form``: ``pairs`` (the suite's groups of language pairs by encoders), ``languages`` (encoders
     by languages), ``depths`` (encoders, before and after fine-tuning, by layers) or ``measures`` (the
-    same, by metrics). ``metrics`` maps a reader's words to metrics of the probe; ``depth`` is the relative depth of the layer shown;
-    ``percent`` is for shares.
+    same, by metrics). ``metrics`` maps a reader's words to metrics of the probe; ``depth`` is the
+    relative depth of the layer shown; ``percent`` is for shares.
     """
 
     form: Literal["pairs", "languages", "depths", "measures"]

@@ -21,7 +21,7 @@ Values = Mapping[tuple[str, int | None, str | None], float]
 
 
 def checkpoint_tables(frame: "pd.DataFrame", background: Background) -> list[Table]:
-    """Two tables for each probe: languages or pairs by measures at one layer, and means by layer."""
+    """Tables of each probe: languages or pairs by measures at one layer, and means by layer."""
     rows = frame[frame["probe"].notna() & frame["metric"].notna()]
     names = list(dict.fromkeys(rows["probe"]))
     about = "; ".join(
@@ -46,8 +46,8 @@ def _of(name: str, rows: "pd.DataFrame", background: Background) -> list[Table]:
         if r["value"] is not None
     }
     notes = _reasons(records)
-    found = [_places(name, values, background), _means(name, values, notes)]
-    return [table for table in found if table is not None]
+    places = _places(name, values, background)
+    return [*([places] if places else []), *_means(name, values, notes)]
 
 
 def _places(name: str, values: Values, background: Background) -> Table | None:
@@ -98,28 +98,36 @@ def _layer(depths: Sequence[float], values: Values, metrics: Sequence[str]) -> i
     return min(layers, key=lambda layer: (abs(layer - wanted), -layer))
 
 
-def _means(name: str, values: Values, notes: Sequence[str]) -> Table | None:
-    """Every measure at every layer, the mean over languages or pairs."""
-    layers = sorted(
-        {layer for _, layer, _ in values}, key=lambda layer: -1 if layer is None else layer
-    )
-    lines = dict.fromkeys((metric, place is None) for metric, _, place in values)
-    cells = [
-        [_mean(values, metric, layer, together) for layer in layers] for metric, together in lines
-    ]
-    both = {metric for metric, together in lines if together and (metric, False) in lines}
-    labels = [
-        f"{metric} ({TOGETHER})" if together and metric in both else metric
-        for metric, together in lines
+def _means(name: str, values: Values, notes: Sequence[str]) -> list[Table]:
+    """Every measure, the mean over languages or pairs: those by layer, and those of no layer."""
+    layered = {metric for metric, layer, _ in values if layer is not None}
+    parts = [
+        {place: value for place, value in values.items() if (place[0] in layered) == by_layer}
+        for by_layer in (True, False)
     ]
     places = {place for _, _, place in values if place is not None}
     about = f"Means over up to {len(places)} languages or pairs; xbench results has each value."
+    if not values:
+        title = f"{name}: nothing could be measured"
+        return [_table(name, title, (), (), (), "measure", notes)]
+    tables = [_of_measures(name, part) for part in parts if part]
+    return [*tables[:-1], replace(tables[-1], notes=(about, *notes))]
+
+
+def _of_measures(name: str, values: Values) -> Table:
+    found = {layer for _, layer, _ in values}
+    layers = sorted(found, key=lambda layer: -1 if layer is None else layer)
+    lines = dict.fromkeys((metric, place is None) for metric, _, place in values)
+    both = {metric for metric, together in lines if together and (metric, False) in lines}
+    rows = [
+        Row(f"{metric} ({TOGETHER})" if together and metric in both else metric)
+        for metric, together in lines
+    ]
+    cells = [
+        [_mean(values, metric, layer, together) for layer in layers] for metric, together in lines
+    ]
     columns = [Column("all" if layer is None else f"layer {layer}") for layer in layers]
-    title = f"{name}: all measures"
-    if not lines:
-        columns, title = [], f"{name}: nothing could be measured"
-    rows = [Row(label) for label in labels]
-    return _table(name, title, columns, rows, cells, "measure", [about, *notes])
+    return _table(name, f"{name}: all measures", columns, rows, cells, "measure")
 
 
 def _mean(values: Values, metric: str, layer: int | None, together: bool) -> float | None:

@@ -11,6 +11,7 @@ from xbench.report.style import Style
 from xbench.report.table import Cell, Column, Row, Table
 from xbench.report.text import ABSENT, signed, signed_decimal
 
+MOST_PARTS = 24
 EXPECTED = {"above": "> 0", "below": "< 0", "beyond": "not 0"}
 
 
@@ -22,7 +23,19 @@ def claim_tables(judged: Sequence[Judged], style: Style | None = None) -> list[T
     style = style or Style()
     shown = _in_order(shown)
     silent = [one.label for one in judged if one not in shown]
-    return [_verdicts(shown, silent), _effects(shown, style)]
+    pages = _pages([one for one in shown if one.parts])
+    effects = [_effects(page, (n, len(pages)), style) for n, page in enumerate(pages, start=1)]
+    return [_verdicts(shown, silent), *effects]
+
+
+def _pages(judged: Sequence[Judged]) -> list[list[Judged]]:
+    """Claims in runs of at most so many parts as a page of paper takes."""
+    pages: list[list[Judged]] = []
+    for one in judged:
+        if not pages or sum(len(each.parts) for each in [*pages[-1], one]) > MOST_PARTS:
+            pages.append([])
+        pages[-1].append(one)
+    return pages
 
 
 def findings(judged: Sequence[Judged], style: Style | None = None) -> list[Finding]:
@@ -137,13 +150,14 @@ def _verdict_cells(one: Judged) -> tuple[Cell, ...]:
     )
 
 
-def _effects(judged: Sequence[Judged], style: Style) -> Table:
+def _effects(judged: Sequence[Judged], page: tuple[int, int], style: Style) -> Table:
+    number, pages = page
     rows = [(one, each) for one in judged for each in one.parts]
     names = ("expected", "effect", "p", "n", "smallest effect to be found")
     return Table(
         name="claims",
-        label="tab:claims-effects",
-        title="Claims: the effects behind the verdicts",
+        label=f"tab:claims-effects-{number}",
+        title=f"Claims: the effects behind the verdicts ({number} of {pages})",
         caption=(
             "Each part of each claim by itself, not corrected: where the effect is expected, the effect "
             "with its 95% interval, the one-sided p value of the expected direction, on what it rests, "

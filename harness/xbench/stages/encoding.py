@@ -1,6 +1,6 @@
 """Sentences and words through an encoder, each text once for all layers that are asked for."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from xbench.plan import Stage
 from xbench.stages.bench import Bench, text_format
 
 Entries = Sequence[tuple[str, str]]
-Link = tuple[int, int, int]
+Span = tuple[int, int]
+"""The first of several words in a row, and the one after the last."""
+Link = tuple[int, Span, Span]
 
 
 class Encoding:
@@ -75,8 +77,7 @@ class Encoding:
         )
         if not len(kept[layer][0]):
             raise MissingData(
-                f"none of the {len(entries)} entries of the dictionary of {'-'.join(pair)} stands in a "
-                f"pair of sentences, word for word (without spaces every character is a word)"
+                f"none of {len(entries)} dictionary entries stands in a pair of sentences, word for word"
             )
         return kept[layer]
 
@@ -84,34 +85,34 @@ class Encoding:
         self, sentences: Sequence[tuple[str, str]], entries: Entries, layers: Sequence[int]
     ) -> dict[int, tuple[Tensor, Tensor]]:
         links = [
-            link
-            for link in find_entries(sentences, entries)
-            if all(self._is_whole(sentences[link[0]][n], link[n + 1]) for n in (0, 1))
+            (number, words)
+            for number, *words in find_entries(sentences, entries)
+            if all(map(self._is_whole, sentences[number], words))
         ]
         sides = [
-            self._word_vectors([(sentences[s][n], word[n]) for s, *word in links], layers)
+            self._word_vectors([(sentences[s][n], words[n]) for s, words in links], layers)
             for n in (0, 1)
         ]
         return {layer: (sides[0][layer], sides[1][layer]) for layer in layers}
 
-    def _is_whole(self, text: str, word: int) -> bool:
-        """Whether a word is left where its text is cut to the length that the encoder gets."""
+    def _is_whole(self, text: str, words: Span) -> bool:
+        """Whether words are left where their text is cut to the length that the encoder gets."""
         ((_, offsets),) = self._tokenizer.encode_with_offsets([text])
         room = self._max_length - self._tokenizer.special_tokens_single
-        return word in owners(offsets[:room], word_spans(text))
+        return words[0] in owners(offsets[:room], _joined(text, words))
 
     @torch.inference_mode()
     def _word_vectors(
-        self, wanted: Sequence[tuple[str, int]], layers: Sequence[int]
+        self, wanted: Sequence[tuple[str, Span]], layers: Sequence[int]
     ) -> dict[int, Tensor]:
-        """One word of each text, as the mean of its subwords."""
+        """Words in a row of each text, as the mean of their subwords."""
         encoded = self._tokenizer.encode_with_offsets([text for text, _ in wanted])
         room = self._max_length - self._tokenizer.special_tokens_single
         before = [-1] * self._tokenizer.content_start
         rows, owned = [], []
-        for (text, _), (ids, offsets) in zip(wanted, encoded, strict=True):
+        for (text, words), (ids, offsets) in zip(wanted, encoded, strict=True):
             rows.append(self._tokenizer.build_single(ids[:room]))
-            owned.append([*before, *owners(offsets[:room], word_spans(text))])
+            owned.append([*before, *owners(offsets[:room], _joined(text, words))])
         size = self._encoder.config.hidden_size
         found = {layer: torch.zeros(len(rows), size) for layer in layers}
         for numbers in self._runs([len(row) for row in rows]):
@@ -119,7 +120,7 @@ class Encoding:
             width = max(map(len, batch))
             owner = pad([owned[n] + [-1] * (width - len(owned[n])) for n in numbers], -1)
             view = self._view(batch, owner.to(self._device))
-            place = torch.tensor([wanted[n][1] for n in numbers])
+            place = torch.tensor([wanted[n][1][0] for n in numbers])
             for layer in layers:
                 with autocast(self._precision, torch.device(self._device).type):
                     words_BWD = view.words(self._depth(layer)).float().cpu()
@@ -141,41 +142,61 @@ class Encoding:
 
 
 def find_entries(sentences: Sequence[tuple[str, str]], entries: Entries) -> list[Link]:
-    """(sentence, word of its source, word of its target) of entries that stand in a sentence pair.
+    """(sentence, words of its source, words of its target) of entries that stand in a sentence pair.
 
     Each sentence and each entry counts at most once, in the order of the sentences; words are
-    compared lower-cased and without punctuation at their ends (Gaschi et al. 2022).
+    compared lower-cased and without punctuation at their ends (Gaschi et al. 2022). An entry of
+    several words, which characters of a script without spaces are, stands where these follow each
+    other; the longest entry comes first.
     """
-    wanted: dict[str, set[str]] = {}
+    wanted: dict[Words, set[Words]] = {}
     for source, target in entries:
-        wanted.setdefault(source.lower(), set()).add(target.lower())
+        pair = _words(source), _words(target)
+        if all(pair) and "" not in {*pair[0], *pair[1]}:
+            wanted.setdefault(pair[0], set()).add(pair[1])
+    longest = max(map(len, wanted), default=0)
     found: list[Link] = []
-    used: set[tuple[str, str]] = set()
-    for number, (source, target) in enumerate(sentences):
-        link = _first_entry(_words(source), _words(target), wanted, used)
-        if link is not None:
-            found.append((number, *link))
+    used: set[tuple[Words, Words]] = set()
+    for number, texts in enumerate(sentences):
+        first, second = map(_words, texts)
+        for start, words in _runs_of(first, longest):
+            free = [t for t in sorted(wanted.get(words, ())) if (words, t) not in used]
+            there = next(((t, at) for t in free if (at := _place(t, second)) is not None), None)
+            if there is not None:
+                translation, at = there
+                used.add((words, translation))
+                spans = (start, start + len(words)), (at, at + len(translation))
+                found.append((number, *spans))
+                break
     return found
 
 
-def _first_entry(
-    first: list[str],
-    second: list[str],
-    wanted: dict[str, set[str]],
-    used: set[tuple[str, str]],
-) -> tuple[int, int] | None:
-    places = {word: n for n, word in reversed(list(enumerate(second)))}
-    for here, word in enumerate(first):
-        for translation in sorted(wanted.get(word, ())):
-            if translation in places and (word, translation) not in used:
-                used.add((word, translation))
-                return here, places[translation]
-    return None
+Words = tuple[str, ...]
 
 
-def _words(text: str) -> list[str]:
+def _runs_of(words: Words, longest: int) -> Iterator[tuple[int, Words]]:
+    """(place, words) of every run of at most so many words, the longest at each place first."""
+    for start in range(len(words)):
+        for length in range(min(longest, len(words) - start), 0, -1):
+            yield start, words[start : start + length]
+
+
+def _place(wanted: Words, words: Words) -> int | None:
+    """Where words first stand one after the other among others."""
+    size = len(wanted)
+    starts = range(len(words) - size + 1)
+    return next((n for n in starts if words[n : n + size] == wanted), None)
+
+
+def _words(text: str) -> Words:
     """The words at their places, lower-cased and bare."""
-    return [text[start:end].lower().strip(PUNCTUATION) for start, end in word_spans(text)]
+    return tuple(text[start:end].lower().strip(PUNCTUATION) for start, end in word_spans(text))
+
+
+def _joined(text: str, words: Span) -> list[tuple[int, int]]:
+    """The places of a text's words in characters, those of ``words`` as one, at the first's number."""
+    spans, (start, end) = word_spans(text), words
+    return [*spans[:start], (spans[start][0], spans[end - 1][1]), *spans[end:]]
 
 
 PUNCTUATION = ".,;:!?\"'()[]{}«»“”‘’„…-–—。、，！？「」"

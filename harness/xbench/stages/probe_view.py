@@ -97,7 +97,7 @@ class CheckpointView:
         """The pair's dictionary, each source word with its first translation."""
         where = self._stage.recipe.get("dictionaries", {}).get("-".join(pair))
         if where is None:
-            raise MissingData(f"no dictionary has {'-'.join(pair)}")
+            raise MissingData("there is no dictionary of this pair")
         languages = [self._bench.context.languages.get(code) for code in pair]
         found: dict[str, str] = {}
         for entry in self._bench.source_at(where).read(languages, "train"):

@@ -1,4 +1,8 @@
-"""Letters of all scripts: where the figure's own font lacks some, another font of the machine steps in."""
+"""Letters of all scripts: where the figure's own font lacks some, another font of the machine steps in.
+
+In SVG text stays text, and the reader's browser finds letters and order. In PDF and PNG right-to-left
+scripts are joined and ordered by matplotlib from 3.11 on; older versions write them from the left.
+"""
 
 from functools import cache
 from typing import TYPE_CHECKING

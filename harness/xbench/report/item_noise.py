@@ -1,0 +1,135 @@
+"""The noise of the test set: what other test items would have said of these very models."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from xbench.api.claim import Effect
+from xbench.api.metric import Floats
+from xbench.inference import PairedItems, interval, item_effect
+from xbench.report import notes
+from xbench.report.averages import is_done
+from xbench.report.per_language import encoder_header, ordered
+from xbench.report.results import Encoder, Measurement, Panel, Results
+from xbench.report.style import Style
+from xbench.report.table import Cell, Column, Difference, Table
+from xbench.report.table1 import UNTOUCHED
+from xbench.report.text import ABSENT, difference_lines, signed
+
+PerItem = tuple[Sequence[str], Floats]
+"""(ids [n], contributions [n, k])."""
+
+
+@dataclass(frozen=True)
+class ItemReader:
+    """Where items come from: ``read(task, score key)``, None where they are lost; and a task's formula.
+
+    Both are of the metric that tables show of the task.
+    """
+
+    read: Callable[[str, str], PerItem | None]
+    aggregate: Callable[[str], Callable[[Floats], Floats]]
+
+
+def item_tables(results: Results, reader: ItemReader, style: Style | None = None) -> list[Table]:
+    """Differences to the untouched encoder with intervals over items; none without such differences."""
+    style = style or Style()
+    panels = [panel for panel in results.panels if (panel, UNTOUCHED) in results.blocks]
+    encoders = list(
+        dict.fromkeys(e for panel in panels for e in ordered(results, panel) if e != UNTOUCHED)
+    )
+    if not encoders:
+        return []
+    found = {
+        (encoder, panel): effect_of(results, panel, encoder, reader)
+        for panel in panels
+        for encoder in encoders
+    }
+    return [_table(results, panels, encoders, found, style)]
+
+
+def effect_of(results: Results, panel: Panel, encoder: Encoder, reader: ItemReader) -> Effect:
+    """The mean change over languages and seeds, resampled over items; a gap leaves none."""
+    treated = results.blocks.get((panel, encoder), {})
+    base = results.blocks[panel, UNTOUCHED]
+    cells = []
+    for language in results.languages[panel]:
+        for seed in results.seeds[panel]:
+            place = (language, seed)
+            pair = _pair(base.get(place), treated.get(place), panel[0], reader)
+            if pair is None:
+                where = f"{language}, seed {seed}"
+                return Effect(None, reason=f"incomplete: no predictions of {where}")
+            cells.append(pair)
+    return item_effect(cells, reader.aggregate(panel[0]))
+
+
+def _pair(
+    before: Measurement | None, after: Measurement | None, task: str, reader: ItemReader
+) -> PairedItems | None:
+    """The items of a cell under both encoders, those that were tested with both."""
+    sides = []
+    for one in (before, after):
+        if one is None or not is_done(one) or one.key is None:
+            return None
+        found = reader.read(task, one.key)
+        if found is None:
+            return None
+        sides.append(found)
+    (ids, first), (others, second) = sides
+    place = {id: number for number, id in enumerate(others)}
+    shared = [number for number, id in enumerate(ids) if id in place]
+    names = [ids[number] for number in shared]
+    return PairedItems(names, first[shared], second[[place[name] for name in names]])
+
+
+def _table(
+    results: Results,
+    panels: Sequence[Panel],
+    encoders: Sequence[Encoder],
+    found: dict[tuple[Encoder, Panel], Effect],
+    style: Style,
+) -> Table:
+    metric = notes.by_panel(results.metrics)
+    reasons = sorted({each.reason for each in found.values() if each.reason})
+    return Table(
+        name="items",
+        label="tab:items",
+        title="Noise of the test set: differences to none over test items",
+        caption=(
+            f"{metric[:1].upper()}{metric[1:]} less that of the untouched encoder, in percentage "
+            f"points, averaged over languages and seeds, with the 95% interval of a paired bootstrap "
+            f"over test items, conditional on these seeds. Suite {results.suite}, model "
+            f"{results.model}."
+        ),
+        columns=tuple(Column(notes.panel_name(panel)) for panel in panels),
+        rows=tuple(encoder_header(encoder, results, style) for encoder in encoders),
+        cells=tuple(
+            tuple(_cell(found[encoder, panel], style) for panel in panels) for encoder in encoders
+        ),
+        stub="encoder, variant",
+        column_stub="task, mode",
+        notes=(
+            "It says how much other test items would have changed the differences of these very "
+            "models; the noise of fine-tuning seeds is another thing, and stands in Table 1. An item is "
+            "drawn in all languages that have it at once. Intervals are each by itself, not adjusted "
+            "for the number of comparisons.",
+            *notes.languages(results, style),
+            *(f"{reason[:1].upper()}{reason[1:]}." for reason in reasons),
+            *style.notes,
+        ),
+    )
+
+
+def _cell(effect: Effect, style: Style) -> Cell:
+    if effect.value is None:
+        return Cell("incomplete" if effect.reason else ABSENT, "incomplete")
+    low, high = interval(effect) or (None, None)
+    change = Difference(effect.value, low, high, effect.n)
+    _, *bounds = difference_lines(change, style.digits)
+    return Cell(
+        signed(effect.value, style.digits),
+        value=effect.value,
+        n=effect.n,
+        difference=change,
+        details=tuple(bounds),
+    )

@@ -1,0 +1,115 @@
+"""Intervals over test items: what is paired with what, by hand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xbench.inference import PairedItems, interval, item_effect
+from xbench.report.item_noise import ItemReader, PerItem, effect_of, item_tables
+from xbench.report.reading import read_results
+from xbench.report.results import Encoder, Selection
+from xbench.report.style import Style
+
+from .conftest import Make
+
+TREATED = Encoder("aligned", "hictl", "A", "deu-eng", 42)
+PANEL = ("pos", "full")
+Read = Callable[[str, str], PerItem | None]
+
+
+def accuracy(sums: Any) -> Any:
+    return sums[..., 0] / sums[..., 1]
+
+
+def answers(key: str, count: int = 60) -> Any:
+    """[n, 2] labels right, labels: half are right, more after alignment; by key and item."""
+    rng = np.random.default_rng([ord(letter) for letter in key])
+    chance = 0.7 if "aligned" in key else 0.5
+    return np.stack([rng.random(count) < chance, np.ones(count)], axis=-1).astype(float)
+
+
+def names(count: int = 60) -> list[str]:
+    return [f"{number:03}" for number in range(count)]
+
+
+def reader(read: Read | None = None) -> ItemReader:
+    return ItemReader(read or (lambda task, key: (names(), answers(key))), lambda task: accuracy)
+
+
+def study(make: type[Make]) -> pd.DataFrame:
+    return pd.DataFrame(make.block(value=0.5) + make.block(value=0.7, **make.aligned("A")))
+
+
+def test_every_cell_is_paired_with_its_own(make: type[Make]) -> None:
+    frame = study(make)
+    effect = effect_of(read_results(frame, Selection()), PANEL, TREATED, reader())
+    base = frame[frame["arm"] == "none"].set_index(["language", "seed"])["key"]
+    treated = frame[frame["arm"] == "aligned"].set_index(["language", "seed"])["key"]
+    cells = [
+        PairedItems(names(), answers(base[place]), answers(treated[place])) for place in base.index
+    ]
+    assert len(cells) == 9
+    changes = [accuracy(c.after.sum(0)) - accuracy(c.before.sum(0)) for c in cells]
+    assert effect.value == pytest.approx(np.mean(changes))
+    assert interval(effect) == pytest.approx(interval(item_effect(cells, accuracy)))
+    assert effect.n == 60
+
+
+def test_items_are_matched_by_name(make: type[Make]) -> None:
+    """In another order after alignment, and one of them lost."""
+    order = np.random.default_rng(0).permutation(60)[:-1]
+
+    def read(task: str, key: str) -> PerItem:
+        if "aligned" not in key:
+            return names()[:], answers(key)
+        return [names()[n] for n in order], answers(key)[order]
+
+    results = read_results(study(make), Selection())
+    effect = effect_of(results, PANEL, TREATED, reader(read))
+    kept = sorted(order)
+
+    def cut(task: str, key: str) -> PerItem:
+        return [names()[n] for n in kept], answers(key)[kept]
+
+    expected = effect_of(results, PANEL, TREATED, reader(cut))
+    assert (effect.value, effect.error, effect.n) == (expected.value, expected.error, 59)
+
+
+def test_lost_predictions_and_failed_cells_leave_a_gap(make: type[Make]) -> None:
+    results = read_results(study(make), Selection())
+    lost = reader(lambda task, key: None if "33-kaz" in key else (names(), answers(key)))
+    assert effect_of(results, PANEL, TREATED, lost).reason == (
+        "incomplete: no predictions of kaz, seed 33"
+    )
+    frame = study(make)
+    failed = frame["arm"].eq("aligned") & frame["language"].eq("deu") & frame["seed"].eq(15)
+    frame.loc[failed, ["status", "value"]] = ["failed", None]
+    gap = effect_of(read_results(frame, Selection()), PANEL, TREATED, reader())
+    assert (gap.value, gap.reason) == (None, "incomplete: no predictions of deu, seed 15")
+
+
+def test_the_table(make: type[Make]) -> None:
+    (table,) = item_tables(read_results(study(make), Selection()), reader(), Style())
+    assert [row.label for row in table.rows] == ["deu-eng A"]
+    assert [column.label for column in table.columns] == ["pos, full"]
+    ((cell,),) = table.cells
+    assert cell.value is not None
+    assert cell.text == f"+{100 * cell.value:.1f}"
+    assert cell.details[0].startswith("[+")
+    assert "conditional on these seeds" in table.caption
+    assert "paired bootstrap" in table.caption
+
+
+def test_gaps_are_shown_and_explained(make: type[Make]) -> None:
+    lost = reader(lambda task, key: None)
+    (table,) = item_tables(read_results(study(make), Selection()), lost)
+    assert table.cells[0][0].text == "incomplete"
+    assert any("No predictions" in n or "no predictions" in n for n in table.notes)
+
+
+def test_without_untouched_or_aligned_encoders_there_is_none(make: type[Make]) -> None:
+    for rows in (make.block(), make.block(**make.aligned("A"))):
+        assert item_tables(read_results(pd.DataFrame(rows), Selection()), reader()) == []
