@@ -205,6 +205,18 @@ def test_pooled_states_are_those_of_single_sentences(view: CheckpointView, depth
         torch.testing.assert_close(vector, slowly(view, text, depth), atol=2e-5, rtol=0)
 
 
+def test_states_do_not_depend_on_how_many_batches_are_computed_at_once(
+    view: CheckpointView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view._encoding, "_batch_size", 3)
+    texts = list(view._text.sentences("qac").values())
+    alone = view._encoding._all(texts, [1, 2])
+    monkeypatch.setattr(view._bench, "lanes", 4)
+    together = view._encoding._all(texts, [1, 2])
+    assert all(torch.equal(alone[layer], together[layer]) for layer in (1, 2))
+    assert not together[1].is_inference()
+
+
 def test_the_two_sides_of_a_pair_are_translations(view: CheckpointView) -> None:
     first, second = view.pair(("qab", "qac"), 1.0)
     torch.testing.assert_close(first, view.pooled("qab", 1.0))

@@ -75,6 +75,7 @@ class LocalLauncher:
         self._pending: set[str] = set()
         self._attempts: Counter[str] = Counter()
         self._again: set[str] = set()  # failed, to be tried again, with what waits for them
+        self._lanes = 1  # what each worker has of the processors
 
     def run(self, work: Work, logs: Path) -> set[str]:
         """Compute all jobs; returns the keys that failed or were blocked. Ctrl-C stops at once.
@@ -85,6 +86,7 @@ class LocalLauncher:
         self._pending = {key for job in waiting for key in job.stages}
         workers: list[_Worker] = []
         try:
+            self._lanes = max(1, _cores() // max(1, min(self._settings.jobs, len(waiting))))
             for number in range(min(self._settings.jobs, len(waiting))):
                 workers.append(self._start(logs / f"worker-{number}.log"))
             # After its last stage a worker still frees weights: it is done when it says so.
@@ -112,6 +114,7 @@ class LocalLauncher:
         settings = {
             "store": str(self._store.root.resolve()),
             "threads": self._settings.threads,
+            "lanes": self._lanes,
             "state_interval": self._settings.state_interval,
             "deterministic": self._settings.deterministic,
             "keep": self._settings.keep,

@@ -68,6 +68,7 @@ def serve(
         Context(load_registry(), discovery),
         progress,
         settings["state_interval"],
+        settings.get("lanes", 1),
     )
     while True:
         send("idle")

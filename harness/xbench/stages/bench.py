@@ -40,7 +40,10 @@ Progress = Callable[[int, int, Mapping[str, float]], None]
 
 
 class Bench:
-    """The surroundings of the stages of one job."""
+    """The surroundings of the stages of one job.
+
+    ``lanes`` is how many batches that have nothing to do with each other may be computed at once.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,9 @@ class Bench:
         context: Context,
         progress: Progress = lambda step, steps, values: None,
         state_interval: float = 60.0,
+        lanes: int = 1,
     ) -> None:
+        self.lanes = lanes
         self.store = store
         self.context = context
         self.progress = progress

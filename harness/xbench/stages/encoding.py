@@ -1,6 +1,7 @@
 """Sentences and words through an encoder, each text once for all layers that are asked for."""
 
 from collections.abc import Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -48,19 +49,24 @@ class Encoding:
         )
         return kept[layer]
 
-    @torch.inference_mode()
     def _all(self, texts: Sequence[str], layers: Sequence[int]) -> dict[int, Tensor]:
         rows = list(tokenise_texts(self._tokenizer, texts, self._max_length))
         size = self._encoder.config.hidden_size
+        # made outside of inference mode: a probe may compute with them as it likes
         found = {layer: torch.zeros(len(rows), size) for layer in layers}
-        for numbers in self._runs([len(row) for row in rows]):
-            view = self._view([rows[n] for n in numbers])
-            for layer in layers:
-                with autocast(self._precision, torch.device(self._device).type):
-                    pooled_BD = view.pooled(self._depth(layer))
-                found[layer][numbers] = pooled_BD.float().cpu()
-        # out of inference mode: a probe may compute with them as it likes
-        return {layer: vectors.clone() for layer, vectors in found.items()}
+
+        def encode(numbers: list[int]) -> None:
+            with torch.inference_mode():
+                view = self._view([rows[n] for n in numbers])
+                for layer in layers:
+                    with autocast(self._precision, torch.device(self._device).type):
+                        pooled_BD = view.pooled(self._depth(layer))
+                    found[layer][numbers] = pooled_BD.float().cpu()
+
+        lanes = self._bench.lanes if self._device == "cpu" else 1
+        with ThreadPoolExecutor(lanes) as pool:  # each batch is one thread's: results do not change
+            list(pool.map(encode, self._runs([len(row) for row in rows])))
+        return found
 
     def words_in_context(
         self, pair: Pair, sentences: Sequence[tuple[str, str]], entries: Entries, depth: float
