@@ -73,8 +73,10 @@ class Plugin:
         return loaded
 
     def summary(self) -> str:
-        """The first line of the plugin's documentation."""
-        return (inspect.getdoc(self.load()) or "").strip().split("\n")[0]
+        """What a claim states; of any other plugin, the first line of its documentation."""
+        plugin = self.load()
+        documented = (inspect.getdoc(plugin) or "").strip().split("\n")[0]
+        return str(getattr(plugin, "statement", "") or documented)
 
 
 class PluginTable:

@@ -190,6 +190,13 @@ def test_figures_and_claims_have_their_sections() -> None:
     assert [e.text for e in page.all("nav")[0].all("a")] == ["Claims", "Figure 1"]
 
 
+def test_figures_that_there_are_not_are_named() -> None:
+    page = read_page(render_page([], remarks=["Maps: left out, since <b> was not measured."]))
+    (section,) = [e for e in page.all("section") if e.attributes.get("id") == "left-out"]
+    assert [e.text for e in section.all("li")] == ["Maps: left out, since <b> was not measured."]
+    assert [e.text for e in page.all("nav")[0].all("a")] == ["Figures left out"]
+
+
 def test_many_lines_behind_a_claim_are_folded() -> None:
     claims = [Finding("A", "undecided", ("1", "2", "3")), Finding("B", "undecided", tuple("1234"))]
     page = read_page(render_page([], (), claims))

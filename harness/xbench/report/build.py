@@ -166,7 +166,8 @@ def write_report(
 
 def _whole(tables: Sequence[Table], format: str, extras: Extras | None) -> str:
     if extras and format == "html":
-        return html.render(tables, extras.figures.page, extras.claims, extras.provenance)
+        figures = extras.figures
+        return html.render(tables, figures.page, extras.claims, extras.provenance, figures.left_out)
     text = render(tables, format)
     if extras and format == "markdown" and extras.figures:
         return f"{text}\n{extras.figures.markdown()}"

@@ -42,11 +42,17 @@ def render(
     figures: Sequence[Figure] = (),
     claims: Sequence[Finding] = (),
     provenance: Provenance | None = None,
+    remarks: Sequence[str] = (),
 ) -> str:
-    """The page. Without ``provenance`` a cell opens what the table itself knows of it."""
+    """The page. Without ``provenance`` a cell opens what the table itself knows of it.
+
+    ``remarks`` say which figures there are not, and why.
+    """
     provenance = provenance or Provenance()
     data = PageData(provenance)
     sections = list(_sections(list(tables), figures, claims, data))
+    if remarks:
+        sections.append(("left-out", "Figures left out", _remarks(remarks)))
     contents = [element("li", element("a", title, href=f"#{id}")) for id, title, _ in sections]
     style, script = _asset("report.css"), _asset("report.js")
     parts = {
@@ -78,7 +84,7 @@ def _sections(
     """(identifier, title, section) for everything that the contents list."""
     if claims:
         yield "claims", "Claims", _claims(claims)
-    taken: set[str] = {"claims", "content", "help", "theme", "provenance", "data"}
+    taken: set[str] = {"claims", "content", "help", "theme", "provenance", "data", "left-out"}
     for table in tables:
         id = _unique(table.label, taken)
         yield id, table.title, table_section(table, id, data)
@@ -131,6 +137,11 @@ def _claims(claims: Sequence[Finding]) -> Html:
     return element(
         "section", element("h2", "Claims"), element("ul", *items, class_="claims"), id="claims"
     )
+
+
+def _remarks(remarks: Sequence[str]) -> Html:
+    items = element("ul", *(element("li", line) for line in remarks), class_="caption")
+    return element("section", element("h2", "Figures left out"), items, id="left-out")
 
 
 def _behind(lines: Sequence[str]) -> Html:

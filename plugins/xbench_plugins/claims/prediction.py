@@ -39,7 +39,7 @@ class DistanceDoesNotPredict(_DoesNotPredict):
 
 
 class SimilarityDoesNotPredict(_DoesNotPredict):
-    """The same of retrieval: ``top1_forward``, whether sentences find their translations."""
+    """Correlation of the change of retrieval (``top1_forward``) with the change of scores."""
 
     statement: ClassVar[str] = (
         "How much alignment improves retrieval of translations does not predict how much a score "
