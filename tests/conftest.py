@@ -1,5 +1,6 @@
 """Fixtures that several folders share."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,17 +31,22 @@ def fresh_discovery() -> Iterator[Callable[[], None]]:
 @pytest.fixture
 def install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_discovery: Callable[[], None]
-) -> Install:
+) -> Iterator[Install]:
     """Install a fake distribution for the length of a test, here and in workers."""
+    made: list[str] = []
 
     def install(name: str, *arguments: object, **options: object) -> Path:
         folder = fake_distribution(tmp_path / "installed" / name, name, *arguments, **options)  # type: ignore[arg-type]
         monkeypatch.syspath_prepend(folder)
         monkeypatch.setenv("PYTHONPATH", str(folder), prepend=":")
+        for module in (path.stem for path in folder.glob("*.py")):
+            made.append(module)
         fresh_discovery()
         return folder
 
-    return install
+    yield install
+    for module in made:  # another test's module of this name is another
+        sys.modules.pop(module, None)
 
 
 @pytest.fixture(scope="session")
