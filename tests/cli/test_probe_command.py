@@ -38,6 +38,9 @@ def test_a_model_is_measured_with_no_run_around_it(tmp_path: Path) -> None:
     other = xbench("probe", folder, *probed[2:], "--format", "csv")
     values = pd.read_csv(io.StringIO(other.out))["value"]
     pd.testing.assert_series_equal(values, frame["value"])
+    rows = xbench("results", *place, "--format", "csv")
+    # As in every other row: the folder's own name, wherever it lies.
+    assert set(pd.read_csv(io.StringIO(rows.out))["model"]) == {folder.name}
 
     text = report_of(tmp_path / "store")
     assert "Table 2: mean cosine similarity of translations" in text

@@ -84,7 +84,9 @@ class _Planner:
     def build(self) -> None:
         precision = resolve_precision(self.spec.align["precision"], self.device)
         arms = Arms(self.plan, self.context, self.data, self.model.identity, self.recipe, precision)
-        probes = Probes(self.plan, self.context, self.data, self.recipe, self._heads)
+        probes = Probes(
+            self.plan, self.context, self.data, self.recipe, self._heads, self.model.name
+        )
         for arm in arms.all():
             for task in self.spec.task or ():
                 if self.task(task)["level"] == "retrieval":

@@ -34,9 +34,11 @@ class Probes:
         data: Data,
         recipe: Mapping[str, Any],
         heads: Heads,
+        model_name: str,
     ) -> None:
         self._plan = plan
         self._heads = heads
+        self._model_name = model_name
         self._spec = plan.spec
         self._context = context
         self._data = data
@@ -138,10 +140,6 @@ class Probes:
         }
         key = self._plan.add(Stage("probe", spec, recipe, tuple(dict.fromkeys(parents))))
         return Cell(place, finetune=model, align=arm.align, links=arm.links, probe=key)
-
-    @property
-    def _model_name(self) -> str:
-        return str(self._spec.model)
 
     @cached_property
     def _depths(self) -> list[float]:
