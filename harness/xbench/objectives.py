@@ -263,6 +263,12 @@ def component_config(loaded: Any, config: Mapping[str, Any]) -> Any:
     return TypeAdapter(loaded.Config).validate_python(dict(config))
 
 
+def make_component(kind: str, asked: Mapping[str, Any], context: Context) -> Any:
+    """The plugin that a spec asks for, ``{"name": ..., "config": {...}}``, with its configuration."""
+    loaded = context.discovery.table.get(kind, asked["name"]).load()
+    return loaded(component_config(loaded, asked["config"]))
+
+
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Later layers win; mappings (parts of a composition) are merged one by one."""
     merged: dict[str, Any] = {}

@@ -8,7 +8,6 @@ positions to predict.
 """
 
 import json
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xbench.nn.encoder_config import EncoderConfig, EncoderFolderError, read_config
+from xbench.nn.encoder_config import EncoderConfig, EncoderFolderError, layer_at, read_config
 from xbench.nn.hf_weights import Checkpoint, write_weights
 from xbench.nn.replica_layers import ReplicaEmbedding, ReplicaLayerNorm, ReplicaLinear, affine
 
@@ -110,14 +109,8 @@ class Encoder(nn.Module):
         write_weights(folder / "model.safetensors", tensors, self.config)
 
     def layer_at(self, depth: float) -> int:
-        """The layer 0 to L at a relative depth, rounded half up (0.25 of 6 layers is layer 2).
-
-        Raises ``ValueError`` where the depth is outside [0, 1].
-        """
-        if not 0 <= depth <= 1:
-            raise ValueError(f"depth is {depth}, expected a number from 0 to 1")
-        # The tiny addition keeps halves such as 15/22 of 11 from falling to rounding errors.
-        return math.floor(depth * self.config.num_layers + 0.5 + 1e-9)
+        """The layer 0 to L at a relative depth (:func:`~xbench.nn.encoder_config.layer_at`)."""
+        return layer_at(depth, self.config.num_layers)
 
     def embed(self, ids_RBT: Tensor, token_types_RBT: Tensor | None = None) -> Tensor:
         """``[R, B, T, D]`` embedding output, normalised, dropout applied (in train mode).

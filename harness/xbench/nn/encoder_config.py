@@ -1,6 +1,7 @@
 """The shape of an encoder, read from (and written to) the ``config.json`` of Hugging Face."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,17 @@ _ARCHITECTURES = {
     "camembert": "Camembert",
     "bert": "Bert",
 }
+
+
+def layer_at(depth: float, layers: int) -> int:
+    """The layer 0 to ``layers`` at a relative depth, rounded half up (0.25 of 6 layers is layer 2).
+
+    Raises ``ValueError`` where the depth is outside [0, 1].
+    """
+    if not 0 <= depth <= 1:
+        raise ValueError(f"depth is {depth}, expected a number from 0 to 1")
+    # The tiny addition keeps halves such as 15/22 of 11 from falling to rounding errors.
+    return math.floor(depth * layers + 0.5 + 1e-9)
 
 
 class EncoderFolderError(ValueError):

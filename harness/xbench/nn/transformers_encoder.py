@@ -6,7 +6,6 @@ asked for. There is one replica, and sentences of a batch are not packed into sh
 these architectures see positions.
 """
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xbench.nn.encoder_config import EncoderFolderError, OtherConfig, read_config
+from xbench.nn.encoder_config import EncoderFolderError, OtherConfig, layer_at, read_config
 
 KINDS = ("deberta-v2", "modernbert")
 
@@ -57,10 +56,8 @@ class TransformersEncoder(nn.Module):
         self.model.save_pretrained(folder)
 
     def layer_at(self, depth: float) -> int:
-        """The layer 0 to L at a relative depth, rounded half up."""
-        if not 0 <= depth <= 1:
-            raise ValueError(f"depth is {depth}, expected a number from 0 to 1")
-        return math.floor(depth * self.config.num_layers + 0.5 + 1e-9)
+        """The layer 0 to L at a relative depth (:func:`~xbench.nn.encoder_config.layer_at`)."""
+        return layer_at(depth, self.config.num_layers)
 
     def embed(self, ids_1BT: Tensor, token_types_1BT: Tensor | None = None) -> Tensor:
         """``[1, B, T, D]`` embedding output."""

@@ -30,7 +30,7 @@ from xbench.models import TOKENIZER, identity
 from xbench.nn.encoder_config import read_config
 from xbench.nn.loading import AnyEncoder, load_encoder
 from xbench.nn.views import TextFormat
-from xbench.objectives import component_config
+from xbench.objectives import make_component
 from xbench.plan import Stage, open_at
 from xbench.store import Entry, Store
 
@@ -119,7 +119,7 @@ class Bench:
         asked = stage.recipe["transform"]
 
         def load() -> Transform:
-            transform = make_transform(asked, self.context)
+            transform: Transform = make_component("objectives", asked, self.context)
             device = stage.recipe["device"]
             transform.fitted = {n: t.to(device) for n, t in load_file(path).items()}
             return transform
@@ -163,13 +163,6 @@ class Bench:
 def _library_versions() -> dict[str, str]:
     """Of the libraries, beside torch, whose code results pass through."""
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
-
-
-def make_transform(asked: Mapping[str, Any], context: Context) -> Transform:
-    """The transform with its configuration, not fitted yet."""
-    loaded = context.discovery.table.get("objectives", asked["name"]).load()
-    transform: Transform = loaded(component_config(loaded, asked["config"]))
-    return transform
 
 
 def _check_unchanged(folder: Path, planned: str) -> None:

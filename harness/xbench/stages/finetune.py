@@ -22,7 +22,7 @@ from xbench.nn.optimise import Group, Optimiser, Schedule
 from xbench.nn.streams import permutation, seed_dropout
 from xbench.nn.training_state import Losses, TrainingState, check_weights
 from xbench.nn.views import TextFormat, TextView
-from xbench.objectives import component_config
+from xbench.objectives import make_component
 from xbench.plan import Stage
 from xbench.settings import FinetuneSettings
 from xbench.stages.bench import Bench, text_format
@@ -316,8 +316,7 @@ def _keeper(
     """What decides on the weights that are left: a merge, the development split, or nothing."""
     asked = work.stage.spec.get("merge")
     if asked is not None:
-        loaded = work.bench.context.discovery.table.get("objectives", asked["name"]).load()
-        merge: Merge = loaded(component_config(loaded, asked["config"]))
+        merge: Merge = make_component("objectives", asked, work.bench.context)
         return Snapshots(folder, modules, merge, work.steps)
     if work.settings.selection == "last":
         return LastStep()

@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from xbench.api.transform import Unit
+from xbench.api.transform import Transform, Unit
 from xbench.artefacts import FITTED
 from xbench.nn.loading import AnyEncoder
 from xbench.nn.views import TextView
+from xbench.objectives import make_component
 from xbench.plan import Stage
-from xbench.stages.bench import Bench, make_transform
+from xbench.stages.bench import Bench
 from xbench.stages.texts import encoded
 from xbench.store import Entry
 
@@ -23,7 +24,7 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: AnyEncoder | None) -> N
     """Fit on the stage's encoder, or on one that was fine-tuned."""
     encoder = bench.encoder(stage) if tuned is None else tuned
     view = EncodedText(stage, bench, encoder.eval())
-    transform = make_transform(stage.spec["objective"], bench.context)
+    transform: Transform = make_component("objectives", stage.spec["objective"], bench.context)
     with torch.no_grad():
         transform.fit(view)
     # Each a tensor of its own: parts of one cannot be saved.

@@ -19,7 +19,7 @@ from xbench.data.words import words_of
 from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import autocast
 from xbench.nn.views import Text, TextFormat, TextView, pad
-from xbench.objectives import component_config
+from xbench.objectives import make_component
 from xbench.plan import Stage
 from xbench.settings import AlignSettings
 from xbench.stages.bench import Bench, text_format
@@ -51,7 +51,7 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     tokenizer = bench.tokenizer(stage)
     table = pair_table(text, stage, bench, tokenizer)
     corpus = Corpus(table, text, seed=0)
-    aligner = _aligner(stage, bench)
+    aligner: Aligner = make_component("aligners", stage.spec["aligner"], bench.context)
     texts = _texts(table, corpus, text, bench)
     states = _States(stage, bench, tokenizer, aligner)
     dictionary = _dictionary(stage, bench)
@@ -85,13 +85,6 @@ def _checked(
             f"{type(aligner).__name__} linked {array.max(0).tolist()} in a pair of {sizes} words"
         )
     return array
-
-
-def _aligner(stage: Stage, bench: Bench) -> Aligner:
-    asked = stage.spec["aligner"]
-    aligner_class = bench.context.discovery.table.get("aligners", asked["name"]).load()
-    aligner: Aligner = aligner_class(component_config(aligner_class, asked["config"]))
-    return aligner
 
 
 def _texts(table: RaggedTable, corpus: Corpus, text: PairText, bench: Bench) -> _Texts:

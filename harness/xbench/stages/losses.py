@@ -12,7 +12,7 @@ from xbench.api.objective import Objective, Term
 from xbench.context import Context
 from xbench.nn.loading import AnyEncoder
 from xbench.nn.streams import seed_dropout
-from xbench.objectives import component_config
+from xbench.objectives import make_component
 
 
 class WeightedSum(Objective):
@@ -62,17 +62,14 @@ def build_objective(
 ) -> Objective:
     """The objective that a spec identifies, set up for the encoder, in training mode."""
     if "parts" in asked:
-        parts = {name: _plugin(part, context) for name, part in asked["parts"].items()}
+        parts = {
+            name: make_component("objectives", part, context)
+            for name, part in asked["parts"].items()
+        }
         weights = {name: part["weight"] for name, part in asked["parts"].items()}
         objective: Objective = WeightedSum(parts, weights)
     else:
-        objective = _plugin(asked, context)
+        objective = make_component("objectives", asked, context)
     seed_dropout(seed, "objective")  # initial weights of heads come from it too
     objective.setup(encoder)
     return objective.train()
-
-
-def _plugin(asked: Mapping[str, Any], context: Context) -> Objective:
-    loaded = context.discovery.table.get("objectives", asked["name"]).load()
-    objective: Objective = loaded(component_config(loaded, asked["config"]))
-    return objective

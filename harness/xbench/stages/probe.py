@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from xbench.api.probe import Probe, Row
 from xbench.artefacts import ROWS
 from xbench.nn.loading import AnyEncoder
-from xbench.objectives import component_config
+from xbench.objectives import make_component
 from xbench.plan import Stage
 from xbench.stages.bench import Bench
 from xbench.stages.finetune import Tuned
@@ -38,7 +38,7 @@ SCHEMA = pa.schema(
 def run(stage: Stage, bench: Bench, entry: Entry, encoder: AnyEncoder, tuned: Tuned | None) -> None:
     """Measure; ``tuned`` has the head whose task's gradients are asked for."""
     _check_weights(encoder)
-    probe = _probe(stage, bench)
+    probe: Probe = make_component("probes", stage.spec["probe"], bench.context)
     text = ProbedText(stage, bench)
     gradients = None
     if "gradients" in probe.needs:
@@ -51,13 +51,6 @@ def run(stage: Stage, bench: Bench, entry: Entry, encoder: AnyEncoder, tuned: Tu
     pq.write_table(pa.table(columns, schema=SCHEMA), entry.folder / ROWS, compression="zstd")
     undefined = sum(row["value"] is None for row in rows)
     entry.result = {"rows": len(rows), "undefined": undefined, "excluded": text.excluded}
-
-
-def _probe(stage: Stage, bench: Bench) -> Probe:
-    asked = stage.spec["probe"]
-    loaded = bench.context.discovery.table.get("probes", asked["name"]).load()
-    probe: Probe = loaded(component_config(loaded, asked["config"]))
-    return probe
 
 
 def _measured(probe: Probe, view: CheckpointView, bench: Bench) -> Iterator[Row]:
