@@ -71,7 +71,17 @@ def _require(folder: Path, what: str, found: bool) -> None:
     if found:
         return
     advice = "A model folder holds config.json, model.safetensors and tokenizer.json."
-    if "weights" in what and list(folder.glob("*.bin")):
+    inside = sorted(path.parent.name for path in folder.glob("*/config.json"))
+    if (folder / "adapter_config.json").is_file():
+        advice = (
+            "It holds an adapter (LoRA, say), which is no encoder by itself: merge the adapter first, "
+            "with peft: PeftModel.from_pretrained(base, folder).merge_and_unload()"
+            ".save_pretrained(new_folder), and save the tokenizer there."
+        )
+    elif what == "config.json" and inside:
+        shown = ", ".join(str(folder / name) for name in inside)
+        advice = f"There is one below it; did you mean {shown}?"
+    elif "weights" in what and list(folder.glob("*.bin")):
         advice = (
             "It has PyTorch .bin weights, which are pickles and are never read; convert them with "
             "transformers: AutoModelForMaskedLM.from_pretrained(...).save_pretrained(...)."

@@ -38,9 +38,14 @@ class Failing(Objective):
         if wanted in ERRORS:
             raise ERRORS[wanted]
         loss = batch.source.pooled().square().sum()
-        if wanted == "diverged":
+        if wanted == "no number" or (wanted == "diverged" and self.steps):
             loss = loss * float("nan")
         return {"loss": Term(loss, 1)}
+
+    steps = 0
+
+    def after_step(self, encoder, step):
+        self.steps = step + 1
 '''
 OPTIONS = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--objective", "failing", "--mode", "linear"]
 Install = Callable[..., Path]
@@ -64,6 +69,7 @@ def run(store: Path, *more: str) -> tuple[int, str]:
         ("memory", "-O align.accumulate=4"),
         ("host memory", "-O align.accumulate=4"),
         ("diverged", "a lower learning rate"),
+        ("no number", "before any update: look at the weights of the encoder"),
         ("error", "In the code of faulty 1.2."),
     ],
 )

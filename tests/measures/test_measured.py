@@ -9,7 +9,7 @@ from xbench_plugins.measures.measured import Measured, number, ratio, usable, us
 
 GOOD = torch.arange(1.0, 13.0).reshape(4, 3).square()
 DAMAGED = {
-    "is not finite": GOOD.clone().index_fill_(0, torch.tensor([2]), math.nan),
+    "1 of 4 vectors of .* are not finite": GOOD.clone().index_fill_(0, torch.tensor([2]), math.nan),
     "are zero": torch.zeros(4, 3),
     "have the same direction": torch.arange(1.0, 5.0)[:, None] * torch.ones(4, 3),
     "1 vectors, and the measure needs 2": GOOD[:1],

@@ -330,6 +330,6 @@ def test_a_transform_that_spoils_vectors_is_found_out(
     plan = world.plan(**{**TOPIC, "task": (task,), "mode": (mode,), "language": ("bbb", "ccc")})
     heard = world.finish(plan)
     failed = [line for line in heard if "failed" in line]
-    message = "FloatingPointError: Centre gives vectors of bbb that are not finite"
+    message = "NotFinite: Centre gives vectors of bbb that are not finite"
     assert failed == [f"evaluate failed {message}"]
     assert heard.count("score blocked") == heard.count("score done") == 1

@@ -43,6 +43,7 @@ def command(
     """
     from xbench.cli.calibrate import calibration
     from xbench.cli.lacking import lacking
+    from xbench.cli.preflight import check_models
     from xbench.cli.session import context, open_session
     from xbench.engine.local import default_settings
     from xbench.estimate import estimate
@@ -50,6 +51,7 @@ def command(
     place = Store(store)
     session = open_session(spec_from(values), place, offline, tentative=True)
     plan, work = session.plan, session.work
+    check_models(plan, work, place)
     device = next((stage.recipe["device"] for stage in plan.stages.values()), "cpu")
     workers = default_settings(device, jobs).jobs
     with calibration(session.spec, workers, calibrate and not plan.unresolved) as measured:

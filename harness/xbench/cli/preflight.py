@@ -8,29 +8,53 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from xbench.api.source import Source
+from xbench.cli.model_check import check_model, load_foreign
 from xbench.context import Context
-from xbench.data.tokenizer import Tokenizer
 from xbench.engine.work import Work
 from xbench.errors import XbenchError
 from xbench.files import dump_json, write_atomic
 from xbench.keys import key_of
-from xbench.nn.encoder_config import read_config
 from xbench.plan import Plan, Stage, open_at
 from xbench.store import Store
+
+MODEL_CHECK = 1  # raised when more is looked at: models that were found sound are looked at again
 
 
 def check_inputs(plan: Plan, work: Work, context: Context, store: Store) -> None:
     """Raises :class:`XbenchError` (file, line, advice) for a damaged model, tokenizer or corpus."""
     todo = [plan.stages[key] for key in plan.stages if key in work.todo]
     try:
-        for folder in {stage.recipe["model_folder"] for stage in todo}:
-            read_config(Path(folder))
-            Tokenizer.from_folder(Path(folder))
+        for folder, digest in {model_of(stage) for stage in todo}:
+            marker = _marker(store, {"model": digest, "check": MODEL_CHECK})
+            if not marker.exists():
+                check_model(folder)
+                load_foreign(folder)
+                _remember(marker, {"model": digest})
         for stage in todo:
             for read in _reads(stage):
                 _check(read, context, store)
     except ValueError as error:
         raise XbenchError(str(error)) from error
+
+
+def check_models(plan: Plan, work: Work, store: Store) -> None:
+    """Look at models alone, and remember nothing. Raises :class:`XbenchError`.
+
+    A model that is not on this machine is not looked at.
+    """
+    todo = [plan.stages[key] for key in plan.stages if key in work.todo]
+    try:
+        for folder, digest in {model_of(stage) for stage in todo}:
+            marker = _marker(store, {"model": digest, "check": MODEL_CHECK})
+            if folder.is_dir() and not marker.exists():
+                check_model(folder)
+    except ValueError as error:
+        raise XbenchError(str(error)) from error
+
+
+def model_of(stage: Stage) -> tuple[Path, str]:
+    """Where the encoder lies that a stage begins with, and the digest of its files."""
+    return Path(stage.recipe["model_folder"]), stage.recipe["model_digest"]
 
 
 class _Read(NamedTuple):
@@ -65,16 +89,23 @@ def _check(read: _Read, context: Context, store: Store) -> None:
     source = open_at(read.where, context)
     if not source.needs_place:  # a generator has no files that could be damaged
         return
-    identity = {"data": read.data, "task": read.task}
-    marker = store.root / "cache" / "checked" / f"{key_of(identity)}.json"
+    marker = _marker(store, {"data": read.data, "task": read.task})
     if marker.exists():
         return
     split = read.data["split"]
     count = sum(1 for _ in _records(read, source, split, context))
     if count == 0:
         raise XbenchError(f"The {split} data of {read.label} is empty.")
+    _remember(marker, {"records": count})
+
+
+def _marker(store: Store, identity: Mapping[str, Any]) -> Path:
+    return store.root / "cache" / "checked" / f"{key_of(identity)}.json"
+
+
+def _remember(marker: Path, found: Mapping[str, Any]) -> None:
     marker.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(marker, dump_json({"records": count}))
+    write_atomic(marker, dump_json(found))
 
 
 def _records(read: _Read, source: Source, split: str, context: Context) -> Iterator[Any]:

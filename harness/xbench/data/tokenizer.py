@@ -63,6 +63,16 @@ class Tokenizer:
         return Vocabulary(size, self._special_ids, self._pad_id, self._mask_id)
 
     @property
+    def last(self) -> tuple[str, int]:
+        """The token with the largest id, and that id; added tokens count."""
+        vocabulary = self._texts.get_vocab(with_added_tokens=True)
+        return max(vocabulary.items(), key=lambda item: item[1])
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """What ids stand for, as the vocabulary spells it."""
+        return [self._texts.id_to_token(number) or f"id {number}" for number in ids]
+
+    @property
     def special_tokens_single(self) -> int:
         """How many special tokens :meth:`build_single` adds."""
         return self._single.size

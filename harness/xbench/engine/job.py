@@ -15,6 +15,7 @@ from xbench.discovery import PluginTable
 from xbench.engine.work import model_files, model_of
 from xbench.lease import Busy
 from xbench.memory import trim_memory
+from xbench.nn.finite import NotFinite
 from xbench.plan import Stage
 from xbench.stages import align, evaluate, finetune, fit, links, probe, retrieve, score
 from xbench.stages.bench import Bench
@@ -220,6 +221,6 @@ def cause_of(error: BaseException) -> str:
     wraps = type(error).__name__ == "SafetensorError"  # the system's errors
     if wraps and "os error 28" in str(error):
         return "disk"
-    if isinstance(error, FloatingPointError):
+    if isinstance(error, FloatingPointError) and not isinstance(error, NotFinite):
         return "diverged"
     return "error"

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from xbench.files import dump_json, file_digest, sync_file, sync_folder, write_atomic
 from xbench.memory import trim_memory
+from xbench.nn.finite import NotFinite
 from xbench.nn.optimise import Optimiser
 
 NOTE = "state.json"
@@ -129,14 +130,24 @@ class Losses:
 
 
 def check_finite(losses: Mapping[str, Tensor], step: int) -> dict[str, float]:
-    """Losses as numbers. Raises ``FloatingPointError`` naming term and step where one is not finite."""
+    """Losses as numbers.
+
+    Raises ``FloatingPointError`` naming term and step where one is not finite; at the first step,
+    before any update, :class:`~xbench.nn.finite.NotFinite`: no learning rate is at fault then.
+    """
     values = {name: float(value) for name, value in losses.items()}
     for name, value in values.items():
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss {name!r} is {value} at step {step}; try a lower learning rate, a higher "
-                f"temperature, or precision fp32"
+        if math.isfinite(value):
+            continue
+        if step == 0:
+            raise NotFinite(
+                f"the loss {name!r} is {value} at step 0, before any update: look at the weights of "
+                f"the encoder, or try precision fp32 or a higher temperature"
             )
+        raise FloatingPointError(
+            f"the loss {name!r} is {value} at step {step}; try a lower learning rate, a higher "
+            f"temperature, or precision fp32"
+        )
     return values
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from xbench.nn.encoder_config import EncoderFolderError, OtherConfig, layer_at, read_config
+from xbench.nn.hf_files import WRAPPERS
 
 KINDS = ("deberta-v2", "modernbert")
 
@@ -209,6 +210,7 @@ def _load(folder: Path, kind: str) -> tuple[nn.Module, bool]:
         "use_safetensors": True,
         "trust_remote_code": False,
         "output_loading_info": True,
+        "key_mapping": {WRAPPERS: ""},
         # DeBERTa has its own attention; ours are additive masks, which eager and sdpa take.
         "attn_implementation": "eager" if kind == "deberta-v2" else "sdpa",
     }

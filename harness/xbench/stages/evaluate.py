@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import torch
 
 from xbench.artefacts import PREDICTIONS
+from xbench.nn.finite import check_logits
 from xbench.plan import Stage
 from xbench.settings import FinetuneSettings
 from xbench.stages.bench import Bench, text_format
@@ -55,7 +56,7 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -
         vectors = bench.keep(("test features", *name, *how), encode)
     else:
         vectors = encode()
-    predicted = predict(tuned, vectors)
+    predicted = predict(tuned, vectors, examples.of)
     ids = examples.names()
     gold, answers = by_item(examples, predicted, len(ids))
     table = pa.table({"id": ids, "gold": gold, "predicted": answers}, schema=SCHEMA)
@@ -68,11 +69,15 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -
 
 
 @torch.inference_mode()
-def predict(tuned: Tuned, vectors: Sequence[torch.Tensor]) -> list[np.ndarray]:
-    """For each row the class numbers [places] of its labelled places."""
+def predict(tuned: Tuned, vectors: Sequence[torch.Tensor], of: str) -> list[np.ndarray]:
+    """For each row the class numbers [places] of its labelled places; ``of`` says what these are.
+
+    Raises :class:`~xbench.nn.finite.NotFinite` where a class has a score that is no number.
+    """
     sizes = [len(vector) for vector in vectors]
-    classes = tuned.head.eval()(torch.cat(list(vectors))).argmax(-1)
-    return [part.numpy() for part in classes.cpu().split(sizes)]
+    logits = tuned.head.eval()(torch.cat(list(vectors)))
+    check_logits(logits, of)
+    return [part.numpy() for part in logits.argmax(-1).cpu().split(sizes)]
 
 
 def by_item(

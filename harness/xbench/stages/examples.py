@@ -50,6 +50,7 @@ class Examples:
 
     table: RaggedTable
     level: str
+    of: str = "examples"  # for a person: the task, the language and the split
 
     def __len__(self) -> int:
         return len(self.table)
@@ -144,7 +145,7 @@ def load_examples(
     table = cached(bench.cache_folder(), identity, rows)
     if len(table) == 0:
         raise ValueError(f"the {split} data of {stage.recipe['label']} is empty")
-    return Examples(table, task.level)
+    return Examples(table, task.level, f"{stage.recipe['task']} in {at['languages'][0]}, {split}")
 
 
 def load_translations(stage: Stage, bench: Bench, max_length: int) -> Examples:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from xbench.api.batch import View
 from xbench.api.transform import Transform
+from xbench.nn.finite import NotFinite, check_vectors
 from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import autocast
 from xbench.nn.views import TextFormat, TextView
@@ -34,13 +35,13 @@ def features_of(view: View, batch: Batch, level: str, pooling: str) -> Tensor:
 def transformed(vectors: list[Tensor], transform: Transform | None, language: str) -> list[Tensor]:
     """Each row's features [places, D] through a fitted transform.
 
-    Raises ``FloatingPointError`` where that makes one that is not finite.
+    Raises :class:`NotFinite` where that makes one that is not finite.
     """
     if transform is None:
         return vectors
     moved = transform.forward(torch.cat(vectors), language)
     if not bool(torch.isfinite(moved).all()):
-        raise FloatingPointError(
+        raise NotFinite(
             f"{type(transform).__name__} gives vectors of {language} that are not finite"
         )
     return list(torch.split(moved, [len(vector) for vector in vectors]))
@@ -57,7 +58,9 @@ def all_features(
 ) -> list[Tensor]:
     """For each row of the examples its features [places, D], float32, in evaluation mode.
 
-    Rows are encoded in order of length, so that little of a batch is padding.
+    Rows are encoded in order of length, so that little of a batch is padding. Raises
+    :class:`NotFinite` where a feature is not finite: the largest of numbers that are none is the
+    first, and a head that sees them would predict class 0 without a word.
     """
     encoder.eval()
     device = encoder.word_embeddings.device
@@ -71,4 +74,5 @@ def all_features(
         sizes = [len(examples.labels(row)) for row in rows]
         for row, part in zip(rows, torch.split(vectors, sizes), strict=True):
             found[row] = part
+    check_vectors(found, examples.of, encoder, precision)
     return found

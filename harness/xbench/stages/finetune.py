@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from xbench.api.merge import Merge
+from xbench.nn.finite import check_logits
 from xbench.nn.heads import Head
 from xbench.nn.loading import AnyEncoder, load_encoder
 from xbench.nn.optimise import Group, Optimiser, Schedule
@@ -340,8 +341,9 @@ def _selection(
     @torch.inference_mode()
     def score() -> float:
         vectors = dev_features(dev)
-        found = modules["head"](torch.cat(vectors)).argmax(-1).cpu()
-        parts = found.split([len(vector) for vector in vectors])
+        logits = modules["head"](torch.cat(vectors))
+        check_logits(logits, dev.of)
+        parts = logits.argmax(-1).cpu().split([len(vector) for vector in vectors])
         gold = [[labels[n] for n in dev.labels(row)] for row in range(len(dev))]
         predicted = [[labels[n] for n in part.tolist()] for part in parts]
         return float(metric.aggregate(metric.items(gold, predicted).sum(0)))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from xbench.api.transform import Transform, Unit
 from xbench.artefacts import FITTED
+from xbench.nn.finite import NotFinite
 from xbench.nn.loading import AnyEncoder
 from xbench.nn.views import TextView
 from xbench.objectives import make_component
@@ -35,7 +36,7 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: AnyEncoder | None) -> N
     }
     for name, value in fitted.items():
         if not bool(torch.isfinite(value).all()):
-            raise FloatingPointError(f"{type(transform).__name__}: {name} is not finite")
+            raise NotFinite(f"{type(transform).__name__}: {name} is not finite")
     save_file(fitted, entry.folder / FITTED)
     entry.result = {"sentences": view.count, "languages": list(view.languages)}
 
@@ -76,11 +77,11 @@ class EncodedText:
         """[N, D] pooled sentences, or [M, D] content tokens; float32."""
         wanted = unit or self._unit
         if (language, wanted) not in self._known:
-            self._known[language, wanted] = self._encode(self._texts[language], wanted)
+            self._known[language, wanted] = self._encode(language, wanted)
         return self._known[language, wanted]
 
-    def _encode(self, texts: list[str], unit: Unit) -> Tensor:
-        settings = self._stage.spec["settings"]
+    def _encode(self, language: str, unit: Unit) -> Tensor:
+        texts, settings = self._texts[language], self._stage.spec["settings"]
         depth = settings.get("depth", 1.0)
         pooling = settings.get("sentence_pooling", "mean")
 
@@ -90,7 +91,7 @@ class EncodedText:
             rows = zip(view.states(depth), view.content_mask, strict=True)
             return [states_TD[mask_T] for states_TD, mask_T in rows]
 
-        return torch.cat(encoded(texts, self._stage, self._bench, self._encoder, vectors))
+        return torch.cat(encoded(texts, language, self._stage, self._bench, self._encoder, vectors))
 
 
 def _read(stage: Stage, bench: Bench) -> dict[str, dict[str, tuple[str, str]]]:

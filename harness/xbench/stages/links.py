@@ -16,6 +16,7 @@ from xbench.artefacts import LINKS
 from xbench.data.ragged import RaggedTable
 from xbench.data.tokenizer import Tokenizer
 from xbench.data.words import words_of
+from xbench.nn.finite import check_vectors
 from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import autocast
 from xbench.nn.views import Text, TextFormat, TextView, pad
@@ -125,6 +126,7 @@ class _States:
         self._tokenizer = tokenizer
         self._device = stage.recipe["device"]
         self._format: TextFormat = text_format(tokenizer)
+        self._label = stage.recipe.get("label", stage.kind)
         self._encoder: AnyEncoder | None = None
         if "states" in aligner.needs:
             self._encoder = bench.encoder(stage).eval()
@@ -140,13 +142,15 @@ class _States:
     @torch.inference_mode()
     def _side(self, texts: list[tuple[Any, Any]]) -> list[tuple[Tensor, Tensor]]:
         owners = [torch.from_numpy(owner.astype(np.int64)) for _, owner in texts]
-        if self._encoder is None:
+        encoder = self._encoder
+        if encoder is None:
             return [(torch.zeros(len(owner), 0), owner) for owner in owners]
         rows = [self._tokenizer.build_single(ids.tolist()) for ids, _ in texts]
         ids = pad(rows, self._tokenizer.vocabulary.pad_id).to(self._device)
         with autocast(self._precision, torch.device(self._device).type):
-            view = TextView(self._encoder, Text(ids), self._format, ("links",))
+            view = TextView(encoder, Text(ids), self._format, ("links",))
             states_BTD = view.states(self._depth).float().cpu()
+        check_vectors(list(states_BTD), f"{self._label}, word links", encoder, self._precision)
         start = self._tokenizer.content_start
         return [
             (states_BTD[n, start : start + len(owner)].clone(), owner)

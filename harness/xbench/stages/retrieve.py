@@ -66,12 +66,5 @@ def _encode(
     """[N, D] float32 pooled sentences, in the texts' order."""
     settings = stage.spec["settings"]
     depth, pooling = settings["retrieval_depth"], settings["retrieval_pooling"]
-    found = encoded(
-        texts,
-        stage,
-        bench,
-        encoder,
-        lambda view: view.pooled(depth, pooling),
-        settings["batch_size"],
-    )
+    found = encoded(texts, code, stage, bench, encoder, lambda view: view.pooled(depth, pooling))
     return torch.cat(transformed([torch.stack(found)], transform, code))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from xbench.api.merge import Merge
 from xbench.files import write_atomic
+from xbench.nn.finite import NotFinite
 
 
 class Snapshots:
@@ -47,7 +48,7 @@ class Snapshots:
         merged = self._merge.combine(self._read())
         for name, value in merged.items():
             if not bool(torch.isfinite(value).all()):
-                raise FloatingPointError(f"{type(self._merge).__name__}: {name} is not finite")
+                raise NotFinite(f"{type(self._merge).__name__}: {name} is not finite")
         for name, module in self._modules.items():
             prefix = f"{name}/"
             own = {k.removeprefix(prefix): v for k, v in merged.items() if k.startswith(prefix)}

@@ -89,9 +89,11 @@ def _usable(
 ) -> tuple[list[Tensor], str]:
     count = len(sides[0])
     for side, name in zip(sides, names, strict=True):
-        if not bool(torch.isfinite(side).all()):
+        spoilt = int((~torch.isfinite(side)).any(dim=1).sum())
+        if spoilt:
             raise ValueError(
-                f"a vector of {name} is not finite: the encoder has diverged or its file is damaged"
+                f"{spoilt} of {count} vectors of {name} are not finite: the encoder has diverged or "
+                f"its file is damaged, or half precision overflows"
             )
         if count and not bool(side.any()):
             raise ValueError(f"all vectors of {name} are zero")
