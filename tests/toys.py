@@ -342,6 +342,9 @@ def tokenizer_folder(folder: Path) -> Path:
     )
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
+    # A class that takes tokenizer.json as it stands; XLM-R's own would make another pre-tokenizer.
+    settings = '{"tokenizer_class": "PreTrainedTokenizerFast"}'
+    (folder / "tokenizer_config.json").write_text(settings)
     return folder
 
 

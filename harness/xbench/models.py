@@ -13,8 +13,17 @@ from xbench.registry import ModelEntry, Registry
 
 WEIGHTS = "*.safetensors"
 # One of these has to be there: the tokenizer itself, or a vocabulary of the older kinds.
-VOCABULARIES = ("tokenizer.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json")
-TOKENIZER = (*VOCABULARIES, "tokenizer_config.json", "special_tokens_map.json", "merges.txt")
+VOCABULARIES = (
+    "tokenizer.json",
+    "sentencepiece.bpe.model",
+    "spm.model",
+    "spiece.model",
+    "tokenizer.model",
+    "vocab.txt",
+    "vocab.json",
+)
+BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
+TOKENIZER = (*VOCABULARIES, *BESIDE)
 
 
 @dataclass(frozen=True)

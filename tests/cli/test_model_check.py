@@ -196,7 +196,7 @@ def test_a_sound_model_is_looked_through_once(
     import xbench.cli.preflight as preflight
 
     looked: list[Path] = []
-    monkeypatch.setattr(preflight, "check_model", looked.append)
+    monkeypatch.setattr(preflight, "check_model", lambda folder, cache: looked.append(folder))
     options = (*SMALL_OPTIONS, *QUICK_OPTIONS, "--model", model, "--store", tmp_path / "store")
     once = ("--arm", "none", "--mode", "linear")
     assert xbench("run", *options, *once, "--jobs", "1").code == 0

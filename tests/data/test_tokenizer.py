@@ -44,8 +44,10 @@ def test_names_in_the_configuration_win_over_the_usual_ones(
     folder = edited(xlmr_folder, tmp_path / "copy")
     (folder / "special_tokens_map.json").write_text('{"pad_token": "<s>"}')
     assert Tokenizer.from_folder(folder).vocabulary.pad_id == 0
-    (folder / "tokenizer_config.json").write_text('{"pad_token": {"content": "</s>"}}')
-    assert Tokenizer.from_folder(folder).vocabulary.pad_id == 2
+    (folder / "tokenizer_config.json").write_text(
+        '{"mask_token": {"__type": "AddedToken", "content": "</s>"}}'
+    )
+    assert Tokenizer.from_folder(folder).vocabulary.mask_id == 2
 
 
 def test_input_formats(xlmr_folder: Path, bert_folder: Path, roberta_folder: Path) -> None:
@@ -169,8 +171,8 @@ def test_folders_without_a_usable_tokenizer(xlmr_folder: Path, tmp_path: Path) -
     with pytest.raises(TokenizerFolderError, match="names no pad token"):
         Tokenizer.from_folder(edited(xlmr_folder, tmp_path, added_tokens=[]))
     edited(xlmr_folder, tmp_path)
-    (tmp_path / "tokenizer_config.json").write_text('{"mask_token": "<blank>"}')
-    with pytest.raises(TokenizerFolderError, match="mask token '<blank>' is named, but"):
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "Oracle", "auto_map": 3}')
+    with pytest.raises(TokenizerFolderError, match="transformers cannot make a tokenizer"):
         Tokenizer.from_folder(tmp_path)
 
 

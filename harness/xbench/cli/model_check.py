@@ -11,14 +11,15 @@ SHOWN = 5
 _WORD_TABLES = ("word_embeddings.weight", "tok_embeddings.weight")
 
 
-def check_model(folder: Path) -> None:
+def check_model(folder: Path, cache: Path | None = None) -> None:
     """Look at configuration, tokenizer and every weight that is needed; nothing is loaded.
 
-    Raises :class:`EncoderFolderError` (a ``ValueError``) where an id has no row in the embeddings,
-    where names or shapes are not those of the configuration, or where a number is none.
+    ``cache`` remembers what the tokenizer's files come to. Raises :class:`EncoderFolderError` (a
+    ``ValueError``) where an id has no row in the embeddings, where names or shapes are not those of
+    the configuration, or where a number is none.
     """
     config, _ = read_config(folder)
-    tokenizer = Tokenizer.from_folder(folder)
+    tokenizer = Tokenizer.from_folder(folder, cache)
     _check_ids(folder, tokenizer, config)
     stored = stored_tensors(folder)
     wanted = stored

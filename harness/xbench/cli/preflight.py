@@ -27,7 +27,7 @@ def check_inputs(plan: Plan, work: Work, context: Context, store: Store) -> None
         for folder, digest in {model_of(stage) for stage in todo}:
             marker = _marker(store, {"model": digest, "check": MODEL_CHECK})
             if not marker.exists():
-                check_model(folder)
+                check_model(folder, store.root / "cache")
                 load_foreign(folder)
                 _remember(marker, {"model": digest})
         for stage in todo:

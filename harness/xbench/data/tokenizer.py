@@ -46,13 +46,14 @@ class Tokenizer:
         self.digest = _sha256({"definition": definition, "roles": roles})
 
     @classmethod
-    def from_folder(cls, folder: Path) -> "Tokenizer":
+    def from_folder(cls, folder: Path, cache: Path | None = None) -> "Tokenizer":
         """Loads the tokenizer of a model folder; nothing is fetched and no code of it is run.
 
-        Raises :class:`TokenizerFolderError` where there is none or where it names no padding or
-        unknown token.
+        Where files of the folder say different things, transformers' AutoTokenizer decides; what it
+        made of them is remembered in the folder ``cache``. Raises :class:`TokenizerFolderError`
+        where there is none or where it names no padding or unknown token.
         """
-        return cls(read_tokenizer_files(Path(folder)))
+        return cls(read_tokenizer_files(Path(folder), cache))
 
     @property
     def vocabulary(self) -> "Vocabulary":

@@ -1,13 +1,50 @@
-"""What a tokenizer's folder says: its definition, and which tokens are special."""
+"""What a tokenizer's folder says: its definition, and which tokens are special.
 
+Several files of a folder may say different things (``tokenizer.json`` that nothing is lower-cased,
+``tokenizer_config.json`` that all is). transformers' AutoTokenizer decides, since that is what the
+encoder was trained with, and it is asked wherever it would not take ``tokenizer.json`` as it stands.
+"""
+
+import importlib.metadata
 import json
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-DEFINITION_FILE = "tokenizer.json"
+from xbench.files import file_digest, write_atomic
 
-_NAME_FILES = ("special_tokens_map.json", "tokenizer_config.json")  # the later one wins
+DEFINITION_FILE = "tokenizer.json"
+CONFIG_FILE = "tokenizer_config.json"
+# Files that AutoTokenizer reads beside the definition and the configuration.
+OTHER_FILES = (
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "sentencepiece.bpe.model",
+    "spm.model",
+    "spiece.model",
+    "tokenizer.model",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
+# Classes of transformers that take tokenizer.json as it is; all others make a tokenizer of their own.
+_PLAIN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
+# Settings of tokenizer_config.json that change no id: names of special tokens are looked up.
+_HARMLESS = (
+    "backend",
+    "clean_up_tokenization_spaces",
+    "is_local",
+    "local_files_only",
+    "model_input_names",
+    "model_max_length",
+    "name_or_path",
+    "padding_side",
+    "tokenizer_class",
+    "truncation_side",
+)
+
+_NAME_FILES = ("special_tokens_map.json", CONFIG_FILE)  # the later one wins
 _ROLES = ("pad", "mask", "unk", "bos", "eos", "cls", "sep")
 _USUAL_NAMES = {
     "pad": ("<pad>", "[PAD]"),
@@ -15,6 +52,7 @@ _USUAL_NAMES = {
     "unk": ("<unk>", "[UNK]"),
 }
 _OLDER_VOCABULARIES = ("*.model", "vocab.txt", "vocab.json")
+_ROLE_NAMES = tuple(f"{role}_token" for role in _ROLES)
 
 
 class TokenizerFolderError(ValueError):
@@ -30,22 +68,57 @@ class TokenizerFiles:
     names: dict[str, str]
 
 
-def read_tokenizer_files(folder: Path) -> TokenizerFiles:
-    """Reads tokenizer.json, or has transformers convert an older vocabulary.
+def read_tokenizer_files(folder: Path, cache: Path | None = None) -> TokenizerFiles:
+    """What AutoTokenizer makes of the folder; ``cache`` is a folder that remembers it.
 
-    Raises :class:`TokenizerFolderError` where there is neither.
+    Importing transformers takes seconds, and is left out where it would take tokenizer.json as it
+    stands. Raises :class:`TokenizerFolderError` where there is no tokenizer.
     """
-    if (folder / DEFINITION_FILE).is_file():
-        definition, names = _read_json(folder / DEFINITION_FILE), _named_tokens(folder)
-    elif any(any(folder.glob(pattern)) for pattern in _OLDER_VOCABULARIES):
-        definition, names = _convert(folder)
-    else:
+    has_definition = (folder / DEFINITION_FILE).is_file()
+    if not has_definition and not any(any(folder.glob(name)) for name in _OLDER_VOCABULARIES):
         raise TokenizerFolderError(
             f"{folder} holds no tokenizer: neither {DEFINITION_FILE} nor a vocabulary "
             f"({', '.join(_OLDER_VOCABULARIES)}); save one there with "
             "AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)"
         )
-    return TokenizerFiles(folder, definition, names)
+    if has_definition:
+        definition = _read_json(folder / DEFINITION_FILE)
+        if _is_plain(folder, definition):
+            return TokenizerFiles(folder, definition, _named_tokens(folder))
+    if cache is None:
+        return _convert(folder)
+    kept = cache / "tokenizers" / f"{_digest(folder)}.json"
+    if kept.is_file():
+        return TokenizerFiles(folder, **_read_json(kept))
+    made = _convert(folder)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    content = {"definition": made.definition, "names": made.names}
+    write_atomic(kept, json.dumps(content, ensure_ascii=False))
+    return made
+
+
+def _is_plain(folder: Path, definition: dict[str, Any]) -> bool:
+    """Whether AutoTokenizer would take tokenizer.json as it stands."""
+    if any((folder / name).is_file() for name in OTHER_FILES):
+        return False
+    if not (folder / CONFIG_FILE).is_file():
+        return not (folder / "config.json").is_file()  # whose model_type chooses a class
+    settings = _read_json(folder / CONFIG_FILE)
+    added = {token["content"] for token in definition.get("added_tokens", [])}
+    named = [settings[name] for name in _ROLE_NAMES if name in settings]
+    return (
+        settings.get("tokenizer_class") in _PLAIN_CLASSES
+        and settings.keys() <= {*_HARMLESS, *_ROLE_NAMES}
+        and all(isinstance(name, str) and name in added for name in named)
+    )
+
+
+def _digest(folder: Path) -> str:
+    """Of all files that AutoTokenizer looks at, and of transformers' version."""
+    names = (DEFINITION_FILE, CONFIG_FILE, *OTHER_FILES, "config.json")
+    found = {name: file_digest(folder / name) for name in names if (folder / name).is_file()}
+    found["transformers"] = importlib.metadata.version("transformers")
+    return sha256(json.dumps(found, sort_keys=True).encode("utf-8")).hexdigest()
 
 
 def special_ids_by_role(files: TokenizerFiles) -> tuple[dict[str, int], tuple[int, ...]]:
@@ -96,18 +169,20 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _convert(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    from transformers import AutoTokenizer
+def _convert(folder: Path) -> TokenizerFiles:
+    import transformers
 
+    transformers.logging.set_verbosity_error()
     try:
-        loaded = AutoTokenizer.from_pretrained(
+        loaded = transformers.AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True
         )
         definition = json.loads(loaded.backend_tokenizer.to_str())
     except Exception as error:
         raise TokenizerFolderError(
-            f"{folder} holds no {DEFINITION_FILE}, and its vocabulary could not be converted "
-            f"({type(error).__name__}: {error}); save the tokenizer there as {DEFINITION_FILE}"
+            f"transformers cannot make a tokenizer of {folder} ({type(error).__name__}: {error}); "
+            f"save it there as {DEFINITION_FILE}, with "
+            f"AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)"
         ) from error
     names = {role: getattr(loaded, f"{role}_token", None) for role in _ROLES}
-    return definition, {role: str(token) for role, token in names.items() if token}
+    return TokenizerFiles(folder, definition, {r: str(t) for r, t in names.items() if t})

@@ -77,7 +77,7 @@ class Bench:
         folder = Path(stage.recipe["model_folder"])
         if folder not in self._tokenizers:  # large vocabularies take seconds to load
             _check_unchanged(folder, stage.recipe["model_digest"])
-            self._tokenizers[folder] = Tokenizer.from_folder(folder)
+            self._tokenizers[folder] = Tokenizer.from_folder(folder, self.cache_folder())
         return self._tokenizers[folder]
 
     def encoder(self, stage: Stage) -> AnyEncoder:
