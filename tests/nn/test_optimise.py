@@ -1,6 +1,7 @@
 """The optimiser against torch's own, transformers' schedule, and itself after an interruption."""
 
 import copy
+import math
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import get_constant_schedule_with_warmup, get_linear_schedule_with_warmup
+from transformers import (
+    get_constant_schedule_with_warmup,
+    get_linear_schedule_with_warmup,
+)
 
 from xbench.nn.optimise import Group, Optimiser, Schedule, autocast
 
@@ -121,32 +125,25 @@ def test_gradients_do_not_pile_up() -> None:
     assert all(parameter.grad is None for parameter in module.parameters())
 
 
-@pytest.mark.parametrize(("steps", "warmup"), [(10, 0.0), (20, 0.1), (100, 0.06), (7, 0.5), (1, 0)])
-def test_the_linear_schedule_is_transformers(steps: int, warmup: float) -> None:
-    """Ours does not spend its first step at a rate of 0: while rising it is one step ahead."""
-    rising = round(steps * warmup)
+@pytest.mark.parametrize(
+    ("steps", "warmup"),
+    [(10, 0.0), (20, 0.1), (30, 0.1), (100, 0.06), (7, 0.5), (1, 0), (25, 0.05), (3, 0.9)],
+)
+@pytest.mark.parametrize("shape", ["linear", "constant"])
+def test_every_step_has_the_rate_that_transformers_gives_it(
+    shape: str, steps: int, warmup: float
+) -> None:
     dummy = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = get_linear_schedule_with_warmup(dummy, rising, steps)
-    expected = []
-    for _ in range(steps + 1):
-        expected.append(theirs.get_last_lr()[0])
+    rising = math.ceil(steps * warmup)  # TrainingArguments.get_warmup_steps
+    if shape == "linear":
+        theirs = get_linear_schedule_with_warmup(dummy, rising, steps)
+    else:
+        theirs = get_constant_schedule_with_warmup(dummy, rising)
+    ours = Schedule(steps, shape, warmup)
+    for step in range(steps):
+        assert ours.factor(step) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12), step
         dummy.step()
         theirs.step()
-    assert expected[-1] == 0
-    ours = Schedule(steps, "linear", warmup)
-    for step in range(steps):
-        wanted = expected[step + 1] if step < rising else expected[step]
-        assert ours.factor(step) == pytest.approx(wanted, abs=1e-12)
-
-
-def test_the_constant_schedule_is_transformers() -> None:
-    dummy = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = get_constant_schedule_with_warmup(dummy, 4)
-    ours = Schedule(20, "constant", 0.2)
-    for step in range(20):
-        dummy.step()
-        theirs.step()  # one ahead, as above; the difference ends with the rise
-        assert ours.factor(step) == pytest.approx(theirs.get_last_lr()[0])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

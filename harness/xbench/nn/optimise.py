@@ -1,5 +1,6 @@
 """One optimiser for all training: AdamW, a schedule, clipping, mixed precision, saved and restored."""
 
+import math
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -28,7 +29,12 @@ class Group:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning-rate factor by step: a linear rise over ``warmup`` of the steps, then the shape."""
+    """Learning-rate factor by step: a linear rise over ``warmup`` of the steps, then the shape.
+
+    The factors are those of transformers' ``get_linear_schedule_with_warmup`` and
+    ``get_constant_schedule_with_warmup``: with a rise, the first step has a rate of 0. The rise is
+    as many steps as its ``TrainingArguments`` make of a share: rounded up.
+    """
 
     steps: int
     shape: str = "linear"
@@ -36,9 +42,9 @@ class Schedule:
 
     def factor(self, step: int) -> float:
         """For the 0-based ``step``; linear decay reaches 0 after the last step."""
-        rising = round(self.warmup * self.steps)
+        rising = math.ceil(self.steps * self.warmup)
         if step < rising:
-            return (step + 1) / rising
+            return step / rising
         if self.shape == "constant":
             return 1.0
         return (self.steps - step) / max(1, self.steps - rising)
