@@ -65,7 +65,7 @@ def test_it_is_adamw_with_the_usual_groups(clip: float) -> None:
     adam = torch.optim.AdamW(groups, lr=0.03, betas=(0.9, 0.999), eps=1e-8, foreach=False)
     for step in range(STEPS):
         # 3 of the 12 steps rise to the peak, then 9 fall
-        factor = (step + 1) / 3 if step < 3 else (12 - step) / 9
+        factor = step / 3 if step < 3 else (12 - step) / 9
         for group in adam.param_groups:
             group["lr"] = 0.03 * factor
         adam.zero_grad()
