@@ -23,16 +23,23 @@ def extras_of(
     frame: "pd.DataFrame",
     formats: Sequence[str] = (),
     allow_partial: bool = False,
+    keep: bool = False,
 ) -> "Extras":
     """All of it for the run in ``folder``; ``frame`` holds its tidy results.
 
-    Figures are drawn as the ``formats`` of the report need them.
+    Figures are drawn as the ``formats`` of the report need them; with ``keep`` those that the run's
+    own report has are taken where they would come out the same.
     """
+    from xbench.cli.figures import kept_gallery
     from xbench.report.build import PICTURES, Extras
 
     pictures = sorted({PICTURES[name] for name in formats if name in PICTURES})
+    if keep:
+        figures = kept_gallery(folder, run, frame, pictures)
+    else:
+        figures = figures_of(folder, run, frame, pictures, allow_partial)
     return Extras(
-        figures=figures_of(folder, run, frame, pictures, allow_partial),
+        figures=figures,
         claims=claims_of(folder, run, frame),
         provenance=provenance_of(folder, run, frame),
     )

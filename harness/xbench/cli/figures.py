@@ -28,6 +28,24 @@ def gallery_of(
     return build_gallery(material_of(folder, run, frame, allow_partial), formats)
 
 
+def kept_gallery(
+    folder: Path, run: Mapping[str, Any], frame: "pd.DataFrame", formats: Sequence[str] = FORMATS
+) -> "Gallery":
+    """The same; those in the run's report are taken where they would come out the same."""
+    from xbench.report.figures.gallery import FOLDER, build_gallery
+    from xbench.report.figures.kept import gallery_key, read_gallery, write_gallery
+
+    place = folder / "report" / FOLDER
+    material = material_of(folder, run, frame)
+    key = gallery_key(material)
+    kept = read_gallery(place, key, formats)
+    if kept is not None:
+        return kept
+    gallery = build_gallery(material, formats)
+    write_gallery(place, key, gallery, formats)
+    return gallery
+
+
 def material_of(
     folder: Path, run: Mapping[str, Any], frame: "pd.DataFrame", allow_partial: bool = False
 ) -> "Material":

@@ -104,7 +104,7 @@ def _finish(store: Store, folder: Path) -> int:
         click.echo(str(error), err=True)
     else:
         show_tables(tables[:1])
-        extras = extras_of(folder, run, frame, [*FILES])
+        extras = extras_of(folder, run, frame, [*FILES], keep=True)
         whole = [*tables, *settings_tables(folder), *costs_of(extras, frame)]
         written = {
             path.name: path for path in write_report(whole, folder / "report", [*FILES], extras)
