@@ -70,12 +70,17 @@ def _process(plugins: Sequence[Plugin], timeout: float) -> tuple[list[str], str]
     command = [sys.executable, "-m", "xbench.check_imports", asked]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, cwd=Path.cwd()
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            cwd=Path.cwd(),
         )
         out, how = done.stdout, f"its import ends the process (exit code {done.returncode})"
     except subprocess.TimeoutExpired as late:
         printed = late.stdout or b""
-        out = printed.decode() if isinstance(printed, bytes) else printed
+        out = printed.decode("utf-8", "replace") if isinstance(printed, bytes) else printed
         how = f"its import takes longer than {timeout:g} seconds"
     lines = [line for line in out.splitlines() if line.startswith(_MARK)]
     return [json.loads(line.removeprefix(_MARK)) for line in lines], how

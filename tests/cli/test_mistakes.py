@@ -1,10 +1,7 @@
 """A user's mistake is one clear message on stderr and exit code 2, before any work."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -302,13 +299,3 @@ class TestPlugins:
         monkeypatch.setenv("XBENCH_DISABLE_PLUGINS", "hictl")
         fresh_discovery()
         refused(run(store=store), "Unknown objective 'hictl'", "switched off")
-
-
-def test_a_reader_that_goes_away_is_told_nothing(finished: tuple[Path, Outcome]) -> None:
-    script = "import sys; from xbench.cli import main; main()"
-    command = [sys.executable, "-c", script, "results", "--store", str(finished[0])]
-    reader, writer = os.pipe()
-    os.close(reader)
-    process = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=120)
-    os.close(writer)
-    assert (process.returncode, process.stderr) == (1, b"")

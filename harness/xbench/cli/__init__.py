@@ -5,11 +5,13 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from importlib import import_module
 
 import click
 
 from xbench import __version__
+from xbench.cli.output import tolerant_output
 from xbench.errors import XbenchError
 
 COMMANDS = {
@@ -120,8 +122,15 @@ def group(off: str | None) -> None:
 def main() -> None:
     """Entry point: a user's mistake is one message and exit code 2, never a traceback.
 
-    SIGTERM, which a scheduler sends, ends a command like Ctrl-C, with the exit code 143.
+    SIGTERM, which a scheduler sends, ends a command like Ctrl-C, with the exit code 143. The exit
+    code 1 is for cells that failed: a fault of xbench's own has 70.
     """
+    with tolerant_output():
+        code = _run()
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run() -> object:
     terminated = []
 
     def end(number: int, frame: object) -> None:
@@ -131,7 +140,7 @@ def main() -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end)
     try:
-        code = group.main(_switch_off(sys.argv[1:]), standalone_mode=False)
+        return group.main(_switch_off(sys.argv[1:]), standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = 2
@@ -146,4 +155,8 @@ def main() -> None:
         advice = NO_ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         click.echo(f"Error: {where}{error.strerror or error}{advice}", err=True)
         code = 2
-    sys.exit(code if isinstance(code, int) else 0)
+    except Exception:
+        traceback.print_exc()
+        click.echo("This is a fault of xbench or of a plugin. What was finished is kept.", err=True)
+        code = 70
+    return code

@@ -39,7 +39,11 @@ def _run(command: list[str]) -> None:
     """Run it, and pass on the lines that say how far it is."""
     said = []
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
     ) as process:
         assert process.stderr is not None
         try:

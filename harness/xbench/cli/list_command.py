@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from xbench.cli.output import write_data
 from xbench.discovery import KINDS, discovery
 from xbench.errors import UnknownName
 
@@ -29,7 +30,7 @@ def command(kind: str | None, check: bool, form: str) -> int:
         return _check(kind, form)
     rows = [row for wanted in ([kind] if kind else known) for row in _rows(wanted)]
     if form == "json":
-        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        write_data(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
         return 0
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
@@ -60,7 +61,7 @@ def _check(kind: str | None, form: str) -> int:
     checked = check(plugin for plugin in discovery.table if kind in (None, plugin.kind))
     rows = [{**_plugin_row(one.plugin), "problem": one.problem} for one in checked]
     if form == "json":
-        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        write_data(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     else:
         width = max((len(row["name"]) for row in rows), default=0)
         for row in rows:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xbench.cli.options import COMPUTE, STORE, compute_options
+from xbench.cli.output import write_data
 from xbench.store import Store
 
 if TYPE_CHECKING:
@@ -86,10 +87,10 @@ def _default_probes() -> list[str]:
 def _print(frame: "pd.DataFrame", form: str, run: Mapping[str, Any]) -> None:
     columns = ["probe", "metric", "language", "layer", "value", "n", "reason"]
     shown = frame[[name for name in columns if name in frame]]
-    if form == "csv":
-        click.echo(shown.to_csv(index=False), nl=False)
-    elif form == "json":
-        click.echo(shown.to_json(orient="records", indent=1, force_ascii=False))
+    if form in ("csv", "json"):
+        from xbench.cli.results_command import FORMATS
+
+        write_data(str(FORMATS[form](shown)))
     else:
         from xbench.cli.background import background_of
         from xbench.cli.tables import show_tables, suite_name

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xbench.cli.options import STORE
+from xbench.cli.output import write_data
 from xbench.errors import UnknownName, XbenchError
 from xbench.store import Store
 
@@ -53,7 +54,7 @@ def command(
     elif isinstance(content, bytes):
         raise XbenchError(f"--format {form} writes a binary file: name it with --out FILE.")
     else:
-        click.echo(content, nl=False)
+        write_data(content)
     return 0
 
 

@@ -103,12 +103,13 @@ def _finish(store: Store, folder: Path) -> int:
     except XbenchError as error:  # where everything failed there is nothing to show
         click.echo(str(error), err=True)
     else:
-        show_tables(tables[:1])
-        extras = extras_of(folder, run, frame, [*FILES], keep=True)
-        whole = [*tables, *settings_tables(folder), *costs_of(extras, frame)]
-        written = {
-            path.name: path for path in write_report(whole, folder / "report", [*FILES], extras)
-        }
+        try:
+            extras = extras_of(folder, run, frame, [*FILES], keep=True)
+            whole = [*tables, *settings_tables(folder), *costs_of(extras, frame)]
+            paths = write_report(whole, folder / "report", [*FILES], extras)
+        finally:  # a full disk keeps nobody from seeing the table
+            show_tables(tables[:1])
+        written = {path.name: path for path in paths}
         click.echo(f"Report: {written['report.md']}")
         click.echo(f"Page: {written['report.html']}")
     ended.close()

@@ -245,7 +245,7 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=sink,
                 env=environment,
-                text=True,
+                encoding="utf-8",
                 start_new_session=True,  # Ctrl-C is the driver's to handle
             )
         self._send(settings)
