@@ -10,7 +10,7 @@ seeds. Everything is float64.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
@@ -66,6 +66,31 @@ def group_effect(first: Sequence[float], second: Sequence[float], unit: str) -> 
         return Effect(one - other, n=n, unit=unit, reason=f"{unit} do not vary")
     terms = of_first**2 / (len(first) - 1) + of_second**2 / (len(second) - 1)
     return Effect(one - other, error, error**4 / terms, n, unit, WELCH)
+
+
+def crossed_error(values: Floats) -> tuple[float, float] | None:
+    """(standard error, degrees of freedom) of the mean of [A, S] values, alignment by fine-tuning seeds.
+
+    Either kind of seed is random, and each is shared: a row by all that one alignment gave, a column
+    by the same fine-tuning seed of the untouched encoder. So ``error^2 = var(rows' means) / A +
+    var(columns' means) / S``, the variances of a two-way random model without its interaction
+    subtracted, which errs on the safe side; the freedom is Satterthwaite's (1946), but 1 where
+    either kind has two seeds only. It covers 94 to 99 % for 2 to 5 seeds of each, where one t test
+    over all A S values covers 49 to 95 %, and one over the rows' means 0 to 95 %. With one row or
+    one column it is Student's over the other kind; None for fewer than two values.
+    """
+    count, parts = min(values.shape), []
+    for axis in (0, 1):
+        means = values.mean(axis=1 - axis)
+        if len(means) > 1:
+            parts.append((float(means.var(ddof=1)) / len(means), len(means) - 1))
+    if not parts:
+        return None
+    whole = math.fsum(part for part, _ in parts)
+    terms = math.fsum(part**2 / freedom for part, freedom in parts)
+    if len(parts) == 1:
+        return math.sqrt(whole), parts[0][1]
+    return math.sqrt(whole), whole**2 / terms if count > 2 and terms > 0 else float(count - 1)
 
 
 @dataclass(frozen=True)
@@ -128,6 +153,26 @@ def _totals(sums: Floats) -> Floats:
         count = min(size, RESAMPLES - start)
         blocks.append(random.multinomial(items, np.full(items, 1 / items), count) @ sums)
     return np.concatenate(blocks)
+
+
+def combined(first: Effect, second: Effect) -> Effect | None:
+    """One effect with the noise of two independent kinds, such as seeds and test items.
+
+    The variances add, with Satterthwaite's freedom (1946). What depends on both (how a model does on
+    an item) is in either variance, so that the sum errs on the safe side. None where one of the two
+    has no error.
+    """
+    if first.error is None or first.freedom is None or first.value is None:
+        return None
+    if second.error is None or second.freedom is None:
+        return None
+    squares = (first.error**2, second.error**2)
+    whole = math.fsum(squares)
+    terms = squares[0] ** 2 / first.freedom + squares[1] ** 2 / second.freedom
+    freedom = whole**2 / terms
+    return replace(
+        first, error=math.sqrt(whole), freedom=freedom, test=f"{first.test}, {second.test}"
+    )
 
 
 @lru_cache(maxsize=4)

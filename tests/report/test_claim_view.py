@@ -112,6 +112,38 @@ def test_alignment_seeds_are_averaged_and_a_lacking_one_is_a_gap(make: type[Make
     assert place not in seen(rows).scores("pos", "full", "hictl:A")
 
 
+def test_alignment_seeds_vary_in_a_contrast(make: type[Make]) -> None:
+    """By hand: alignments gain .1, .3 and .2, fine-tuning seeds .19, .2 and .21."""
+    rows = make.block(value=make.score(0.4))
+    for align_seed, base in ((42, 0.5), (43, 0.7), (44, 0.6)):
+        rows += make.block(value=make.score(base, 2.0), **make.aligned("A", align_seed=align_seed))
+    effect = seen(rows).contrast(gain("hictl:A"))
+    assert effect.value == pytest.approx(0.2)
+    assert effect.error == pytest.approx((0.01 / 3 + 0.0001 / 3) ** 0.5)
+    assert (effect.n, effect.unit) == (3, "seeds of each kind")
+    assert effect.test == "t over 3 alignment seeds x 3 fine-tuning seeds"
+    rows[-1] |= {"status": "failed", "value": None}
+    assert seen(rows).contrast(gain("hictl:A")).reason == (
+        "lacks hictl:A deu-eng pos full kaz align seed 44 42"
+    )
+
+
+def test_heads_on_one_frozen_encoder_decide_no_claim(make: type[Make]) -> None:
+    """With one alignment seed the noise in mode linear is that of heads alone."""
+    rows = make.block(value=make.score(0.4)) + make.block(value=make.score(0.4), mode="linear")
+    for mode in ("full", "linear"):
+        rows += make.block(value=make.score(0.6, 2.0), mode=mode, **make.aligned("A"))
+    linear = [Average(1.0, "pos", "linear", "hictl:A"), Average(-1.0, "pos", "linear", "none")]
+    effect = seen(rows).contrast(linear)
+    assert (effect.value, effect.error) == (pytest.approx(0.2), None)
+    assert effect.reason.startswith("needs several alignment seeds in mode linear")
+    assert seen(rows).contrast(gain("hictl:A")).error is not None
+    untouched = [Average(1.0, "pos", "linear", "none"), Average(-1.0, "pos", "full", "none")]
+    assert not seen(rows).contrast(untouched).reason.startswith("needs")
+    rows += [r | {"align_seed": 43, "key": f"{r['key']}43"} for r in rows if r["variant"] == "A"]
+    assert seen(rows).contrast(linear).error is not None
+
+
 def test_encoders_of_joint_training_are_not_those_of_alignment(make: type[Make]) -> None:
     rows = make.block() + make.block(**make.aligned("A", align_seed=None, align_step=None))
     assert "during hictl:A" in seen(rows).encoders

@@ -76,7 +76,8 @@ def _table(of_step: ByStep, panel: Panel, style: Style) -> Table:
 
 def _average(results: Results, panel: Panel, encoder: Encoder, style: Style) -> Average:
     block = results.blocks[panel, encoder]
-    return average(block, results.languages[panel], results.seeds[panel], style.allow_partial)
+    runs = results.runs(panel, encoder)
+    return average(block, results.languages[panel], runs, style.allow_partial)
 
 
 def _change(averages: Sequence[Average], style: Style, metric: str) -> Cell:
@@ -97,7 +98,7 @@ def _change(averages: Sequence[Average], style: Style, metric: str) -> Cell:
 
 
 def _header(encoder: Encoder, results: Results, style: Style) -> Row:
-    label = encoder_label(encoder, style.short_codes, len(results.align_seeds) > 1)
+    label = encoder_label(encoder, style.short_codes)
     variant = encoder.variant or encoder.objective or ""
     return Row(f"{label} {variant}".rstrip(), control=encoder.arm != "aligned")
 
