@@ -316,6 +316,10 @@ def test_kinds_of_noise_are_combined_as_in_welchs_test() -> None:
     assert (both.error, both.freedom) == pytest.approx((welch.error, welch.freedom))
     assert both.value == effects[0].value
     assert combined(effects[0], mean_effect([0.1], "units")) is None
+    few, many = Effect(0.1, 1.0, 2.0, 3, "seeds", "t"), Effect(0.1, 0.5, 200.0, 201, "items", "t")
+    both, alone = combined(few, many), interval(few)
+    assert both is not None
+    assert interval(both) == pytest.approx(alone)  # not narrower, though there is more freedom
     assert combined(Effect(None), effects[0]) is None
 
 

@@ -158,21 +158,23 @@ def _totals(sums: Floats) -> Floats:
 def combined(first: Effect, second: Effect) -> Effect | None:
     """One effect with the noise of two independent kinds, such as seeds and test items.
 
-    The variances add, with Satterthwaite's freedom (1946). What depends on both (how a model does on
-    an item) is in either variance, so that the sum errs on the safe side. None where one of the two
-    has no error.
+    The variances add, with Satterthwaite's freedom (1946), but the interval is no narrower than
+    that of either kind. What depends on both (how a model does on an item) is in either variance, so
+    that the sum errs on the safe side. None where one of the two has no error.
     """
-    if first.error is None or first.freedom is None or first.value is None:
-        return None
-    if second.error is None or second.freedom is None:
-        return None
-    squares = (first.error**2, second.error**2)
-    whole = math.fsum(squares)
-    terms = squares[0] ** 2 / first.freedom + squares[1] ** 2 / second.freedom
-    freedom = whole**2 / terms
-    return replace(
-        first, error=math.sqrt(whole), freedom=freedom, test=f"{first.test}, {second.test}"
-    )
+    from scipy.special import stdtrit
+
+    terms = []
+    for one in (first, second):
+        if one.value is None or one.error is None or one.freedom is None:
+            return None
+        terms.append((one.error, one.freedom))
+    whole = math.fsum(error**2 for error, _ in terms)
+    freedom = whole**2 / math.fsum(error**4 / f for error, f in terms)
+    halves = [float(stdtrit(f, 1 - LEVEL / 2)) * error for error, f in terms]
+    widest = max(halves) / float(stdtrit(freedom, 1 - LEVEL / 2))
+    error = max(math.sqrt(whole), widest)
+    return replace(first, error=error, freedom=freedom, test=f"{first.test}, {second.test}")
 
 
 @lru_cache(maxsize=4)

@@ -13,7 +13,8 @@ from xbench.report.changes import accuracy_changes, measure_changes
 from xbench.report.claim_view import RunView
 from xbench.report.probe_rows import Measure, read_probes
 from xbench.report.reading import COLUMNS, read_results
-from xbench.report.results import Selection
+from xbench.report.results import Run, Selection
+from xbench.report.run_noise import effect_over
 from xbench.stats import correlations, paired_t_interval
 
 from .conftest import Make
@@ -142,6 +143,41 @@ def test_heads_on_one_frozen_encoder_decide_no_claim(make: type[Make]) -> None:
     assert not seen(rows).contrast(untouched).reason.startswith("needs")
     rows += [r | {"align_seed": 43, "key": f"{r['key']}43"} for r in rows if r["variant"] == "A"]
     assert seen(rows).contrast(linear).error is not None
+
+
+def test_what_is_measured_by_seed_is_measured_in_each_alignment(make: type[Make]) -> None:
+    """The largest score of a seed: not that of scores averaged over alignments."""
+
+    def largest(view: RunView) -> dict[int, float]:
+        scores = view.scores("pos", "full", "hictl:A")
+        return {s: max(v for (_, _, seed), v in scores.items() if seed == s) for s in make.seeds}
+
+    rows = make.block(value=make.score(0.3))
+    for seed, base in ((42, 0.4), (43, 0.6), (44, 0.5)):
+        value = lambda la, s, base=base: base + 0.1 * (la == "deu") + s / 1000  # noqa: E731
+        swapped = value if seed != 43 else lambda la, s: 0.6 + 0.1 * (la == "eng") + s / 1000
+        rows += make.block(value=swapped, **make.aligned("A", align_seed=seed))
+    effect = seen(rows).over_seeds(largest, ["full"], "needs A")
+    assert effect.value == pytest.approx(0.6 + 0.03)
+    expected = effect_over(
+        {
+            Run(s, a): b + 0.1 + s / 1000
+            for a, b in ((42, 0.4), (43, 0.6), (44, 0.5))
+            for s in make.seeds
+        }
+    )
+    assert (effect.error, effect.n) == (pytest.approx(expected.error), 3)
+    one = [row for row in rows if row["align_seed"] in (None, 42)]
+    assert seen(one).over_seeds(largest, ["full", "linear"], "needs A").error is not None
+    assert seen(one).over_seeds(largest, ["linear"], "needs A").reason.startswith("needs several")
+    assert seen(rows).over_seeds(lambda view: {}, ["full"], "needs A").reason == "needs A"
+    lost = [r | {"status": "failed", "value": None} if r["align_seed"] == 44 else r for r in rows]
+
+    def first(view: RunView) -> dict[int, float]:
+        scores = view.scores("pos", "full", "hictl:A")
+        return {seed: value for (_, _, seed), value in scores.items()}
+
+    assert seen(lost).over_seeds(first, ["full"], "needs A").reason == "lacks align seed 44"
 
 
 def test_encoders_of_joint_training_are_not_those_of_alignment(make: type[Make]) -> None:

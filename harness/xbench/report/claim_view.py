@@ -2,7 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import fsum
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from xbench.report.changes import accuracy_changes, measure_changes
 from xbench.report.probe_rows import Measure, ProbeResults, has_probes, read_probes
 from xbench.report.reading import read_results
 from xbench.report.results import Encoder, Results, Run, Selection
-from xbench.report.run_noise import SEEDS, effect_over, is_of_one_checkpoint
+from xbench.report.run_noise import SEEDS, alignments, effect_over, is_of_one_checkpoint
 from xbench.report.untrained import has_training
 from xbench.stats import Estimate, correlations
 
@@ -57,6 +58,7 @@ class RunView:
         source: str | None = None,
     ) -> None:
         self._frame, self._background, self.source = frame, background, source
+        self._selection = selection
         self._results: Results | None = None
         if has_training(frame):
             self._results = read_results(frame, selection)
@@ -141,19 +143,16 @@ class RunView:
         if not seeds:
             return Effect(None, unit=SEEDS, reason="no fine-tuning seed is common to all of it")
         aligned = [a for a in averages if self._alignments(a.encoder) != (None,)]
-        alignments = self._alignments(aligned[0].encoder) if aligned else (None,)
+        seeds_before = self._alignments(aligned[0].encoder) if aligned else (None,)
         values: dict[Run, float] = {}
         gaps: list[str] = []
-        for run in (Run(seed, each) for each in alignments for seed in sorted(seeds)):
+        for run in (Run(seed, each) for each in seeds_before for seed in sorted(seeds)):
             parts = [self._average(average, run, pairs, gaps) for average in averages]
             values[run] = fsum(a.weight * part for a, part in zip(averages, parts, strict=True))
         if gaps:
             more = f" and {len(gaps) - 1} more" if len(gaps) > 1 else ""
             return Effect(None, unit=SEEDS, reason=f"lacks {gaps[0]}{more}")
-        effect = effect_over(values)
-        if aligned and all(is_of_one_checkpoint(a.mode, len(alignments)) for a in aligned):
-            return Effect(effect.value, n=effect.n, unit=effect.unit, reason=ONE_CHECKPOINT)
-        return effect
+        return _tested(values, [a.mode for a in aligned])
 
     def _lacking(self, averages: Sequence[Average]) -> str:
         """What has no score at all, as the run would have to be asked for it."""
@@ -188,9 +187,9 @@ class RunView:
         assert self._results is not None
         languages = average.languages or self._results.languages[average.task, average.mode]
         found = self._of_runs(average.task, average.mode, average.encoder)
-        alignments = self._alignments(average.encoder)
-        own = Run(run.seed) if alignments == (None,) else run
-        word = f"align seed {own.align_seed}" if len(alignments) > 1 else None
+        seeds = self._alignments(average.encoder)
+        own = Run(run.seed) if seeds == (None,) else run
+        word = f"align seed {own.align_seed}" if len(seeds) > 1 else None
         places = [
             (pair, language, own)
             for pair in ([None] if average.encoder == UNTOUCHED else pairs)
@@ -271,9 +270,40 @@ class RunView:
         """The mean of independent values."""
         return mean_effect(values, unit)
 
+    def over_seeds(
+        self,
+        measure: Callable[["RunView"], Mapping[int, float]],
+        modes: Sequence[str],
+        lacking: str,
+    ) -> Effect:
+        """The mean of what is measured once per fine-tuning seed, in each alignment by itself."""
+        seeds: tuple[int | None, ...] = self._results.align_seeds if self._results else ()
+        found = {seed: measure(self._of_alignment(seed)) for seed in seeds or (None,)}
+        empty = [str(seed) for seed, values in found.items() if not values]
+        if len(empty) == len(found):
+            return Effect(None, unit=SEEDS, reason=lacking)
+        if empty:
+            return Effect(None, unit=SEEDS, reason=f"lacks align seed {', '.join(empty)}")
+        return _tested({Run(s, a): v for a, of in found.items() for s, v in of.items()}, modes)
+
+    def _of_alignment(self, seed: int | None) -> "RunView":
+        """The run with the scores of one alignment seed alone."""
+        if self._results is None or len(self._results.align_seeds) < 2:
+            return self
+        selection = replace(self._selection, align_seed=seed)
+        return RunView(self._frame, selection, self._background, self.source)
+
     def between(self, first: Sequence[float], second: Sequence[float], unit: str) -> Effect:
         """The mean of the first values less that of the second."""
         return group_effect(first, second, unit)
+
+
+def _tested(values: Mapping[Run, float], modes: Sequence[str]) -> Effect:
+    """The effect over runs; not tested where all of it is of one frozen checkpoint."""
+    effect, count = effect_over(values), len(alignments(values))
+    if modes and all(is_of_one_checkpoint(mode, count) for mode in modes):
+        return Effect(effect.value, n=effect.n, unit=effect.unit, reason=ONE_CHECKPOINT)
+    return effect
 
 
 def _few(shared: Sequence[Any], is_change: bool, metric: str) -> str:
