@@ -169,9 +169,9 @@ class ClaimView(Protocol):
     ) -> Effect:
         """The mean of what is measured once per fine-tuning seed, in each alignment by itself.
 
-        ``measure`` is called with a view of the run for each alignment seed, which has no other's
-        scores, and gives fine-tuning seed -> value from scores of these ``modes``; ``lacking`` is
-        the reason where it gives none. Tested like :meth:`contrast`.
+        ``measure`` is called with a view of the run for each alignment seed, which has that seed's
+        scores alone, and gives fine-tuning seed -> value from scores of these ``modes``;
+        ``lacking`` is the reason where it gives none. Tested like :meth:`contrast`.
         """
         ...
 

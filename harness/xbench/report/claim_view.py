@@ -59,6 +59,7 @@ class RunView:
     ) -> None:
         self._frame, self._background, self.source = frame, background, source
         self._selection = selection
+        self._alone: dict[int | None, RunView] = {}
         self._results: Results | None = None
         if has_training(frame):
             self._results = read_results(frame, selection)
@@ -68,6 +69,7 @@ class RunView:
             wanted = set(zip(rows["probe"], rows["metric"], strict=True))
             self._probes = read_probes(frame, selection, wanted)
         self._scores: dict[tuple[str, str, str], Mapping[RunPlace, float]] = {}
+        self._means: dict[tuple[str, str, str], Mapping[Place, float]] = {}
 
     @property
     def frame(self) -> "pd.DataFrame":
@@ -103,6 +105,12 @@ class RunView:
 
     def scores(self, task: str, mode: str, encoder: str) -> Mapping[Place, float]:
         """(aligned pair, language, seed) -> score, the mean over alignment seeds; no partial means."""
+        asked = (task, mode, encoder)
+        if asked not in self._means:
+            self._means[asked] = self._over_alignments(*asked)
+        return self._means[asked]
+
+    def _over_alignments(self, task: str, mode: str, encoder: str) -> Mapping[Place, float]:
         values: dict[Place, list[float]] = defaultdict(list)
         for (pair, language, run), value in self._of_runs(task, mode, encoder).items():
             values[pair, language, run.seed].append(value)
@@ -290,8 +298,11 @@ class RunView:
         """The run with the scores of one alignment seed alone."""
         if self._results is None or len(self._results.align_seeds) < 2:
             return self
-        selection = replace(self._selection, align_seed=seed)
-        return RunView(self._frame, selection, self._background, self.source)
+        if seed not in self._alone:
+            rows = self._frame[self._frame["probe"].isna()]  # of probes it has no need
+            selection = replace(self._selection, align_seed=seed)
+            self._alone[seed] = RunView(rows, selection, self._background, self.source)
+        return self._alone[seed]
 
     def between(self, first: Sequence[float], second: Sequence[float], unit: str) -> Effect:
         """The mean of the first values less that of the second."""
