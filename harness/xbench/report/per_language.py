@@ -34,13 +34,14 @@ def _table(results: Results, panel: Panel, style: Style) -> Table:
         rows.append(header)
         cells.append(tuple(_cell(numbers, style, metric) for numbers in averages.values()))
     name = notes.panel_name(panel)
+    also = " and alignment seeds" if len(results.align_seeds) > 1 else ""
     return Table(
         name="per_language",
         label=f"tab:per-language-{'-'.join(panel)}",
         title=f"{name}: {metric} per language",
         caption=(
             f"{name}: {metric} in percent per language: mean, and below it the standard deviation "
-            f"over fine-tuning seeds. Suite {results.suite}, model {results.model}."
+            f"over fine-tuning seeds{also}. Suite {results.suite}, model {results.model}."
         ),
         columns=tuple(Column(name) for name in spans),
         rows=tuple(rows),
