@@ -122,7 +122,7 @@ def test_alignment_seeds_vary_in_a_contrast(make: type[Make]) -> None:
     assert effect.value == pytest.approx(0.2)
     assert effect.error == pytest.approx((0.01 / 3 + 0.0001 / 3) ** 0.5)
     assert (effect.n, effect.unit) == (3, "seeds of each kind")
-    assert effect.test == "t over 3 alignment seeds x 3 fine-tuning seeds"
+    assert effect.test == "crossed t (3 alignment x 3 fine-tuning)"
     rows[-1] |= {"status": "failed", "value": None}
     assert seen(rows).contrast(gain("hictl:A")).reason == (
         "lacks hictl:A deu-eng pos full kaz align seed 44 42"

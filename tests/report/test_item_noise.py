@@ -129,7 +129,7 @@ def test_seeds_and_items_together_have_both_errors(make: type[Make]) -> None:
         effect_of(results, PANEL, TREATED, reader()),
     )
     assert seeds.value == pytest.approx(items.value)
-    assert "2 alignment seeds x 3 fine-tuning seeds" in seeds.test
+    assert seeds.test == "crossed t (2 alignment x 3 fine-tuning)"
     assert seeds.error is not None
     assert items.error is not None
     (table,) = item_tables(results, reader(), Style())

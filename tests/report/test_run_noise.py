@@ -39,7 +39,7 @@ def test_several_alignments_are_crossed_with_fine_tuning_seeds() -> None:
     assert effect.error == pytest.approx(squared**0.5)
     assert (effect.value, effect.error) == pytest.approx((again.value, again.error))
     assert (effect.n, effect.unit) == (3, "seeds of each kind")
-    assert effect.test == "t over 4 alignment seeds x 3 fine-tuning seeds"
+    assert effect.test == "crossed t (4 alignment x 3 fine-tuning)"
     assert alignments(found) == (42, 43, 44, 45)
 
 
@@ -48,7 +48,7 @@ def test_where_nothing_is_fine_tuned_alignments_are_the_sample() -> None:
     expected = stats.ttest_1samp(NOISE[:, 0], 0.0)
     assert p_beyond(effect) == pytest.approx(expected.pvalue)
     assert (effect.n, effect.unit) == (4, "alignment seeds")
-    assert effect.test == "t over 4 alignment seeds"
+    assert effect.test == "paired t"
 
 
 def test_without_a_full_crossing_or_spread_there_is_no_error() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from xbench.api.claim import Effect
-from xbench.inference import SPREADLESS, crossed_error, mean_effect
+from xbench.inference import PAIRED_T, SPREADLESS, crossed_error, mean_effect
 from xbench.report.results import NOT_TUNED, Run
 from xbench.stats import mean_sd
 
@@ -49,5 +49,5 @@ def effect_over(values: Mapping[Run, float]) -> Effect:
     error, freedom = crossed_error(table) or (0.0, 0.0)
     if error <= SPREADLESS:
         return Effect(mean, n=n, unit=unit, reason=f"all {unit} agree: no spread to test against")
-    also = f" x {len(columns)} {SEEDS}" if tuned else ""
-    return Effect(mean, error, freedom, n, unit, f"t over {len(rows)} {ALIGN_SEEDS}{also}")
+    test = f"crossed t ({len(rows)} alignment x {len(columns)} fine-tuning)" if tuned else PAIRED_T
+    return Effect(mean, error, freedom, n, unit, test)

@@ -19,6 +19,10 @@ MEANING = (
     f"(two-sided paired t tests over seeds)."
 )
 
+OF_ONE_ALIGNMENT = (
+    "It covers fine-tuning seeds of the one aligned checkpoint, not another alignment run."
+)
+
 
 def corrected(lines: "Lines[Key]", mode: str) -> dict[Key, tuple[Cell, ...]]:
     """The cells with p values adjusted by Holm over all of them, and a star where these are small.

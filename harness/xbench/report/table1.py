@@ -10,7 +10,7 @@ from xbench.report import notes
 from xbench.report.averages import Average, average, difference
 from xbench.report.results import Encoder, Panel, Results
 from xbench.report.run_noise import is_of_one_checkpoint
-from xbench.report.significance import MEANING, corrected
+from xbench.report.significance import MEANING, OF_ONE_ALIGNMENT, corrected
 from xbench.report.style import Style
 from xbench.report.table import COVERED, Cell, Column, Row, Table
 from xbench.report.text import DAGGER, difference_lines, encoder_label, gap, mean_and_sd, percent
@@ -240,7 +240,10 @@ def _significance(results: Results) -> list[str]:
     """What a star means, and where there is none."""
     if not _has_intervals(results):
         return []
-    return [*([MEANING] if _has_tests(results) else []), *notes.withheld(results)]
+    if not _has_tests(results):
+        return notes.withheld(results)
+    one = len(results.align_seeds) == 1
+    return [MEANING + (f" {OF_ONE_ALIGNMENT}" if one else ""), *notes.withheld(results)]
 
 
 def _notes(results: Results, style: Style, places: list[tuple[str, Average]]) -> tuple[str, ...]:
