@@ -277,6 +277,7 @@ def test_one_alignment_seed_is_not_tested_where_the_encoder_is_frozen(make: Any)
     text = notes(build(rows))
     assert "Not tested (pos, linear): aligned encoders." in text
     assert "--align-seed 42,43,44" in text
+    assert "of the one aligned checkpoint, not another alignment run" in text
     assert "One alignment seed (42)" in text
     alone = build([row for row in rows if row["mode"] == "linear"])
     assert "*" not in alone.caption + "".join(alone.notes)
@@ -288,6 +289,7 @@ def test_one_alignment_seed_is_not_tested_where_the_encoder_is_frozen(make: Any)
         ]
     assert starred(rows, "linear")
     assert "Not tested" not in notes(build(rows))
+    assert "one aligned checkpoint" not in notes(build(rows))
 
 
 def test_what_another_alignment_seed_would_turn_has_no_star(make: Any) -> None:
