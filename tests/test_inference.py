@@ -15,6 +15,8 @@ from xbench.api.claim import Effect
 from xbench.inference import (
     PairedItems,
     benjamini_hochberg,
+    combined,
+    crossed_error,
     group_effect,
     holm,
     interval,
@@ -283,6 +285,44 @@ def test_a_metric_that_resamples_leave_undefined_has_no_interval() -> None:
     assert "undefined" in effect.reason
 
 
+def test_crossed_seeds_have_both_variances() -> None:
+    """Against a two-way analysis of variance, cell by cell, of 3 alignments and 4 fine-tuning seeds."""
+    values = np.random.default_rng(5).normal(0, 1, (3, 4))
+    rows, columns = [sum(row) / 4 for row in values], [sum(column) / 3 for column in values.T]
+    first = sum((r - sum(rows) / 3) ** 2 for r in rows) / 2 / 3
+    second = sum((c - sum(columns) / 4) ** 2 for c in columns) / 3 / 4
+    found = crossed_error(values)
+    assert found is not None
+    assert found[0] == pytest.approx((first + second) ** 0.5)
+    assert found[1] == pytest.approx((first + second) ** 2 / (first**2 / 2 + second**2 / 3))
+    assert crossed_error(values.T) == pytest.approx(found)
+
+
+def test_one_kind_of_seeds_is_students_t() -> None:
+    effect = mean_effect(VALUES, "seeds")
+    for table in (np.array([VALUES]), np.array([VALUES]).T):
+        assert crossed_error(table) == pytest.approx((effect.error, effect.freedom))
+    assert crossed_error(np.array([[0.3]])) is None
+    assert crossed_error(np.zeros((3, 3))) == (0.0, 2.0)
+    assert (crossed_error(np.array([[0.1, 0.2, 0.4], [0.2, 0.2, 0.3]])) or (0, 0))[1] == 1.0
+
+
+def test_kinds_of_noise_are_combined_as_in_welchs_test() -> None:
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(1, 1, 4), rng.normal(0, 3, 9)
+    effects = [mean_effect(values.tolist(), "units") for values in (first, second)]
+    both, welch = combined(*effects), group_effect(first.tolist(), second.tolist(), "units")
+    assert both is not None
+    assert (both.error, both.freedom) == pytest.approx((welch.error, welch.freedom))
+    assert both.value == effects[0].value
+    assert combined(effects[0], mean_effect([0.1], "units")) is None
+    few, many = Effect(0.1, 1.0, 2.0, 3, "seeds", "t"), Effect(0.1, 0.5, 200.0, 201, "items", "t")
+    both, alone = combined(few, many), interval(few)
+    assert both is not None
+    assert interval(both) == pytest.approx(alone)  # not narrower, though there is more freedom
+    assert combined(Effect(None), effects[0]) is None
+
+
 # Simulated studies: what is offered covers 93 to 97 %. Binomial sd of a coverage: 0.5 points.
 
 
@@ -317,6 +357,79 @@ def test_intervals_over_seeds_cover(arm: Any, seeds: int) -> None:
     shape = (STUDIES, seeds)
     found = coverage(0.3 + arm(rng, shape) - arm(rng, shape), 0.3)
     assert 0.93 <= found <= 0.975
+
+
+def crossed(spreads: Any, shape: tuple[int, int], rng: Any) -> Any:
+    """[STUDIES, A, S] differences without an effect: noise of alignments, of fine-tuning seeds, of both.
+
+    The second is shared by all alignments, as the untouched encoder's noise is.
+    """
+    aligned, tuned, both = spreads
+    found = rng.normal(0, 1, (STUDIES, shape[0], 1)) * aligned
+    found = found + rng.normal(0, 1, (STUDIES, 1, shape[1])) * tuned
+    return found + rng.normal(0, 1, (STUDIES, *shape)) * both
+
+
+def covered(values: Any) -> float:
+    """How often zero lies in the 95% interval."""
+    errors = [crossed_error(table) or (0.0, 1.0) for table in values]
+    means = values.mean(axis=(1, 2))
+    return float(
+        np.mean(
+            [abs(m) <= stats.t.ppf(0.975, f) * e for m, (e, f) in zip(means, errors, strict=True)]
+        )
+    )
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 3), (3, 5), (5, 3), (5, 5)])
+@pytest.mark.parametrize(
+    "spreads", [(1, 0.04, 0.04), (1, 0, 0.3), (0.04, 1, 0.04), (0, 0, 1), (1, 1, 1), (1, 0, 1)]
+)
+def test_intervals_over_crossed_seeds_cover(spreads: Any, shape: tuple[int, int]) -> None:
+    """Whichever kind of noise there is, and however little of the others: never less than said."""
+    rng = np.random.default_rng([*shape, int(100 * sum(spreads))])
+    assert 0.92 <= covered(crossed(spreads, shape, rng)) <= 1.0
+
+
+def test_a_t_test_over_one_kind_of_seeds_misses_the_other() -> None:
+    """Why the seeds are crossed: of three seeds each, one t over nine runs, or over three means."""
+    rng = np.random.default_rng(8)
+    frozen, shared = crossed((1, 0, 0.04), (3, 3), rng), crossed((0, 1, 0.04), (3, 3), rng)
+    runs = coverage(frozen.reshape(STUDIES, 9)[:500], 0.0)
+    heads = coverage(frozen[:500, 0], 0.0)
+    means = coverage(shared.mean(axis=2)[:500], 0.0)
+    assert runs < 0.75
+    assert heads < 0.2
+    assert means < 0.2
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.03])
+def test_intervals_over_seeds_and_items_together_cover(spread: float) -> None:
+    """Other models and other items of the same kinds: 3 alignments x 3 seeds, 200 items, no effect."""
+    rng, inside, studies = np.random.default_rng(4), [], 300
+    for _ in range(studies):
+        chance = 0.7 + rng.normal(0, 0.1, 200)  # of items: what they gain is theirs too
+        gain = rng.normal(0, 0.15, 200)[:, None, None] + rng.normal(0, spread, (1, 3, 1))
+        before = rng.random((200, 1, 3)) < chance[:, None, None]
+        after = rng.random((200, 3, 3)) < chance[:, None, None] + gain
+        ids = [f"{n}" for n in range(200)]
+        ones = np.ones(200)
+        cells = [
+            PairedItems(
+                ids,
+                np.stack([before[:, 0, s], ones], -1).astype(float),
+                np.stack([after[:, a, s], ones], -1).astype(float),
+            )
+            for a in range(3)
+            for s in range(3)
+        ]
+        change = (after.mean(0) - before.mean(0)).astype(float)
+        error, freedom = crossed_error(change) or (0.0, 1.0)
+        seeds = Effect(float(change.mean()), error, freedom, 3, "seeds", "t")
+        bounds = interval(combined(seeds, item_effect(cells, accuracy)) or seeds)
+        assert bounds is not None
+        inside.append(bounds[0] <= 0 <= bounds[1])
+    assert np.mean(inside) >= 0.92
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])

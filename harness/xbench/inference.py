@@ -4,13 +4,14 @@ Effects over seeds: Student's t on paired differences. It covers 93 to 97 % for 
 where differences are normal, where both arms have skewed seed effects (their difference is
 symmetric), and where differences have a skewness of up to 1; it covers 88 to 90 % where the seeds
 of one arm alone are skewed as much as an exponential distribution. A bootstrap over 3 seeds covers
-76 %, and is not offered. Effects over test items: resamples of whole items, conditional on the
-seeds. Everything is float64.
+76 %, and is not offered. Effects over seeds of alignment and of fine-tuning: t with both variances,
+which covers 94 to 100 % for 2 to 5 seeds of each. Effects over test items: resamples of whole items,
+conditional on the seeds. Everything is float64.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
@@ -66,6 +67,31 @@ def group_effect(first: Sequence[float], second: Sequence[float], unit: str) -> 
         return Effect(one - other, n=n, unit=unit, reason=f"{unit} do not vary")
     terms = of_first**2 / (len(first) - 1) + of_second**2 / (len(second) - 1)
     return Effect(one - other, error, error**4 / terms, n, unit, WELCH)
+
+
+def crossed_error(values: Floats) -> tuple[float, float] | None:
+    """(standard error, degrees of freedom) of the mean of [A, S] values, alignment by fine-tuning seeds.
+
+    Either kind of seed is random, and each is shared: a row by all that one alignment gave, a column
+    by the same fine-tuning seed of the untouched encoder. So ``error^2 = var(rows' means) / A +
+    var(columns' means) / S``, the variances of a two-way random model without its interaction
+    subtracted, which errs on the safe side; the freedom is Satterthwaite's (1946), but 1 where
+    either kind has two seeds only. It covers 94 to 100 % for 2 to 5 seeds of each, where one t test
+    over all A S values covers 50 to 95 %, and one over the rows' means 7 to 95 %. With one row or
+    one column it is Student's over the other kind; None for fewer than two values.
+    """
+    count, parts = min(values.shape), []
+    for axis in (0, 1):
+        means = values.mean(axis=1 - axis)
+        if len(means) > 1:
+            parts.append((float(means.var(ddof=1)) / len(means), len(means) - 1))
+    if not parts:
+        return None
+    whole = math.fsum(part for part, _ in parts)
+    terms = math.fsum(part**2 / freedom for part, freedom in parts)
+    if len(parts) == 1:
+        return math.sqrt(whole), parts[0][1]
+    return math.sqrt(whole), whole**2 / terms if count > 2 and terms > 0 else float(count - 1)
 
 
 @dataclass(frozen=True)
@@ -128,6 +154,28 @@ def _totals(sums: Floats) -> Floats:
         count = min(size, RESAMPLES - start)
         blocks.append(random.multinomial(items, np.full(items, 1 / items), count) @ sums)
     return np.concatenate(blocks)
+
+
+def combined(first: Effect, second: Effect) -> Effect | None:
+    """One effect with the noise of two independent kinds, such as seeds and test items.
+
+    The variances add, with Satterthwaite's freedom (1946), but the interval is no narrower than
+    that of either kind. What depends on both (how a model does on an item) is in either variance, so
+    that the sum errs on the safe side. None where one of the two has no error.
+    """
+    from scipy.special import stdtrit
+
+    terms = []
+    for one in (first, second):
+        if one.value is None or one.error is None or one.freedom is None:
+            return None
+        terms.append((one.error, one.freedom))
+    whole = math.fsum(error**2 for error, _ in terms)
+    freedom = whole**2 / math.fsum(error**4 / f for error, f in terms)
+    halves = [float(stdtrit(f, 1 - LEVEL / 2)) * error for error, f in terms]
+    widest = max(halves) / float(stdtrit(freedom, 1 - LEVEL / 2))
+    error = max(math.sqrt(whole), widest)
+    return replace(first, error=error, freedom=freedom, test=f"{first.test}, {second.test}")
 
 
 @lru_cache(maxsize=4)

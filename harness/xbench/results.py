@@ -39,7 +39,7 @@ COLUMNS = [
     "key",
 ]
 _ALIGN = ("objective", "variant", "arm", "pair", "align_seed")
-_FINETUNE = ("objective", "variant", "arm", "pair", "task", "mode", "seed")
+_FINETUNE = (*_ALIGN, "task", "mode", "seed")
 # The coordinates that tell stages of a kind apart, for a person.
 POINTS = {
     "links": ("pair", "arm"),

@@ -1,6 +1,7 @@
 """Each claim of the study on made-up studies in which it is true, false, or cannot be told."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -84,6 +85,9 @@ def sentences(size: float) -> Change:
     return lambda **place: size * has("S", place["variant"])
 
 
+several = partial(studied.score_rows, seeds=studied.SEEDS[:4], align_seeds=studied.ALIGN_SEEDS)
+"""Rows of three alignments: of one, nothing is tested in mode linear."""
+
 SCORES = [
     (accuracy.WordLossAloneHarms, word_alone(-0.03), word_alone(0.03)),
     (accuracy.SentenceLossHelps, sentences(0.02), sentences(-0.02)),
@@ -97,20 +101,37 @@ SCORES = [
 
 @pytest.mark.parametrize(("claim", "true", "false"), SCORES)
 def test_scores_decide(claim: type[Claim], true: Change, false: Change) -> None:
-    assert verdict(claim, studied.score_rows(true)).verdict == "supported"
-    assert verdict(claim, studied.score_rows(false)).verdict == "contradicted"
+    assert verdict(claim, several(true)).verdict == "supported"
+    assert verdict(claim, several(false)).verdict == "contradicted"
 
 
 @pytest.mark.parametrize("claim", [claim for claim, *_ in SCORES])
 def test_noise_decides_nothing(claim: type[Claim]) -> None:
-    found = verdict(claim, studied.score_rows(studied.nothing))
+    found = verdict(claim, several(studied.nothing))
     assert found.verdict == "undecided"
-    assert any("fine-tuning seeds" in line for line in found.needed)
+    assert any("seeds of each kind" in line for line in found.needed)
+
+
+@pytest.mark.parametrize("claim", [claim for claim, *_ in SCORES])
+def test_heads_of_one_alignment_show_nothing_with_a_frozen_encoder(claim: type[Claim]) -> None:
+    """Whatever the effect: what such a run says of mode linear, another alignment may deny."""
+    for rows in (
+        studied.score_rows(change)
+        for name, *changes in SCORES
+        if name is claim
+        for change in changes
+    ):
+        found = verdict(claim, rows)
+        assert found.verdict != "supported" or claim is accuracy.FullIsLessConsistent
+        for part in (each.part for each in found.parts):
+            if part.about.endswith("linear"):
+                assert part.effect.error is None
+                assert "needs several alignment seeds" in part.effect.reason
 
 
 @pytest.mark.parametrize("claim", [claim for claim, *_ in SCORES])
 def test_a_single_seed_decides_nothing_and_says_so(claim: type[Claim]) -> None:
-    found = verdict(claim, studied.score_rows(word_alone(-0.2), seeds=(15,)))
+    found = verdict(claim, several(word_alone(-0.2), seeds=(15,)))
     assert found.verdict == "undecided"
     assert found.p is None
     assert any("run more" in line for line in found.needed)
@@ -126,7 +147,7 @@ def test_fine_tuning_helps_where_full_scores_are_higher() -> None:
 @pytest.mark.parametrize(("size", "word"), [(0.05, "supported"), (0.0, "contradicted")])
 def test_script_matters_by_task(size: float, word: str) -> None:
     """No difference is a finding as well, where it is surely smaller than half a point."""
-    rows = studied.score_rows(by_script(size), spread=0.0005)
+    rows = several(by_script(size), spread=0.0005)
     found = verdict(propositions.ScriptMattersByTask, rows)
     assert found.verdict == word
     if size:
@@ -253,7 +274,7 @@ def test_main_effects_are_those_of_a_factorial() -> None:
 def test_lacking_encoders_and_tasks_are_named() -> None:
     rows = [
         row
-        for row in studied.score_rows(word_alone(-0.03))
+        for row in several(word_alone(-0.03))
         if row["task"] == "pos" and row.get("variant") != "S1W1M1"
     ]
     found = verdict(accuracy.SentenceLossHelps, rows)

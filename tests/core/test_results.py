@@ -105,6 +105,13 @@ def test_a_failure_is_the_reason_of_its_own_cells_only(
     assert str(store.folder(kind, key) / "log.txt") in line
 
 
+def test_a_failure_names_the_alignment_seed(store: Store) -> None:
+    """Fine-tunings of two alignments differ in nothing else."""
+    store.write_failure("finetune", "finetune-A", {}, FAILURE)
+    (line,) = failures(store, cells())
+    assert line.startswith("finetune finetune-A (o A aligned a-b 1 pos full 15)")
+
+
 def test_stages_that_fail_alike_are_one_line(store: Store) -> None:
     for key in ("score-A-deu", "score-B-deu"):
         store.write_failure("score", key, {}, FAILURE)

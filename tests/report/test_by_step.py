@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from xbench.report.build import build_tables, render
 from xbench.stats import paired_t_interval
@@ -61,3 +62,22 @@ def test_a_failed_step_is_named_and_gives_no_difference(make: Any) -> None:
     _, last, change = table.cells[0]
     assert (last.status, change.status) == ("failed", "absent")
     assert any("loss is NaN" in note for note in table.notes)
+
+
+def test_steps_are_compared_within_each_alignment(make: Any) -> None:
+    """Alignments differ by tenths, and gain .02 each: .019, .02 and .021 on average of their seeds."""
+    rows = make.block(value=make.score(0.5))
+    for seed, base in ((42, 0.4), (43, 0.6), (44, 0.5)):
+        for step, gain in ((3000, 0.0), (6000, 0.02 + (seed - 43) / 1000)):
+            names = make.aligned("S1W0M0", align_seed=seed) | {"align_step": step}
+            rows += make.block(value=make.score(base + gain), **names)
+    (table,) = [t for t in build_tables(pd.DataFrame(rows)) if t.name == "by_step"]
+    first, _, change = table.cells[0]
+    assert (first.value, first.n) == (pytest.approx(0.6), 9)
+    error = (
+        0.001 / 3**0.5
+    )  # fine-tuning seeds do not vary, and alignments have two degrees of freedom
+    assert change.difference.mean == pytest.approx(0.02)
+    assert change.difference.high == pytest.approx(0.02 + stats.t.ppf(0.975, 2) * error)
+    assert any("over 3 alignment seeds (42, 43, 44)" in note for note in table.notes)
+    assert "of aligned encoders over 3 alignment seeds too" in table.caption

@@ -13,7 +13,8 @@ from xbench.report.changes import accuracy_changes, measure_changes
 from xbench.report.claim_view import RunView
 from xbench.report.probe_rows import Measure, read_probes
 from xbench.report.reading import COLUMNS, read_results
-from xbench.report.results import Selection
+from xbench.report.results import Run, Selection
+from xbench.report.run_noise import effect_over
 from xbench.stats import correlations, paired_t_interval
 
 from .conftest import Make
@@ -110,6 +111,73 @@ def test_alignment_seeds_are_averaged_and_a_lacking_one_is_a_gap(make: type[Make
     lost |= {"status": "missing", "value": None}
     place = ("deu-eng", lost["language"], lost["seed"])
     assert place not in seen(rows).scores("pos", "full", "hictl:A")
+
+
+def test_alignment_seeds_vary_in_a_contrast(make: type[Make]) -> None:
+    """By hand: alignments gain .1, .3 and .2, fine-tuning seeds .19, .2 and .21."""
+    rows = make.block(value=make.score(0.4))
+    for align_seed, base in ((42, 0.5), (43, 0.7), (44, 0.6)):
+        rows += make.block(value=make.score(base, 2.0), **make.aligned("A", align_seed=align_seed))
+    effect = seen(rows).contrast(gain("hictl:A"))
+    assert effect.value == pytest.approx(0.2)
+    assert effect.error == pytest.approx((0.01 / 3 + 0.0001 / 3) ** 0.5)
+    assert (effect.n, effect.unit) == (3, "seeds of each kind")
+    assert effect.test == "crossed t (3 alignment x 3 fine-tuning)"
+    rows[-1] |= {"status": "failed", "value": None}
+    assert seen(rows).contrast(gain("hictl:A")).reason == (
+        "lacks hictl:A deu-eng pos full kaz align seed 44 42"
+    )
+
+
+def test_heads_on_one_frozen_encoder_decide_no_claim(make: type[Make]) -> None:
+    """With one alignment seed the noise in mode linear is that of heads alone."""
+    rows = make.block(value=make.score(0.4)) + make.block(value=make.score(0.4), mode="linear")
+    for mode in ("full", "linear"):
+        rows += make.block(value=make.score(0.6, 2.0), mode=mode, **make.aligned("A"))
+    linear = [Average(1.0, "pos", "linear", "hictl:A"), Average(-1.0, "pos", "linear", "none")]
+    effect = seen(rows).contrast(linear)
+    assert (effect.value, effect.error) == (pytest.approx(0.2), None)
+    assert effect.reason.startswith("needs several alignment seeds in mode linear")
+    assert seen(rows).contrast(gain("hictl:A")).error is not None
+    untouched = [Average(1.0, "pos", "linear", "none"), Average(-1.0, "pos", "full", "none")]
+    assert not seen(rows).contrast(untouched).reason.startswith("needs")
+    rows += [r | {"align_seed": 43, "key": f"{r['key']}43"} for r in rows if r["variant"] == "A"]
+    assert seen(rows).contrast(linear).error is not None
+
+
+def test_what_is_measured_by_seed_is_measured_in_each_alignment(make: type[Make]) -> None:
+    """The largest score of a seed: not that of scores averaged over alignments."""
+
+    def largest(view: RunView) -> dict[int, float]:
+        scores = view.scores("pos", "full", "hictl:A")
+        return {s: max(v for (_, _, seed), v in scores.items() if seed == s) for s in make.seeds}
+
+    rows = make.block(value=make.score(0.3))
+    for seed, base in ((42, 0.4), (43, 0.6), (44, 0.5)):
+        value = lambda la, s, base=base: base + 0.1 * (la == "deu") + s / 1000  # noqa: E731
+        swapped = value if seed != 43 else lambda la, s: 0.6 + 0.1 * (la == "eng") + s / 1000
+        rows += make.block(value=swapped, **make.aligned("A", align_seed=seed))
+    effect = seen(rows).over_seeds(largest, ["full"], "needs A")
+    assert effect.value == pytest.approx(0.6 + 0.03)
+    expected = effect_over(
+        {
+            Run(s, a): b + 0.1 + s / 1000
+            for a, b in ((42, 0.4), (43, 0.6), (44, 0.5))
+            for s in make.seeds
+        }
+    )
+    assert (effect.error, effect.n) == (pytest.approx(expected.error), 3)
+    one = [row for row in rows if row["align_seed"] in (None, 42)]
+    assert seen(one).over_seeds(largest, ["full", "linear"], "needs A").error is not None
+    assert seen(one).over_seeds(largest, ["linear"], "needs A").reason.startswith("needs several")
+    assert seen(rows).over_seeds(lambda view: {}, ["full"], "needs A").reason == "needs A"
+    lost = [r | {"status": "failed", "value": None} if r["align_seed"] == 44 else r for r in rows]
+
+    def first(view: RunView) -> dict[int, float]:
+        scores = view.scores("pos", "full", "hictl:A")
+        return {seed: value for (_, _, seed), value in scores.items()}
+
+    assert seen(lost).over_seeds(first, ["full"], "needs A").reason == "lacks align seed 44"
 
 
 def test_encoders_of_joint_training_are_not_those_of_alignment(make: type[Make]) -> None:

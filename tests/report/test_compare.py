@@ -19,7 +19,7 @@ METRICS = {"pos": "accuracy"}
 
 
 def side(name: str, rows: list[Row], **settings: Any) -> Side:
-    return Side(name, pd.DataFrame(rows), settings)
+    return Side(name, pd.DataFrame(rows).astype({"align_seed": "Int64"}), settings)
 
 
 def value(base: float, step: float = 0.0) -> Any:
@@ -205,3 +205,48 @@ def test_the_order_of_rows_makes_no_difference(study: pd.DataFrame) -> None:
     other = study.sample(frac=1, random_state=1)
     again = compare(Side("a", other, {}), Side("b", study, {}), METRICS)
     assert compare(Side("a", study, {}), Side("b", other, {}), METRICS) == again
+
+
+def runs_of(make: type[Make], *seeds: int, more: float = 0.0) -> list[Row]:
+    """The untouched encoder, and one that gains .1 for alignment seed 42, and .1 more for the next."""
+    rows = make.block(value=value(0.3))
+    for seed in seeds:
+        gained = value(0.4 + more + 0.1 * (seed - 42), 0.01 * (1 + more))
+        rows += make.block(value=gained, **make.aligned("A", align_seed=seed))
+    return rows
+
+
+def test_alignment_seeds_are_paired_like_other_seeds(make: type[Make]) -> None:
+    first, second = (
+        side("a", runs_of(make, 42, 43)),
+        side("b", runs_of(make, 42, 43, 44, more=0.02)),
+    )
+    _, table, _ = compare(first, second, METRICS)
+    assert [row.label for row in table.rows] == ["none (control)", "hictl A deu-eng"]
+    mine, other, change = table.cells[1]
+    assert (mine.n, other.n) == (6, 6)
+    assert mine.value == pytest.approx(0.56)
+    assert change.value == pytest.approx(0.0202)
+    assert change.difference is not None
+    assert change.difference.alignments == 2
+    assert (
+        "Alignment seeds in common: 42, 43; intervals are over both kinds of seeds." in table.notes
+    )
+    assert "Of b alone, and left out: alignment seeds 44." in table.notes
+
+
+def test_another_alignment_seed_is_compared_across(make: type[Make]) -> None:
+    """One seed here and another there is what the runs differ in, and no interval covers it."""
+    first, second = side("a", runs_of(make, 42)), side("b", runs_of(make, 43))
+    _, table, _ = compare(first, second, METRICS)
+    assert "Paired across: align_seed: 42 in a, 43 in b." in table.notes
+    assert table.cells[1][2].value == pytest.approx(0.1)
+    third = side("c", runs_of(make, 43, 44))
+    _, none, _ = compare(first, third, METRICS)
+    assert [row.label for row in none.rows] == ["none (control)"]
+
+
+def test_one_alignment_seed_in_common_is_told(make: type[Make]) -> None:
+    _, table, _ = compare(side("a", runs_of(make, 42)), side("b", runs_of(make, 42)), METRICS)
+    told = "One alignment seed (42): intervals do not cover what another alignment run would give."
+    assert told in table.notes

@@ -226,7 +226,7 @@ def test_a_cell_brings_its_rows_seeds_and_stages_each_once() -> None:
     table = Table("t", "t", "t", "", (Column("x"), Column("y")), (Row("r"),), cells)
     data = data_of(read_page(render_page([table], provenance=provenance)))
     assert [cell["rows"] for cell in data["cells"]] == [[0, 1], [0]]
-    assert data["cells"][0]["seeds"] == [["accuracy", 15, 0.5, 2]]
+    assert data["cells"][0]["seeds"] == [["accuracy", None, 15, 0.5, 2]]
     assert "seeds" not in data["cells"][1]  # the mean of one value is no news
     assert [stage["key"] for stage in data["stages"]] == ["f", "a", "b"]
     assert data["rows"][1]["stages"] == [0, 2]

@@ -6,16 +6,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from xbench.inference import PairedItems, interval, item_effect
-from xbench.report.item_noise import ItemReader, PerItem, effect_of, item_tables
+from xbench.report.item_noise import (
+    ItemReader,
+    PerItem,
+    effect_of,
+    item_tables,
+    seed_effect,
+)
 from xbench.report.reading import read_results
 from xbench.report.results import Encoder, Selection
 from xbench.report.style import Style
 
 from .conftest import Make
 
-TREATED = Encoder("aligned", "hictl", "A", "deu-eng", 42)
+TREATED = Encoder("aligned", "hictl", "A", "deu-eng")
 PANEL = ("pos", "full")
 Read = Callable[[str, str], PerItem | None]
 
@@ -94,13 +101,68 @@ def test_lost_predictions_and_failed_cells_leave_a_gap(make: type[Make]) -> None
 def test_the_table(make: type[Make]) -> None:
     (table,) = item_tables(read_results(study(make), Selection()), reader(), Style())
     assert [row.label for row in table.rows] == ["deu-eng A"]
-    assert [column.label for column in table.columns] == ["pos, full"]
-    ((cell,),) = table.cells
+    assert [(c.group, c.label) for c in table.columns] == [
+        (("pos, full",), "items"),
+        (("pos, full",), "seeds and items"),
+    ]
+    ((cell, both),) = table.cells
+    assert both.text == "–"  # scores of the table are the same for all seeds
     assert cell.value is not None
     assert cell.text == f"+{100 * cell.value:.1f}"
     assert cell.details[0].startswith("[+")
     assert "conditional on these seeds" in table.caption
     assert "paired bootstrap" in table.caption
+
+
+def test_seeds_and_items_together_have_both_errors(make: type[Make]) -> None:
+    """Scores are what the answers say, so that seeds differ as the answers do."""
+    rows = (
+        make.block()
+        + make.block(**make.aligned("A"))
+        + make.block(**make.aligned("A", align_seed=43))
+    )
+    for row in rows:
+        row["value"] = accuracy(answers(row["key"]).sum(0))
+    results = read_results(pd.DataFrame(rows), Selection())
+    seeds, items = (
+        seed_effect(results, PANEL, TREATED),
+        effect_of(results, PANEL, TREATED, reader()),
+    )
+    assert seeds.value == pytest.approx(items.value)
+    assert seeds.test == "crossed t (2 alignment x 3 fine-tuning)"
+    assert seeds.error is not None
+    assert items.error is not None
+    (table,) = item_tables(results, reader(), Style())
+    change = table.cells[0][1].difference
+    assert change is not None
+    assert change.low is not None
+    assert change.high is not None
+    squares = seeds.error**2, items.error**2
+    freedom = sum(squares) ** 2 / (squares[0] ** 2 / 1 + squares[1] ** 2 / 59)
+    width = max(
+        2 * stats.t.ppf(0.975, freedom) * sum(squares) ** 0.5,
+        2 * stats.t.ppf(0.975, 1) * seeds.error,
+        2 * stats.t.ppf(0.975, 59) * items.error,
+    )
+    assert change.high - change.low == pytest.approx(width)
+    assert any("Averages over 2 alignment seeds (42, 43)" in note for note in table.notes)
+
+
+def test_every_alignment_is_paired_and_one_that_is_lost_is_named(make: type[Make]) -> None:
+    rows = make.block(value=0.5)
+    for seed in (42, 43):
+        rows += make.block(value=0.7, **make.aligned("A", align_seed=seed))
+    results = read_results(pd.DataFrame(rows), Selection())
+    seen: list[str] = []
+
+    def read(task: str, key: str) -> PerItem | None:
+        seen.append(key)
+        return None if "43-pos-full-33-kaz" in key else (names(), answers(key))
+
+    lost = effect_of(results, PANEL, TREATED, reader(read))
+    assert lost.reason == "incomplete: no predictions of kaz, align seed 43, seed 33"
+    effect_of(results, PANEL, TREATED, reader())
+    assert {key for key in seen if "43-pos" in key} != set()
 
 
 def test_gaps_are_shown_and_explained(make: type[Make]) -> None:

@@ -276,10 +276,38 @@ def test_the_last_step_is_read_and_other_seeds_are_left_out() -> None:
     earlier = [r | {"align_step": 50, "value": 0.9, "key": "old"} for r in PLAIN if r["variant"]]
     assert tables(PLAIN) == tables(PLAIN + earlier)
     results = read_probes(frame(PLAIN + earlier), Selection(align_step=50), BACKGROUND.wanted)
-    place = (Encoder("aligned", "hictl", "S1W0M0", "deu-eng", 42), AS_IT_IS, "deu-eng")
+    place = (Encoder("aligned", "hictl", "S1W0M0", "deu-eng"), AS_IT_IS, "deu-eng")
     found = results.at(Measure("finder", "cosine", 8), place)
     assert found is not None
     assert found.value == 0.9
+
+
+def test_alignment_seeds_are_averaged_and_told() -> None:
+    """The mean over both, one row of a table; a probe that failed for one of them leaves none."""
+    tuned = [r for r in PLAIN if r["variant"] and r["probe"]]
+    again = [
+        r | {"align_seed": 43, "key": f"{r['key']}43", "value": r["value"] + 0.02} for r in tuned
+    ]
+    both = tables(PLAIN + again)
+    for name, found in both.items():
+        before = tables(PLAIN)[name]
+        assert [[r.label for r in t.rows] for t in found] == [
+            [r.label for r in t.rows] for t in before
+        ]
+    before, after = (
+        cell(tables(rows)["table2"][0], "deu-eng", "S1W0M0") for rows in (PLAIN, PLAIN + again)
+    )
+    assert after.value == pytest.approx((before.value or 0) + 0.01)
+    assert "Means over 2 alignment seeds (42, 43)." in both["table2"][0].notes
+    assert not any("alignment seeds" in note for note in tables(PLAIN)["table2"][0].notes)
+    one = next(r for r in again if r["variant"] == "S1W0M0" and r["probe"] == "finder")
+    failed = one | {"metric": None, "language": None, "layer": None, "value": None}
+    failed |= {"status": "failed", "reason": "weights are NaN"}
+    kept = [r for r in again if r["key"] != one["key"]]
+    lost = tables([*PLAIN, *kept, failed])["table2"][0]
+    assert cell(lost, "deu-eng", "S1W0M0").text == "failed"
+    assert cell(lost, "deu-eng", "S0W1M0").value is not None
+    assert any("weights are NaN" in note for note in lost.notes)
 
 
 def test_what_cannot_be_read_is_refused() -> None:

@@ -144,3 +144,16 @@ def test_a_real_run_is_traced_to_every_stage(finished: tuple[Path, Any]) -> None
         ("finetune", "evaluate", "score"),
         ("align", "finetune", "evaluate", "score"),
     }
+
+
+def test_means_of_seeds_are_not_mixed_over_alignments() -> None:
+    """The same fine-tuning seed after two alignments is two runs."""
+    rows = [
+        {"metric": "accuracy", "status": "done", "seed": 15, "align_seed": seed, "value": value}
+        for seed, values in ((42, (0.1, 0.3)), (43, (0.5, 0.9)))
+        for value in values
+    ]
+    assert [(m.align_seed, m.seed, round(m.value, 9), m.n) for m in seed_means(rows)] == [
+        (42, 15, 0.2, 2),
+        (43, 15, 0.7, 2),
+    ]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from xbench.report.reading import read_results
-from xbench.report.results import Encoder, Results, Selection
+from xbench.report.results import Encoder, Results, Run, Selection
 
 NONE = Encoder("none")
 FULL = ("pos", "full")
@@ -30,7 +30,7 @@ def test_the_study_is_read(study: pd.DataFrame) -> None:
     assert results.languages[FULL] == ("deu", "eng", "kaz")
     assert results.seeds[FULL] == (15, 33, 42)
     assert results.unavailable == {("pos", "kas_Deva"): "UD has no Kashmiri treebank."}
-    assert results.blocks[FULL, NONE]["deu", 33].value == pytest.approx(0.5)
+    assert results.blocks[FULL, NONE]["deu", Run(33)].value == pytest.approx(0.5)
 
 
 def test_order_of_rows_does_not_matter(study: pd.DataFrame) -> None:
@@ -48,14 +48,14 @@ def test_other_metrics_splits_probes_and_retrieval_are_left_out(make: Any) -> No
     results = read([make.row(), *others])
     assert {p: len(b) for p, b in results.blocks.items()} == {(FULL, NONE): 1}
     chosen = read([make.row(), *others], metrics={"pos": "macro_f1"})
-    assert chosen.blocks[FULL, NONE]["deu", 15].value == pytest.approx(0.1)
+    assert chosen.blocks[FULL, NONE]["deu", Run(15)].value == pytest.approx(0.1)
 
 
 def test_a_cell_without_a_value_may_have_no_metric_or_split(make: Any) -> None:
     results = read(
         [make.row(), make.row(seed=33, status="failed", metric=None, split=None, value=None)]
     )
-    assert results.blocks[FULL, NONE]["deu", 33].status == "failed"
+    assert results.blocks[FULL, NONE]["deu", Run(33)].status == "failed"
 
 
 def test_the_largest_step_by_default_and_another_by_choice(make: Any) -> None:
@@ -63,16 +63,24 @@ def test_the_largest_step_by_default_and_another_by_choice(make: Any) -> None:
     latest, chosen = read(rows), read(rows, align_step=3000)
     assert (latest.align_step, latest.other_steps) == (6000, (3000,))
     (encoder,) = latest.encoders
-    assert latest.blocks[FULL, encoder]["deu", 15].value == pytest.approx(0.6)
-    assert chosen.blocks[FULL, encoder]["deu", 15].value == pytest.approx(0.3)
+    assert latest.blocks[FULL, encoder]["deu", Run(15, 42)].value == pytest.approx(0.6)
+    assert chosen.blocks[FULL, encoder]["deu", Run(15, 42)].value == pytest.approx(0.3)
     with pytest.raises(ValueError, match="no rows of alignment step 10; there are 3000, 6000"):
         read(rows, align_step=10)
 
 
-def test_alignment_seeds_stay_apart(make: Any) -> None:
-    rows = [make.row(), *(make.row(**make.aligned("S1W0M0", align_seed=s)) for s in (42, 43))]
-    assert [e.align_seed for e in read(rows).encoders] == [None, 42, 43]
-    assert [e.align_seed for e in read(rows, align_seed=43).encoders] == [None, 43]
+def test_alignment_seeds_are_runs_of_one_encoder(make: Any) -> None:
+    rows = [make.row(), *(make.row(**make.aligned("S1W0M0", align_seed=s)) for s in (43, 42))]
+    rows.append(make.row(**make.aligned("S1W0M0", align_seed=None, align_step=None)))
+    both, one = read(rows), read(rows, align_seed=43)
+    none, aligned, during = both.encoders
+    assert (aligned.has_alignment, during.has_alignment, none.has_alignment) == (True, False, False)
+    assert (both.align_seeds, one.align_seeds) == ((42, 43), (43,))
+    assert both.runs(FULL, aligned) == (Run(15, 42), Run(15, 43))
+    assert set(both.blocks[FULL, aligned]) == {("deu", run) for run in both.runs(FULL, aligned)}
+    assert one.runs(FULL, aligned) == (Run(15, 43),)
+    for unaligned in (none, during):
+        assert both.runs(FULL, unaligned) == (Run(15),)
     with pytest.raises(ValueError, match="no rows of alignment seed 7; there are 42, 43"):
         read(rows, align_seed=7)
 
@@ -87,18 +95,18 @@ def test_a_language_with_data_somewhere_is_a_gap_not_unavailable(make: Any) -> N
     rows = [make.row(), make.row(seed=33, status="unavailable", value=None, reason="gone")]
     results = read(rows)
     assert results.unavailable == {}
-    assert results.blocks[FULL, NONE]["deu", 33].status == "missing"
+    assert results.blocks[FULL, NONE]["deu", Run(33)].status == "missing"
 
 
 def test_an_undefined_value_is_a_failure(make: Any) -> None:
-    measurement = read([make.row(value=math.nan)]).blocks[FULL, NONE]["deu", 15]
+    measurement = read([make.row(value=math.nan)]).blocks[FULL, NONE]["deu", Run(15)]
     assert (measurement.status, measurement.value) == ("failed", None)
     assert "accuracy is undefined" in str(measurement.reason)
 
 
 def test_one_key_listed_twice_is_one_measurement(make: Any) -> None:
     results = read([make.row(), make.row(), make.row(status="missing", value=None, key=None)])
-    assert results.blocks[FULL, NONE]["deu", 15].status == "done"
+    assert results.blocks[FULL, NONE]["deu", Run(15)].status == "done"
 
 
 @pytest.mark.parametrize(

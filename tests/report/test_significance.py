@@ -10,19 +10,19 @@ from scipy import stats
 
 from xbench.inference import holm
 from xbench.report.averages import Average, average, difference
-from xbench.report.results import Measurement
+from xbench.report.results import Measurement, Run
 from xbench.report.significance import STAR, corrected
 from xbench.report.table import COVERED, Cell
 
 from .conftest import Make
 from .test_table1 import build, cell, notes
 
-SEEDS = (15, 33, 42)
+SEEDS = (Run(15), Run(33), Run(42))
 
 
 def block(values: list[float]) -> Average:
     found = {
-        ("deu", seed): Measurement("done", value, 100, f"key {seed}", None)
+        ("deu", seed): Measurement("done", value, 100, f"key {seed.seed}", None)
         for seed, value in zip(SEEDS, values, strict=True)
     }
     return average(found, ["deu"], SEEDS)
@@ -40,7 +40,7 @@ ROWS = ([0.55, 0.571, 0.56], [0.52, 0.535, 0.55], [0.51, 0.50, 0.53], [0.48, 0.5
 
 def test_p_values_are_scipys_and_corrected_over_all_lines() -> None:
     cells = [changed(values) for values in ROWS]
-    found = corrected({"one": tuple(cells[:3]), "two": (cells[3], COVERED)})
+    found = corrected({"one": tuple(cells[:3]), "two": (cells[3], COVERED)}, "full")
     given = [stats.ttest_rel(values, [0.5, 0.52, 0.51]).pvalue for values in ROWS]
     shown = [c.difference.adjusted for line in found.values() for c in line if c.difference]
     assert shown == pytest.approx(holm([float(p) for p in given]), rel=1e-6)
@@ -53,11 +53,12 @@ def test_p_values_are_scipys_and_corrected_over_all_lines() -> None:
 def test_differences_without_interval_or_spread_are_no_part_of_the_family() -> None:
     """One seed; and three that agree to the last digit."""
     single = difference(
-        average({("deu", 15): block(ROWS[0]).block["deu", 15]}, ["deu"], [15]), block(ROWS[0])
+        average({("deu", Run(15)): block(ROWS[0]).block["deu", Run(15)]}, ["deu"], [Run(15)]),
+        block(ROWS[0]),
     )
     same = changed([0.6, 0.62, 0.61])
     alone = Cell("y", difference=single, details=("0.0",))
-    found = corrected({"a": (changed(ROWS[0]), same, alone, Cell("z"))})["a"]
+    found = corrected({"a": (changed(ROWS[0]), same, alone, Cell("z"))}, "full")["a"]
     assert found[1:] == (same, alone, Cell("z"))
     assert found[0].difference is not None
     expected = stats.ttest_rel(ROWS[0], [0.5, 0.52, 0.51]).pvalue
@@ -66,7 +67,7 @@ def test_differences_without_interval_or_spread_are_no_part_of_the_family() -> N
 
 def test_averages_over_a_part_are_not_tested() -> None:
     partial = replace(changed(ROWS[0]), details=("+5.0†", "[+4.0, +6.0]"))
-    assert corrected({"a": (partial,)})["a"] == (partial,)
+    assert corrected({"a": (partial,)}, "full")["a"] == (partial,)
 
 
 def test_no_star_for_noise_alone(make: type[Make]) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from xbench.report.notes import selection
 from xbench.report.reading import read_results
@@ -214,14 +215,106 @@ def test_unequal_test_sets_are_flagged(make: Any) -> None:
     assert "not tested on the same number of items throughout for deu, eng, kaz" in notes(table)
 
 
-def test_alignment_seeds_get_rows_of_their_own(make: Any) -> None:
-    rows = make.block()
-    for seed, value in ((42, 0.6), (43, 0.8)):
-        rows += make.block(value=value, **make.aligned("S1W0M0", align_seed=seed))
+def three_alignments(make: Any, **panel: Any) -> list[Any]:
+    """Of alignment seeds 42, 43 and 44, with scores around .5, .7 and .6; fine-tuning seeds .02 apart."""
+    rows = make.block(value=make.score(0.4), **panel)
+    for seed, base in ((42, 0.5), (43, 0.7), (44, 0.6)):
+        names = make.aligned("S1W0M0", align_seed=seed) | panel
+        rows += make.block(value=make.score(base, 2.0), **names)
+    return rows
+
+
+def test_alignment_seeds_are_averaged_and_their_noise_is_in_the_interval(make: Any) -> None:
+    """By hand: alignments gain .1, .3 and .2; fine-tuning seeds .19, .2 and .21 more than none's."""
+    table = build(three_alignments(make))
+    shown = cell(table, "deu-eng", "S1W0M0")
+    change = shown.difference
+    assert shown.value == pytest.approx(0.7)  # languages are .1 apart, and the lowest is given
+    assert (shown.n, len(shown.keys)) == (9, 27)
+    assert change is not None
+    assert (change.mean, change.n, change.alignments) == (pytest.approx(0.2), 9, 3)
+    error = (0.01 / 3 + 0.0001 / 3) ** 0.5
+    freedom = error**4 / ((0.01 / 3) ** 2 / 2 + (0.0001 / 3) ** 2 / 2)
+    half = stats.t.ppf(0.975, freedom) * error
+    assert (change.low, change.high) == pytest.approx((0.2 - half, 0.2 + half))
+    assert "Averages over 3 alignment seeds (42, 43, 44)" in notes(table)
+    assert "3 seeds crossed with 3 alignment seeds" in notes(table)
+    assert "One alignment seed" not in notes(table)
+    assert "of aligned encoders over 3 alignment seeds too" in table.caption
+
+
+def test_an_alignment_that_failed_is_a_gap_with_its_seed(make: Any) -> None:
+    rows = three_alignments(make)
+    for row in rows:
+        if row["align_seed"] == 43:
+            row |= {"status": "blocked", "value": None, "reason": "align x: loss is NaN"}
     table = build(rows)
-    assert cell(table, "deu-eng align seed 42", "S1W0M0").text == "60.0 ± 0.0"
-    assert cell(table, "deu-eng align seed 43", "S1W0M0").text == "80.0 ± 0.0"
-    assert "alignment seed" not in notes(table)
+    shown = cell(table, "deu-eng", "S1W0M0")
+    assert (shown.text, shown.difference) == ("blocked", None)
+    assert "blocked: align x: loss is NaN - in: pos, full, deu-eng S1W0M0." in table.notes
+    part = build(rows, allow_partial=True)
+    assert cell(part, "deu-eng", "S1W0M0").n == 6
+    words = "6 of 9 runs; lacking deu, eng, kaz (align seed 43: seeds 15, 33, 42))"
+    assert words in notes(part)
+
+
+def test_one_alignment_seed_is_not_tested_where_the_encoder_is_frozen(make: Any) -> None:
+    """Fine-tuning seeds vary the head alone there: an interval of no width is no evidence."""
+
+    def starred(rows: list[Any], mode: str) -> bool:
+        details = cell(build(rows), "deu-eng", "S1W0M0", f"pos, {mode}").details
+        return details[0].endswith("*")
+
+    wobble = lambda language, seed: make.score(0.6)(language, seed) + seed / 1e5  # noqa: E731
+    rows = []
+    for mode in ("full", "linear"):
+        rows += make.block(value=make.score(0.5), mode=mode)
+        rows += make.block(value=wobble, mode=mode, **make.aligned("S1W0M0"))
+    assert (starred(rows, "full"), starred(rows, "linear")) == (True, False)
+    shown = cell(build(rows), "deu-eng", "S1W0M0", "pos, linear").difference
+    assert shown is not None
+    assert (shown.low is not None, shown.adjusted) == (True, None)
+    text = notes(build(rows))
+    assert "Not tested (pos, linear): aligned encoders." in text
+    assert "--align-seed 42,43,44" in text
+    assert "of the one aligned checkpoint, not another alignment run" in text
+    assert "One alignment seed (42)" in text
+    alone = build([row for row in rows if row["mode"] == "linear"])
+    assert "*" not in alone.caption + "".join(alone.notes)
+    for seed, shift in ((43, 0.004), (44, 0.002)):
+        rows += [
+            row | {"align_seed": seed, "value": row["value"] + shift, "key": f"{row['key']}{seed}"}
+            for row in rows
+            if row["align_seed"] == 42
+        ]
+    assert starred(rows, "linear")
+    assert "Not tested" not in notes(build(rows))
+    assert "one aligned checkpoint" not in notes(build(rows))
+
+
+def test_what_another_alignment_seed_would_turn_has_no_star(make: Any) -> None:
+    """Heads agree to .0004 within each alignment, which gain .02, lose .01, and gain .005."""
+    rows = make.block(value=make.score(0.5), mode="linear")
+    for seed, gain in ((42, 0.02), (43, -0.01), (44, 0.005)):
+        value = lambda la, s, gain=gain: make.score(0.5 + gain)(la, s) + s / 1e5  # noqa: E731
+        names = make.aligned("S1W0M0", align_seed=seed)
+        rows += make.block(value=value, mode="linear", **names)
+    shown = cell(build(rows), "deu-eng", "S1W0M0", "pos, linear")
+    assert shown.difference is not None
+    assert shown.difference.adjusted is not None
+    assert shown.difference.adjusted > 0.5
+    assert "*" not in shown.details[0]
+
+
+def test_what_was_never_aligned_before_is_tested_everywhere(make: Any) -> None:
+    """A fitted transform has no alignment run that another seed would repeat."""
+    names = {"arm": "aligned", "objective": "centre", "align_step": None, "align_seed": None}
+    rows = make.block(value=make.score(0.5), mode="linear")
+    wobble = lambda language, seed: make.score(0.6)(language, seed) + seed / 1e5  # noqa: E731
+    rows += make.block(value=wobble, mode="linear", **names)
+    table = build(rows)
+    assert cell(table, "no pair", "centre", "pos, linear").details[0].endswith("*")
+    assert "Not tested" not in notes(table)
 
 
 def test_the_wide_layout_has_the_same_numbers(study: pd.DataFrame) -> None:

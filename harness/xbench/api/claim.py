@@ -4,7 +4,7 @@ A claim says which effects it is about and in which direction each must go. The 
 all with the same level and one correction, and says supported, contradicted or undecided.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
@@ -127,8 +127,10 @@ class ClaimView(Protocol):
     def contrast(self, averages: Sequence[Average]) -> Effect:
         """``sum_k weight_k average_k``, one value per fine-tuning seed: a paired t test over seeds.
 
-        Over the pairs that all aligned encoders among them have. A gap in any average leaves no
-        effect, and the reason says which.
+        With several alignment seeds, over both kinds of seeds; with one, scores of aligned encoders
+        in mode ``linear`` alone are not tested: seeds vary a head on the same frozen encoder. Over
+        the pairs that all aligned encoders among them have. A gap in any average leaves no effect,
+        and the reason says which.
         """
         ...
 
@@ -157,6 +159,20 @@ class ClaimView(Protocol):
 
     def over(self, values: Sequence[float], unit: str) -> Effect:
         """The mean of independent values, each of one ``unit``, such as the changes of pairs."""
+        ...
+
+    def over_seeds(
+        self,
+        measure: "Callable[[ClaimView], Mapping[int, float]]",
+        modes: Sequence[str],
+        lacking: str,
+    ) -> Effect:
+        """The mean of what is measured once per fine-tuning seed, in each alignment by itself.
+
+        ``measure`` is called with a view of the run for each alignment seed, which has that seed's
+        scores alone, and gives fine-tuning seed -> value from scores of these ``modes``;
+        ``lacking`` is the reason where it gives none. Tested like :meth:`contrast`.
+        """
         ...
 
     def between(self, first: Sequence[float], second: Sequence[float], unit: str) -> Effect:

@@ -1,6 +1,7 @@
 """The figures of a run: reads what they are drawn from, and draws them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,13 +72,19 @@ def material_of(
     maps = [figure for figure in background.figures.values() if figure.form == "map"]
     wanted = [(figure.probe, metric) for figure in maps for metric in figure.wanted]
     try:
+        probes = read_probes(frame, selection, background.wanted) if has_probes(frame) else None
+        mapped = None
+        if probes and len(probes.align_seeds) > 1:
+            of_first = replace(selection, align_seed=probes.align_seeds[0])
+            mapped = read_probes(frame, of_first, background.wanted)
         return Material(
             read_results(frame, selection) if has_training(frame) else None,
-            read_probes(frame, selection, background.wanted) if has_probes(frame) else None,
+            probes,
             background,
             style_of(folder, run, read_spec(folder / SPEC), allow_partial),
             read_curves(store, run),
             read_items(store, run, wanted),
+            mapped,
         )
     except ValueError as error:
         raise XbenchError(f"The run {folder.name} cannot be drawn: {error}") from error

@@ -47,7 +47,8 @@ class Arm:
         c = self.coordinates
         if c["arm"] == "none":
             return "the untouched encoder"
-        words = [f"{c['objective']}:{c['variant']}", c.get("pair"), c["arm"]]
+        seed = None if c.get("align_seed") is None else f"align seed {c['align_seed']}"
+        words = [f"{c['objective']}:{c['variant']}", c.get("pair"), c["arm"], seed]
         return " ".join(str(w) for w in words if w and w != "aligned")
 
 
@@ -125,8 +126,7 @@ class Arms:
                 "seed": seed,
             }
             recipe = {**self._recipe, **recipe, "checkpoints": list(self._settings["checkpoints"])}
-            label = f"{names['objective']}:{names['variant']} {names['pair']}"
-            recipe["label"] = label + (" shuffled" if names["arm"] == "shuffled" else "")
+            recipe["label"] = Arm({**names, "align_seed": seed}, {}).label
             parents = (links,) if links else ()
             key = self._plan.add(Stage("align", stage_spec, recipe, parents))
             for step in self._spec.align_step or ():

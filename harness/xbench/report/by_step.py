@@ -54,8 +54,8 @@ def _table(of_step: ByStep, panel: Panel, style: Style) -> Table:
         title=f"{name}: {metric} by alignment steps",
         caption=(
             f"{name}: {metric} in percent averaged over languages, after {_listed(of_step)} steps of "
-            f"alignment: mean ± sd over fine-tuning seeds, and the difference of {last} to {first} "
-            f"steps, paired by fine-tuning seed, with its 95% t interval. Suite "
+            f"alignment: mean ± sd over {notes.counts(any_results.only(panel))}, and the difference of "
+            f"{last} to {first} steps, paired by fine-tuning seed, with its 95% t interval. Suite "
             f"{any_results.suite}, model {any_results.model}."
         ),
         columns=(*(Column(f"{step}") for step in of_step), Column(LAST_TO_FIRST)),
@@ -66,17 +66,32 @@ def _table(of_step: ByStep, panel: Panel, style: Style) -> Table:
         notes=(
             *notes.languages(any_results.only(panel), style),
             notes.seeds(any_results.only(panel)),
-            "Steps of one alignment are one training run: their difference holds no variation "
-            "between alignments.",
+            *_of_alignments(any_results),
             *notes.gaps(places),
             *style.notes,
         ),
     )
 
 
+def _of_alignments(results: Results) -> list[str]:
+    """Over how many alignments the steps are compared."""
+    count = len(results.align_seeds)
+    if count < 2:
+        return [
+            "Steps of one alignment are one training run: their difference holds no variation "
+            "between alignments."
+        ]
+    listed = ", ".join(map(str, results.align_seeds))
+    return [
+        f"The difference is taken within each alignment; its interval is over {count} alignment seeds "
+        f"({listed}) and fine-tuning seeds, crossed."
+    ]
+
+
 def _average(results: Results, panel: Panel, encoder: Encoder, style: Style) -> Average:
     block = results.blocks[panel, encoder]
-    return average(block, results.languages[panel], results.seeds[panel], style.allow_partial)
+    runs = results.runs(panel, encoder)
+    return average(block, results.languages[panel], runs, style.allow_partial)
 
 
 def _change(averages: Sequence[Average], style: Style, metric: str) -> Cell:
@@ -97,7 +112,7 @@ def _change(averages: Sequence[Average], style: Style, metric: str) -> Cell:
 
 
 def _header(encoder: Encoder, results: Results, style: Style) -> Row:
-    label = encoder_label(encoder, style.short_codes, len(results.align_seeds) > 1)
+    label = encoder_label(encoder, style.short_codes)
     variant = encoder.variant or encoder.objective or ""
     return Row(f"{label} {variant}".rstrip(), control=encoder.arm != "aligned")
 

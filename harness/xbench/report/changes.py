@@ -2,17 +2,16 @@
 
 A cell is (objective, variant, pair, language) of an aligned encoder. Seeds are averaged after
 pairing: each fine-tuning seed with the same seed of the untouched encoder, then over all seeds of
-fine-tuning and of alignment.
+fine-tuning and of alignment. Where one of them lacks a value, the cell is left out.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import fsum
 
-from xbench.report.averages import is_done
 from xbench.report.probe_rows import Condition, Measure, ProbeResults
-from xbench.report.results import Encoder, Panel, Results
+from xbench.report.results import Encoder, Panel, Results, Run
 from xbench.report.table1 import UNTOUCHED
 
 CellName = tuple[str, str, str, str]
@@ -32,25 +31,36 @@ class Changes:
 
 
 def accuracy_changes(results: Results, panel: Panel, source: str | None) -> Changes:
-    """Change of the panel's metric in every target language; cells with a seed lacking are left out."""
+    """Change of the panel's metric in every target language; cells with a run lacking are left out."""
     found: dict[CellName, list[float]] = defaultdict(list)
     left_out = 0
+    for name, changes in changes_by_run(results, panel, source):
+        if changes is None:
+            left_out += 1
+        else:
+            found[name].append(fsum(changes.values()) / len(changes))
+    return Changes(_means(found), left_out=left_out)
+
+
+def changes_by_run(
+    results: Results, panel: Panel, source: str | None
+) -> Iterator[tuple[CellName, dict[Run, float] | None]]:
+    """Each cell, and the change in each of its runs; None where one of them lacks a value."""
     base = results.blocks.get((panel, UNTOUCHED), {})
-    seeds = results.seeds[panel]
     for encoder in results.encoders:
         block = results.blocks.get((panel, encoder), {})
         if encoder.arm != "aligned" or not block:
             continue
         for language in results.languages[panel]:
-            pairs = [(block.get((language, s)), base.get((language, s))) for s in seeds]
             if language == source:
                 continue
-            if not all(is_done(after) and is_done(before) for after, before in pairs):
-                left_out += 1
-                continue
-            changes = [a.value - b.value for a, b in pairs if a and b]  # type: ignore[operator]
-            found[_name(encoder, language)].append(fsum(changes) / len(changes))
-    return Changes(_means(found), left_out=left_out)
+            changes: dict[Run, float] = {}
+            runs = results.runs(panel, encoder)
+            for run in runs:
+                after, before = block.get((language, run)), base.get((language, Run(run.seed)))
+                if after and before and after.value is not None and before.value is not None:
+                    changes[run] = after.value - before.value
+            yield _name(encoder, language), changes if len(changes) == len(runs) else None
 
 
 def base_accuracy(results: Results, panel: Panel) -> dict[str, float]:
@@ -58,7 +68,7 @@ def base_accuracy(results: Results, panel: Panel) -> dict[str, float]:
     base, seeds = results.blocks.get((panel, UNTOUCHED), {}), results.seeds[panel]
     found = {}
     for language in results.languages[panel]:
-        rows = [base.get((language, seed)) for seed in seeds]
+        rows = [base.get((language, Run(seed))) for seed in seeds]
         values = [one.value for one in rows if one is not None and one.value is not None]
         if seeds and len(values) == len(seeds):
             found[language] = fsum(values) / len(values)

@@ -2,7 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import fsum
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from xbench.report.background import Background
 from xbench.report.changes import accuracy_changes, measure_changes
 from xbench.report.probe_rows import Measure, ProbeResults, has_probes, read_probes
 from xbench.report.reading import read_results
-from xbench.report.results import Encoder, Results, Selection
+from xbench.report.results import Encoder, Results, Run, Selection
+from xbench.report.run_noise import SEEDS, alignments, effect_over, is_of_one_checkpoint
 from xbench.report.untrained import has_training
 from xbench.stats import Estimate, correlations
 
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
 
 DURING = "during "
 """Before the name of an encoder whose objective acts beside the task's loss."""
-SEEDS = "fine-tuning seeds"
+ONE_CHECKPOINT = "needs several alignment seeds in mode linear (--align-seed 42,43,44)"
+"""Where fine-tuning seeds vary a head on one frozen encoder, they say nothing of another alignment."""
 FEWEST_CELLS = 3
 
 Place = tuple[str | None, str, int]
 """(aligned pair, language, fine-tuning seed)."""
+RunPlace = tuple[str | None, str, Run]
+"""(aligned pair, language, run)."""
 
 
 def name_of(encoder: Encoder) -> str:
@@ -35,7 +40,7 @@ def name_of(encoder: Encoder) -> str:
     if encoder.arm == UNTOUCHED:
         return UNTOUCHED
     name = ":".join(part for part in (encoder.objective, encoder.variant) if part)
-    during = DURING if encoder.pair is not None and encoder.align_seed is None else ""
+    during = DURING if encoder.during else ""
     return (SHUFFLED if encoder.arm == "shuffled" else "") + during + name
 
 
@@ -53,6 +58,8 @@ class RunView:
         source: str | None = None,
     ) -> None:
         self._frame, self._background, self.source = frame, background, source
+        self._selection = selection
+        self._alone: dict[int | None, RunView] = {}
         self._results: Results | None = None
         if has_training(frame):
             self._results = read_results(frame, selection)
@@ -61,7 +68,8 @@ class RunView:
             rows = frame[frame["probe"].notna() & frame["metric"].notna()]
             wanted = set(zip(rows["probe"], rows["metric"], strict=True))
             self._probes = read_probes(frame, selection, wanted)
-        self._scores: dict[tuple[str, str, str], Mapping[Place, float]] = {}
+        self._scores: dict[tuple[str, str, str], Mapping[RunPlace, float]] = {}
+        self._means: dict[tuple[str, str, str], Mapping[Place, float]] = {}
 
     @property
     def frame(self) -> "pd.DataFrame":
@@ -98,30 +106,39 @@ class RunView:
     def scores(self, task: str, mode: str, encoder: str) -> Mapping[Place, float]:
         """(aligned pair, language, seed) -> score, the mean over alignment seeds; no partial means."""
         asked = (task, mode, encoder)
+        if asked not in self._means:
+            self._means[asked] = self._over_alignments(*asked)
+        return self._means[asked]
+
+    def _over_alignments(self, task: str, mode: str, encoder: str) -> Mapping[Place, float]:
+        values: dict[Place, list[float]] = defaultdict(list)
+        for (pair, language, run), value in self._of_runs(task, mode, encoder).items():
+            values[pair, language, run.seed].append(value)
+        count = len(self._alignments(encoder))
+        return {place: fsum(of) / count for place, of in values.items() if len(of) == count}
+
+    def _of_runs(self, task: str, mode: str, encoder: str) -> Mapping[RunPlace, float]:
+        """(aligned pair, language, run) -> score."""
+        asked = (task, mode, encoder)
         if asked not in self._scores:
-            self._scores[asked] = self._read_scores(*asked)
+            blocks = self._results.blocks if self._results else {}
+            self._scores[asked] = {
+                (each.pair, language, run): one.value
+                for (panel, each), block in blocks.items()
+                if panel == (task, mode) and name_of(each) == encoder
+                for (language, run), one in block.items()
+                if is_done(one) and one.value is not None
+            }
         return self._scores[asked]
 
-    def _read_scores(self, task: str, mode: str, encoder: str) -> Mapping[Place, float]:
-        if self._results is None:
-            return {}
-        values: dict[Place, list[float]] = defaultdict(list)
-        having: dict[str | None, int] = defaultdict(int)
-        for (panel, each), block in self._results.blocks.items():
-            if panel != (task, mode) or name_of(each) != encoder:
-                continue
-            having[each.pair] += 1
-            for (language, seed), one in block.items():
-                if is_done(one) and one.value is not None:
-                    values[each.pair, language, seed].append(one.value)
-        return {
-            place: fsum(found) / len(found)
-            for place, found in values.items()
-            if len(found) == having[place[0]]
-        }
+    def _alignments(self, encoder: str) -> tuple[int | None, ...]:
+        """The alignment seeds that an encoder ought to have; (None,) where it was never aligned."""
+        encoders = self._results.encoders if self._results else []
+        aligned = any(e.has_alignment for e in encoders if name_of(e) == encoder)
+        return self._results.align_seeds if aligned and self._results else (None,)
 
     def contrast(self, averages: Sequence[Average]) -> Effect:
-        """One value per fine-tuning seed, and their paired t test."""
+        """One value per run, and the t test over fine-tuning seeds and, if several, alignment seeds."""
         lacking = self._lacking(averages)
         if lacking or self._results is None:
             return Effect(None, unit=SEEDS, reason=lacking or "the run fine-tuned nothing")
@@ -133,15 +150,17 @@ class RunView:
         )
         if not seeds:
             return Effect(None, unit=SEEDS, reason="no fine-tuning seed is common to all of it")
-        values: list[float] = []
+        aligned = [a for a in averages if self._alignments(a.encoder) != (None,)]
+        seeds_before = self._alignments(aligned[0].encoder) if aligned else (None,)
+        values: dict[Run, float] = {}
         gaps: list[str] = []
-        for seed in sorted(seeds):
-            parts = [self._average(average, seed, pairs, gaps) for average in averages]
-            values.append(fsum(a.weight * part for a, part in zip(averages, parts, strict=True)))
+        for run in (Run(seed, each) for each in seeds_before for seed in sorted(seeds)):
+            parts = [self._average(average, run, pairs, gaps) for average in averages]
+            values[run] = fsum(a.weight * part for a, part in zip(averages, parts, strict=True))
         if gaps:
             more = f" and {len(gaps) - 1} more" if len(gaps) > 1 else ""
             return Effect(None, unit=SEEDS, reason=f"lacks {gaps[0]}{more}")
-        return mean_effect(values, SEEDS)
+        return _tested(values, [a.mode for a in aligned])
 
     def _lacking(self, averages: Sequence[Average]) -> str:
         """What has no score at all, as the run would have to be asked for it."""
@@ -150,7 +169,7 @@ class RunView:
         if absent:
             names = dict.fromkeys(f"task {a.task} in mode {a.mode}" for a in absent)
             return f"needs {', '.join(names)}"
-        without = [a for a in averages if not self.scores(a.task, a.mode, a.encoder)]
+        without = [a for a in averages if not self._of_runs(a.task, a.mode, a.encoder)]
         anywhere = {name_of(encoder) for encoder in self._results.encoders} if self._results else ()
         names = dict.fromkeys(
             f"{a.encoder} on {a.task} in mode {a.mode}" if a.encoder in anywhere else a.encoder
@@ -161,7 +180,7 @@ class RunView:
     def _common_pairs(self, averages: Sequence[Average]) -> list[str | None]:
         """The aligned pairs that all have; [None] where only untouched encoders take part."""
         of_each = [
-            {pair for pair, _, _ in self.scores(a.task, a.mode, a.encoder)}
+            {pair for pair, _, _ in self._of_runs(a.task, a.mode, a.encoder)}
             for a in averages
             if a.encoder != UNTOUCHED
         ]
@@ -170,26 +189,24 @@ class RunView:
         return sorted(set.intersection(*of_each), key=lambda pair: pair or "")
 
     def _average(
-        self, average: Average, seed: int, pairs: Sequence[str | None], gaps: list[str]
+        self, average: Average, run: Run, pairs: Sequence[str | None], gaps: list[str]
     ) -> float:
-        """The mean over languages and pairs; what is lacking is added to ``gaps``."""
+        """The mean over languages and pairs; what is lacking is added to ``gaps``, each once."""
         assert self._results is not None
         languages = average.languages or self._results.languages[average.task, average.mode]
-        found = self.scores(average.task, average.mode, average.encoder)
+        found = self._of_runs(average.task, average.mode, average.encoder)
+        seeds = self._alignments(average.encoder)
+        own = Run(run.seed) if seeds == (None,) else run
+        word = f"align seed {own.align_seed}" if len(seeds) > 1 else None
         places = [
-            (pair, language, seed)
+            (pair, language, own)
             for pair in ([None] if average.encoder == UNTOUCHED else pairs)
             for language in languages
         ]
-        gaps += [
-            " ".join(
-                str(part)
-                for part in (average.encoder, pair, average.task, average.mode, language, number)
-                if part is not None
-            )
-            for pair, language, number in places
-            if (pair, language, number) not in found
-        ]
+        for pair, language, _ in (place for place in places if place not in found):
+            parts = (average.encoder, pair, average.task, average.mode, language, word, run.seed)
+            gap = " ".join(str(part) for part in parts if part is not None)
+            gaps += [gap] if gap not in gaps else []
         return fsum(found.get(place, 0.0) for place in places) / len(places)
 
     # What probes measured.
@@ -261,9 +278,43 @@ class RunView:
         """The mean of independent values."""
         return mean_effect(values, unit)
 
+    def over_seeds(
+        self,
+        measure: Callable[["RunView"], Mapping[int, float]],
+        modes: Sequence[str],
+        lacking: str,
+    ) -> Effect:
+        """The mean of what is measured once per fine-tuning seed, in each alignment by itself."""
+        seeds: tuple[int | None, ...] = self._results.align_seeds if self._results else ()
+        found = {seed: measure(self._of_alignment(seed)) for seed in seeds or (None,)}
+        empty = [str(seed) for seed, values in found.items() if not values]
+        if len(empty) == len(found):
+            return Effect(None, unit=SEEDS, reason=lacking)
+        if empty:
+            return Effect(None, unit=SEEDS, reason=f"lacks align seed {', '.join(empty)}")
+        return _tested({Run(s, a): v for a, of in found.items() for s, v in of.items()}, modes)
+
+    def _of_alignment(self, seed: int | None) -> "RunView":
+        """The run with the scores of one alignment seed alone."""
+        if self._results is None or len(self._results.align_seeds) < 2:
+            return self
+        if seed not in self._alone:
+            rows = self._frame[self._frame["probe"].isna()]  # of probes it has no need
+            selection = replace(self._selection, align_seed=seed)
+            self._alone[seed] = RunView(rows, selection, self._background, self.source)
+        return self._alone[seed]
+
     def between(self, first: Sequence[float], second: Sequence[float], unit: str) -> Effect:
         """The mean of the first values less that of the second."""
         return group_effect(first, second, unit)
+
+
+def _tested(values: Mapping[Run, float], modes: Sequence[str]) -> Effect:
+    """The effect over runs; not tested where all of it is of one frozen checkpoint."""
+    effect, count = effect_over(values), len(alignments(values))
+    if modes and all(is_of_one_checkpoint(mode, count) for mode in modes):
+        return Effect(effect.value, n=effect.n, unit=effect.unit, reason=ONE_CHECKPOINT)
+    return effect
 
 
 def _few(shared: Sequence[Any], is_change: bool, metric: str) -> str:

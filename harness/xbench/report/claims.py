@@ -198,8 +198,9 @@ def _notes(effects: Sequence[Effect]) -> list[str]:
     used = "; ".join(f"{test} over {', '.join(units)}" for test, units in tests.items())
     lines = [f"Tests: {used}."] if used else []
     lines.append(
-        "Effects on scores are in percentage points and rest on fine-tuning seeds: the noise of the "
-        "test set is not in them, nor that of the alignment, of which there may be one run only. "
+        "Effects on scores are in percentage points and rest on fine-tuning seeds, and on alignment "
+        "seeds where the run has several: the noise of the test set is not in them, nor, with one "
+        "alignment seed, what another alignment run would give. "
         "Effects on what probes measure are as measured, and rest on languages or pairs of languages, "
         "taken as independent: pairs that share a language are less than that."
     )

@@ -1,7 +1,8 @@
 """Two runs side by side: which settings differ, and which of their cells can be compared.
 
 Rows are paired by all coordinates but those in which the runs differ throughout (one value here,
-another there, such as the objective); languages and seeds are paired where both runs have them.
+another there, such as the objective); languages and seeds, of fine-tuning and of alignment, are
+paired where both runs have them.
 """
 
 import math
@@ -11,17 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xbench.report.provenance import Record, records
-from xbench.report.results import ARMS, Block, Measurement
+from xbench.report.results import ARMS, NOT_TUNED, Block, Measurement, Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COORDINATES = (
-    *("suite", "model", "arm", "objective", "variant", "pair", "align_step", "align_seed"),
+    *("suite", "model", "arm", "objective", "variant", "pair", "align_step"),
     *("task", "mode", "split", "probe", "metric", "layer"),
 )
-"""What two rows must share to be compared, beside language and seed."""
-MAY_DIFFER = (*COORDINATES[: COORDINATES.index("task")], "mode")
+"""What two rows must share to be compared, beside language and seeds."""
+MAY_DIFFER = (*COORDINATES[: COORDINATES.index("task")], "align_seed", "mode")
 """Where two runs may be compared across: other tasks and metrics are other quantities."""
 
 Place = tuple[Any, ...]
@@ -72,9 +73,10 @@ def pair_up(first: Side, second: Side, metrics: Mapping[str, str]) -> Pairing:
     differing = _differing(*rows)
     coordinates = tuple(name for name in COORDINATES if name not in differing)
     mine, other = (
-        _blocks(found, coordinates, side.name) for found, side in zip(rows, sides, strict=True)
+        _blocks(found, coordinates, side.name, "align_seed" not in differing)
+        for found, side in zip(rows, sides, strict=True)
     )
-    shared = sorted((place for place in mine if place in other), key=_order)
+    shared = sorted((p for p in mine if _meet(mine[p], other.get(p, {}))), key=_order)
     if not shared:
         raise ValueError(_nothing_in_common(first, second, rows))
     return Pairing(
@@ -112,14 +114,24 @@ def _values(rows: Iterable[Record], name: str) -> list[Any]:
     return sorted({row[name] for row in rows} - {None})
 
 
-def _blocks(rows: Iterable[Record], coordinates: Sequence[str], run: str) -> Places:
+def _meet(mine: Block, other: Block) -> bool:
+    """Whether two blocks are of a common alignment, or both of none."""
+    alignments = [{run.align_seed for _, run in block} for block in (mine, other)]
+    return bool(alignments[0] & alignments[1])
+
+
+def _blocks(
+    rows: Iterable[Record], coordinates: Sequence[str], run: str, by_align_seed: bool
+) -> Places:
     blocks: dict[Place, Block] = defaultdict(dict)
     for row in rows:
         block = blocks[tuple(row[name] for name in coordinates)]
-        cell = (row["language"], row["seed"])
+        seed = NOT_TUNED if row["seed"] is None else row["seed"]
+        cell = (row["language"], Run(seed, row["align_seed"] if by_align_seed else None))
         found = _measurement(row)
         if block.setdefault(cell, found) != found:
-            place = ", ".join(f"{n}={row[n]}" for n in (*coordinates, "language", "seed"))
+            names = (*coordinates, "language", "align_seed", "seed")
+            place = ", ".join(f"{n}={row[n]}" for n in names)
             raise ValueError(f"the run {run} has two values for {place}")
     return dict(blocks)
 
@@ -141,7 +153,7 @@ def _order(place: Place) -> tuple[tuple[bool, Any], ...]:
 
 def _nothing_in_common(first: Side, second: Side, rows: Sequence[Sequence[Record]]) -> str:
     apart = []
-    for name in COORDINATES:
+    for name in (*COORDINATES, "align_seed"):
         mine, other = (set(_values(found, name)) for found in rows)
         if mine and other and not mine & other:
             texts = (", ".join(map(str, sorted(values)[:3])) for values in (mine, other))

@@ -7,7 +7,7 @@ from typing import Any
 
 from xbench.report.averages import Average, average, difference
 from xbench.report.compare import Pairing, Place
-from xbench.report.results import Block
+from xbench.report.results import Block, Run
 from xbench.report.style import Style
 from xbench.report.table import Cell, Difference, Row
 from xbench.report.text import (
@@ -21,10 +21,10 @@ from xbench.report.text import (
     signed_decimal,
 )
 
-OF_A_LINE = ("objective", "variant", "pair", "align_step", "align_seed", "split", "layer")
+OF_A_LINE = ("objective", "variant", "pair", "align_step", "split", "layer")
 ALWAYS = ("objective", "variant", "pair", "layer")
 CONTROLS = ("none", "shuffled")
-WORDS = {"align_step": "step", "align_seed": "align seed", "layer": "layer", "split": "split"}
+WORDS = {"align_step": "step", "layer": "layer", "split": "split"}
 """What is written before a value, where the value alone says too little."""
 DECIMALS = 3
 """Of what probes measure, which is no percentage."""
@@ -50,10 +50,10 @@ class Line:
         return sorted(mine & other, key=lambda code: (code != source, str(code)))
 
     @property
-    def seeds(self) -> list[int]:
-        """Those that both runs were asked for."""
-        mine, other = ({seed for _, seed in block} for block in self.blocks)
-        return sorted(mine & other, key=lambda seed: (seed is None, seed))
+    def runs(self) -> list[Run]:
+        """The seeds that both runs were asked for, of alignment and of fine-tuning."""
+        mine, other = ({run for _, run in block} for block in self.blocks)
+        return sorted(mine & other, key=lambda run: (run.align_seed or 0, run.seed))
 
     @property
     def blocks(self) -> tuple[Block, Block]:
@@ -69,7 +69,7 @@ class Line:
     def over(self, languages: Sequence[str]) -> tuple[Average, Average]:
         """The averages of both runs over some languages."""
         mine, other = (
-            average(block, languages, self.seeds, self.style.allow_partial) for block in self.blocks
+            average(block, languages, self.runs, self.style.allow_partial) for block in self.blocks
         )
         return mine, other
 
@@ -113,7 +113,7 @@ class Line:
             text + (DAGGER if found.status == "partial" else ""),
             found.status,
             mean,
-            len(found.seeds),
+            len(found.runs),
             sd,
             keys=found.keys,
             gaps=found.gap_keys,

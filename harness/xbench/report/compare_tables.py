@@ -1,10 +1,13 @@
 """The tables of a comparison of two runs: settings, averages, and differences by language."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from xbench.report import notes
 from xbench.report.compare import Pairing, Side, pair_up
 from xbench.report.compare_line import Line
+from xbench.report.results import NOT_TUNED, Run
+from xbench.report.run_noise import alignments
 from xbench.report.settings_table import flat, shown
 from xbench.report.style import Style
 from xbench.report.table import Cell, Column, Row, Table
@@ -106,7 +109,8 @@ def _notes(pairing: Pairing, lines: Sequence[Line]) -> tuple[str, ...]:
     apart = "; ".join(
         f"{name}: {a} in {first}, {b} in {second}" for name, (a, b) in pairing.differing.items()
     )
-    seeds = {seed: None for line in lines for seed in line.seeds if seed is not None}
+    seeds = {run.seed for line in lines for run in line.runs if run.seed != NOT_TUNED}
+    aligned = alignments(run for line in lines for run in line.runs)
     return (
         f"Paired across: {apart}." if apart else "Paired by all coordinates.",
         f"Without a partner, and not shown: {mine} cells of {first}, {other} of {second} (a cell "
@@ -114,7 +118,20 @@ def _notes(pairing: Pairing, lines: Sequence[Line]) -> tuple[str, ...]:
         *_of_one_run(pairing, lines),
         f"Seeds in common: {', '.join(map(str, sorted(seeds))) or 'none'}. Intervals are not "
         f"adjusted for the number of comparisons, and without the noise of the test set.",
+        *_of_alignments(aligned),
     )
+
+
+def _of_alignments(seeds: Sequence[int]) -> list[str]:
+    if not seeds:
+        return []
+    listed = ", ".join(map(str, seeds))
+    if len(seeds) == 1:
+        return [
+            f"One alignment seed ({listed}): intervals do not cover what another alignment run would "
+            f"give."
+        ]
+    return [f"Alignment seeds in common: {listed}; intervals are over both kinds of seeds."]
 
 
 def _of_one_run(pairing: Pairing, lines: Sequence[Line]) -> list[str]:
@@ -125,12 +142,23 @@ def _of_one_run(pairing: Pairing, lines: Sequence[Line]) -> list[str]:
         other = {cell for line in lines for cell in line.blocks[1 - number]}
         parts = [
             f"{what} {', '.join(map(str, sorted(only)))}"
-            for what, place in (("languages", 0), ("seeds", 1))
-            if (only := {cell[place] for cell in mine} - {cell[place] for cell in other} - {None})
+            for what, of in _DIMENSIONS.items()
+            if (
+                only := {of(cell) for cell in mine}
+                - {of(cell) for cell in other}
+                - {None, NOT_TUNED}
+            )
         ]
         if parts:
             found.append(f"Of {name} alone, and left out: {'; '.join(parts)}.")
     return found
+
+
+_DIMENSIONS: Mapping[str, Callable[[tuple[str, Run]], Any]] = {
+    "languages": lambda cell: cell[0],
+    "seeds": lambda cell: cell[1].seed,
+    "alignment seeds": lambda cell: cell[1].align_seed,
+}
 
 
 def _settings(first: Side, second: Side) -> Table:

@@ -1,15 +1,20 @@
-"""The noise of the test set: what other test items would have said of these very models."""
+"""The noise of the test set: what other test items would have said of these very models.
+
+And of both together: other test items and other seeds.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import fsum
 
 from xbench.api.claim import Effect
 from xbench.api.metric import Floats
-from xbench.inference import PairedItems, interval, item_effect
+from xbench.inference import PairedItems, combined, interval, item_effect
 from xbench.report import notes
 from xbench.report.averages import is_done
 from xbench.report.per_language import encoder_header, ordered
-from xbench.report.results import Encoder, Measurement, Panel, Results
+from xbench.report.results import Encoder, Measurement, Panel, Results, Run
+from xbench.report.run_noise import effect_over
 from xbench.report.style import Style
 from xbench.report.table import Cell, Column, Difference, Table
 from xbench.report.table1 import UNTOUCHED
@@ -17,6 +22,10 @@ from xbench.report.text import ABSENT, difference_lines, signed
 
 PerItem = tuple[Sequence[str], Floats]
 """(ids [n], contributions [n, k])."""
+
+
+KINDS = ("items", "seeds and items")
+"""Over what the intervals are."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +57,42 @@ def item_tables(results: Results, reader: ItemReader, style: Style | None = None
 
 
 def effect_of(results: Results, panel: Panel, encoder: Encoder, reader: ItemReader) -> Effect:
-    """The mean change over languages and seeds, resampled over items; a gap leaves none."""
+    """The mean change over languages and runs, resampled over items; a gap leaves none."""
     treated = results.blocks.get((panel, encoder), {})
     base = results.blocks[panel, UNTOUCHED]
     cells = []
     for language in results.languages[panel]:
-        for seed in results.seeds[panel]:
-            place = (language, seed)
-            pair = _pair(base.get(place), treated.get(place), panel[0], reader)
+        for run in results.runs(panel, encoder):
+            before = base.get((language, Run(run.seed)))
+            pair = _pair(before, treated.get((language, run)), panel[0], reader)
             if pair is None:
-                where = f"{language}, seed {seed}"
+                where = f"{language}, {_words(run, results)}"
                 return Effect(None, reason=f"incomplete: no predictions of {where}")
             cells.append(pair)
     return item_effect(cells, reader.aggregate(panel[0]))
+
+
+def _words(run: Run, results: Results) -> str:
+    several = len(results.align_seeds) > 1 and run.align_seed is not None
+    return (f"align seed {run.align_seed}, " if several else "") + f"seed {run.seed}"
+
+
+def seed_effect(results: Results, panel: Panel, encoder: Encoder) -> Effect:
+    """The mean change over languages, with the noise of seeds; for these very test items."""
+    treated, base = (results.blocks.get((panel, each), {}) for each in (encoder, UNTOUCHED))
+    codes = results.languages[panel]
+    values = {
+        run: [
+            after.value - before.value
+            for code in codes
+            if (after := treated.get((code, run))) and after.value is not None
+            if (before := base.get((code, Run(run.seed)))) and before.value is not None
+        ]
+        for run in results.runs(panel, encoder)
+    }
+    if not codes or any(len(of_run) < len(codes) for of_run in values.values()):
+        return Effect(None, reason="incomplete")
+    return effect_over({run: fsum(of_run) / len(codes) for run, of_run in values.items()})
 
 
 def _pair(
@@ -97,27 +129,44 @@ def _table(
         title="Noise of the test set: differences to none over test items",
         caption=(
             f"{metric[:1].upper()}{metric[1:]} less that of the untouched encoder, in percentage "
-            f"points, averaged over languages and seeds, with the 95% interval of a paired bootstrap "
-            f"over test items, conditional on these seeds. Suite {results.suite}, model "
-            f"{results.model}."
+            f"points, averaged over languages and seeds, with 95% intervals: of a paired bootstrap "
+            f"over test items, conditional on these seeds, and over seeds and items together. Suite "
+            f"{results.suite}, model {results.model}."
         ),
-        columns=tuple(Column(notes.panel_name(panel)) for panel in panels),
+        columns=tuple(
+            Column(kind, (notes.panel_name(panel),)) for panel in panels for kind in KINDS
+        ),
         rows=tuple(encoder_header(encoder, results, style) for encoder in encoders),
         cells=tuple(
-            tuple(_cell(found[encoder, panel], style) for panel in panels) for encoder in encoders
+            tuple(
+                cell
+                for panel in panels
+                for cell in _cells(
+                    found[encoder, panel], seed_effect(results, panel, encoder), style
+                )
+            )
+            for encoder in encoders
         ),
         stub="encoder, variant",
         column_stub="task, mode",
         notes=(
-            "It says how much other test items would have changed the differences of these very "
-            "models; the noise of fine-tuning seeds is another thing, and stands in Table 1. An item is "
-            "drawn in all languages that have it at once. Intervals are each by itself, not adjusted "
-            "for the number of comparisons.",
+            "Items: how much other test items would have changed the differences of these very "
+            "models; the noise of seeds is another thing, and stands in Table 1. An item is drawn in "
+            "all languages that have it at once. Seeds and items: both variances added, a t interval "
+            "with Satterthwaite's degrees of freedom. Intervals are each by itself, not adjusted for "
+            "the number of comparisons.",
+            *notes.alignment(results),
             *notes.languages(results, style),
             *(f"{reason[:1].upper()}{reason[1:]}." for reason in reasons),
             *style.notes,
         ),
     )
+
+
+def _cells(items: Effect, seeds: Effect, style: Style) -> tuple[Cell, Cell]:
+    """The change with each kind of interval; none over both where either is lacking."""
+    both = combined(seeds, items)
+    return _cell(items, style), Cell(ABSENT, "absent") if both is None else _cell(both, style)
 
 
 def _cell(effect: Effect, style: Style) -> Cell:

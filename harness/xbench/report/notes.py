@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from xbench.report.averages import Average
-from xbench.report.results import Panel, Results
+from xbench.report.results import NOT_TUNED, Panel, Results, Run
+from xbench.report.run_noise import alignments, is_of_one_checkpoint
 from xbench.report.style import Style
 from xbench.report.text import ABSENT, DAGGER
 
@@ -50,10 +51,26 @@ def source_first(codes: Sequence[str], source: str | None) -> list[str]:
     return sorted(codes, key=lambda code: (code != source, code))
 
 
+def counts(results: Results) -> str:
+    """``fine-tuning seeds (n = 3)``, and what else the spread of aligned encoders is over."""
+    each = by_panel({panel: f"n = {len(s)}" for panel, s in results.seeds.items()})
+    text = f"fine-tuning seeds ({each})"
+    several = len(results.align_seeds)
+    return text + (f", of aligned encoders over {several} alignment seeds too" * (several > 1))
+
+
 def seeds(results: Results) -> str:
     """What the spread is."""
-    listed = {p: f"n = {len(s)} ({', '.join(map(str, s))})" for p, s in results.seeds.items()}
-    text = f"Fine-tuning seeds: {by_panel(listed)}. "
+    tuned = {panel: s for panel, s in results.seeds.items() if s != (NOT_TUNED,)}
+    listed = {p: f"n = {len(s)} ({', '.join(map(str, s))})" for p, s in tuned.items()}
+    text = f"Fine-tuning seeds: {by_panel(listed)}. " if listed else ""
+    if len(results.align_seeds) > 1:
+        of = (
+            "over all runs, of each alignment seed with each fine-tuning seed"
+            if tuned
+            else ("over alignment seeds")
+        )
+        return f"{text}± is the standard deviation (n - 1) {of}."
     if all(len(s) < 2 for s in results.seeds.values()):
         return text + "One seed has no spread and gives no interval."
     return text + "± is the standard deviation (n - 1) over seeds."
@@ -70,10 +87,12 @@ def differences(results: Results) -> str:
         panel: f"{len(seeds)} seeds" if len(seeds) > 1 else "1 seed, no interval"
         for panel, seeds in results.seeds.items()
     }
+    aligned = len(results.align_seeds)
+    crossed = f" crossed with {aligned} alignment seeds" if aligned > 1 else ""
     return (
         "Differences: to none, over the same languages, paired by fine-tuning seed; "
-        f"95% t interval over seeds ({by_panel(counts)}), each by itself, not adjusted for the number "
-        "of comparisons, and without the noise of the test set."
+        f"95% t interval over seeds ({by_panel(counts)}{crossed}), each by itself, not adjusted for "
+        "the number of comparisons, and without the noise of the test set."
     )
 
 
@@ -96,11 +115,35 @@ def alignment(results: Results) -> list[str]:
         others = ", ".join(map(str, results.other_steps))
         suffix = f" (also stored, not shown: {others})" if others else ""
         notes.append(f"Aligned encoders after {results.align_step} steps{suffix}.")
+    listed = ", ".join(map(str, results.align_seeds))
     if len(results.align_seeds) == 1:
         notes.append(
-            f"One alignment seed ({results.align_seeds[0]}): its variation is not measured."
+            f"One alignment seed ({listed}): what is said of noise is about the one checkpoint that each "
+            f"alignment gave. What another alignment run would give is not measured, and not covered."
+        )
+    elif results.align_seeds:
+        notes.append(
+            f"Averages over {len(results.align_seeds)} alignment seeds ({listed}): each alignment is a "
+            f"checkpoint of its own."
         )
     return notes
+
+
+def withheld(results: Results) -> list[str]:
+    """Where no difference is marked as significant, and why."""
+    found = [
+        panel_name(panel)
+        for panel in results.panels
+        if is_of_one_checkpoint(panel[1], len(results.align_seeds))
+        and any(at == panel and encoder.has_alignment for at, encoder in results.blocks)
+    ]
+    if not found:
+        return []
+    return [
+        f"Not tested ({'; '.join(found)}): aligned encoders. They are frozen there, so that "
+        f"fine-tuning seeds vary the head alone, and with one alignment seed what looks significant may "
+        f"be that seed's luck. Several seeds are tested: --align-seed 42,43,44."
+    ]
 
 
 def controls(results: Results, style: Style) -> str:
@@ -130,7 +173,7 @@ def test_items(results: Results) -> list[str]:
     """How many items a language is tested on, and where encoders were tested on unequal sets."""
     sizes: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
     for (panel, _), block in results.blocks.items():
-        for (language, _seed), row in block.items():
+        for (language, _), row in block.items():
             if row.n is not None and row.status == "done":
                 sizes[panel[0]][language].add(row.n)
     spans, notes = [], []
@@ -167,7 +210,8 @@ def gaps(places: Places) -> list[str]:
     for where, average in places:
         if average.status == "partial":
             languages = f"{len(average.languages)} of {len(average.expected_languages)} languages"
-            seeds = f"{len(average.seeds)} of {len(average.expected_seeds)} seeds"
+            word = "runs" if len(alignments(average.expected_runs)) > 1 else "seeds"
+            seeds = f"{len(average.runs)} of {len(average.expected_runs)} {word}"
             text = f"{DAGGER} averaged over a part ({languages}, {seeds}{_lacking(average)})"
             reasons[text].append(where)
         elif average.status in ("failed", "blocked"):
@@ -193,14 +237,28 @@ def _reasons(average: Average) -> list[str]:
 
 def _lacking(average: Average) -> str:
     """``; lacking kaz (seeds 15, 33)``."""
-    seeds: dict[str, list[str]] = defaultdict(list)
-    for language, seed in average.gaps:
-        seeds[language].append(str(seed))
+    runs: dict[str, list[Run]] = defaultdict(list)
+    for language, run in average.gaps:
+        runs[language].append(run)
+    several = len(alignments(average.expected_runs)) > 1
     languages: dict[str, list[str]] = defaultdict(list)
-    for language, lacking in seeds.items():
-        languages[", ".join(lacking)].append(language)
-    parts = [f"{', '.join(codes)} (seeds {s})" for s, codes in languages.items()]
+    for language, lacking in runs.items():
+        languages[_listed(lacking, several)].append(language)
+    parts = [f"{', '.join(codes)} ({text})" for text, codes in languages.items()]
     return f"; lacking {_cut(parts)}"
+
+
+def _listed(runs: Sequence[Run], several: bool) -> str:
+    """``seeds 15, 33``; with several alignment seeds ``align seed 43: seeds 15, 33``."""
+    found: dict[int | None, list[str]] = defaultdict(list)
+    for run in runs:
+        found[run.align_seed].append(str(run.seed) if run.seed != NOT_TUNED else "")
+    parts = []
+    for align_seed, seeds in found.items():
+        words = [f"align seed {align_seed}"] if several and align_seed is not None else []
+        words += [f"seeds {', '.join(seeds)}"] if any(seeds) else []
+        parts.append(": ".join(words))
+    return "; ".join(part for part in parts if part)
 
 
 def _cut(parts: Sequence[str]) -> str:

@@ -67,16 +67,20 @@ def _encoders(columns: Columns) -> list[Encoder]:
     return [UNTOUCHED, *sorted(found, key=_order)]
 
 
-def _order(encoder: Encoder) -> tuple[str, str, str, str, int]:
+def _order(encoder: Encoder) -> tuple[str, str, str, str, bool]:
     names = (encoder.arm, encoder.objective, encoder.variant, encoder.pair)
     arm, objective, variant, pair = (name or "" for name in names)
-    return arm, objective, variant, pair, encoder.align_seed or 0
+    return arm, objective, variant, pair, encoder.during
 
 
 def _cell(results: Results, panel: Panel, encoder: Encoder, style: Style) -> Cell:
-    codes, seeds = results.languages[panel], results.seeds[panel]
     found, baseline = (
-        average(results.blocks.get((panel, each), {}), codes, seeds, style.allow_partial)
+        average(
+            results.blocks.get((panel, each), {}),
+            results.languages[panel],
+            results.runs(panel, each),
+            style.allow_partial,
+        )
         for each in (encoder, UNTOUCHED)
     )
     if encoder == UNTOUCHED:

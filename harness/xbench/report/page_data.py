@@ -46,7 +46,7 @@ class PageData:
             "spread": cell.spread,
             "difference": change and [change.mean, change.low, change.high, change.n],
             "rows": self._numbers(behind),
-            "seeds": [[m.metric, m.seed, m.value, m.n] for m in seed_means(behind)],
+            "seeds": [[m.metric, m.align_seed, m.seed, m.value, m.n] for m in seed_means(behind)],
             "against": self._numbers(self.provenance.compared(cell)),
             "gaps": self._numbers(self.provenance.lacking(cell)),
         }

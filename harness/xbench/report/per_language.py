@@ -27,20 +27,21 @@ def _table(results: Results, panel: Panel, style: Style) -> Table:
         header = encoder_header(encoder, results, style)
         block = results.blocks[panel, encoder]
         averages = {
-            name: average(block, members, results.seeds[panel], style.allow_partial)
+            name: average(block, members, results.runs(panel, encoder), style.allow_partial)
             for name, members in spans.items()
         }
         places += [(f"{header.label}, {code}", averages[code]) for code in codes]
         rows.append(header)
         cells.append(tuple(_cell(numbers, style, metric) for numbers in averages.values()))
     name = notes.panel_name(panel)
+    also = " and alignment seeds" if len(results.align_seeds) > 1 else ""
     return Table(
         name="per_language",
         label=f"tab:per-language-{'-'.join(panel)}",
         title=f"{name}: {metric} per language",
         caption=(
             f"{name}: {metric} in percent per language: mean, and below it the standard deviation "
-            f"over fine-tuning seeds. Suite {results.suite}, model {results.model}."
+            f"over fine-tuning seeds{also}. Suite {results.suite}, model {results.model}."
         ),
         columns=tuple(Column(name) for name in spans),
         rows=tuple(rows),
@@ -60,15 +61,15 @@ def ordered(results: Results, panel: Panel) -> list[Encoder]:
         return variants.index(item) if item in variants else -1
 
     present = [e for e in results.encoders if (panel, e) in results.blocks]
-    rows = list(dict.fromkeys((e.arm, e.pair, e.align_seed) for e in present))
-    return sorted(present, key=lambda e: (rows.index((e.arm, e.pair, e.align_seed)), variant(e)))
+    rows = list(dict.fromkeys((e.arm, e.pair, e.during) for e in present))
+    return sorted(present, key=lambda e: (rows.index((e.arm, e.pair, e.during)), variant(e)))
 
 
 def encoder_header(
     encoder: Encoder, results: Results, style: Style, with_objective: bool = False
 ) -> Row:
     """``de-en S1W0M0``; with the objective's name where there are several."""
-    label = encoder_label(encoder, style.short_codes, len(results.align_seeds) > 1)
+    label = encoder_label(encoder, style.short_codes)
     several = with_objective or len({e.objective for e in results.encoders} - {None}) > 1
     variant = encoder.variant or encoder.objective or ""
     if encoder.variant and several:

@@ -116,14 +116,11 @@ class ProbeTableBuilder:
         if encoder.variant and several:
             name = f"{encoder.objective}:{encoder.variant}"
         words = [name, "shuffled"] if encoder.arm == "shuffled" else [name]
-        if len({e.align_seed for e in self.results.encoders} - {None}) > 1 and encoder.align_seed:
-            words.append(f"align seed {encoder.align_seed}")
         return " ".join(words)
 
     def row(self, encoder: Encoder, suffix: str = "") -> Row:
         """The header of an encoder's row."""
-        several = len({e.align_seed for e in self.results.encoders} - {None}) > 1
-        label = encoder_label(encoder, self.style.short_codes, several)
+        label = encoder_label(encoder, self.style.short_codes)
         variant = self.encoder(encoder).split()[0] if encoder != UNTOUCHED else ""
         words = " ".join(part for part in (label, variant, suffix) if part)
         return Row(words, control=encoder.arm != "aligned")
@@ -171,6 +168,9 @@ class ProbeTableBuilder:
             notes.append(f"{mean} {which} (0 is the embedding output).")
         if self.results.step is not None:
             notes.append(f"Aligned encoders after {self.results.step} steps.")
+        if len(self.results.align_seeds) > 1:
+            seeds = ", ".join(map(str, self.results.align_seeds))
+            notes.append(f"Means over {len(self.results.align_seeds)} alignment seeds ({seeds}).")
         return [
             *notes,
             *([self.spec.note] if self.spec.note else []),
@@ -239,8 +239,8 @@ def with_values(
         variant = encoder.variant or ""
         return VARIANT_ORDER.index(variant) if variant in VARIANT_ORDER else len(VARIANT_ORDER)
 
-    keys = [(e.arm, e.pair, e.align_seed) for e in found]
-    return sorted(found, key=lambda e: (keys.index((e.arm, e.pair, e.align_seed)), place(e)))
+    keys = [(e.arm, e.pair, e.during) for e in found]
+    return sorted(found, key=lambda e: (keys.index((e.arm, e.pair, e.during)), place(e)))
 
 
 def has_rows(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import fsum, isfinite
 from typing import TYPE_CHECKING, Any
 
-from xbench.report.reading import COLUMNS, Record
+from xbench.report.reading import COLUMNS, Record, encoder_of
 from xbench.report.results import ARMS, Encoder, Selection
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Measured:
-    """A value, the mean over fine-tuning seeds where there are any, and the rows behind it.
+    """A value, the mean over seeds of alignment and fine-tuning where there are any, and its rows.
 
     ``value`` is None unless ``status`` is ``done``; ``reason`` says why, or flags the value.
     """
@@ -51,9 +51,10 @@ class Measured:
 
 @dataclass(frozen=True)
 class ProbeResults:
-    """The selected rows of probes of one suite and model; seeds of fine-tuning are averaged.
+    """The selected rows of probes of one suite and model; seeds are averaged.
 
-    ``found``: measure -> place -> value, or why there is none.
+    ``found``: measure -> place -> value, or why there is none. ``align_seeds``: of which alignments
+    it is the mean.
     """
 
     suite: str
@@ -61,6 +62,7 @@ class ProbeResults:
     found: Mapping[Measure, Mapping[Place, Measured]]
     failures: tuple[str, ...] = ()
     step: int | None = None
+    align_seeds: tuple[int, ...] = ()
 
     @property
     def encoders(self) -> list[Encoder]:
@@ -118,10 +120,10 @@ class ProbeResults:
         return self.found.get(measure, {}).get(place)
 
 
-def order(encoder: Encoder) -> tuple[int, str, str, str, int]:
-    """Encoders by arm, pair, objective, variant and alignment seed."""
+def order(encoder: Encoder) -> tuple[int, str, str, str, bool]:
+    """Encoders by arm, pair, objective and variant."""
     words = (encoder.pair or "", encoder.objective or "", encoder.variant or "")
-    return (ARMS.index(encoder.arm), *words, encoder.align_seed or 0)
+    return (ARMS.index(encoder.arm), *words, encoder.during)
 
 
 def has_probes(frame: "pd.DataFrame") -> bool:
@@ -149,25 +151,41 @@ def read_probes(
                 f"keep the rows of one {column}"
             )
     rows = rows[_selected(rows, selection)]
-    failed = sorted(
-        {
-            f"{r['probe']}: {r['status']}: {r.get('reason') or 'no reason was recorded'}"
-            for r in _records(rows[rows["metric"].isna()])
-        }
-    )
+    failed = sorted({_why(r) for r in _records(rows[rows["metric"].isna()])})
     names = list(zip(rows["probe"], rows["metric"], strict=True))
     kept = _records(rows[[name in wanted for name in names]])
     by_seed: dict[Measure, dict[Place, dict[Any, Record]]] = defaultdict(lambda: defaultdict(dict))
     for record in kept:
         _add(by_seed[_measure(record)][_place(record)], record)
+    lost = _lost(_records(rows))
     found = {
-        measure: {place: _over_seeds(list(of_seed.values())) for place, of_seed in places.items()}
+        measure: {
+            place: _over_seeds([*of_seed.values(), *lost.get((measure.probe, *place[:2]), ())])
+            for place, of_seed in places.items()
+        }
         for measure, places in by_seed.items()
     }
     steps = rows["align_step"].dropna()
     suite, model = (str(next(iter(rows[c].dropna()), "unknown")) for c in ("suite", "model"))
     step = None if steps.empty else int(steps.max())
-    return ProbeResults(suite, model, found, tuple(failed), step)
+    seeds = sorted({int(seed) for seed in rows["align_seed"].dropna()})
+    return ProbeResults(suite, model, found, tuple(failed), step, tuple(seeds))
+
+
+def _why(record: Record) -> str:
+    return (
+        f"{record['probe']}: {record['status']}: {record.get('reason') or 'no reason was recorded'}"
+    )
+
+
+def _lost(records: Iterable[Record]) -> dict[tuple[str, Encoder, Condition], list[Record]]:
+    """The rows of probes that failed as a whole, for one of several seeds: no mean is without them."""
+    found: dict[tuple[str, Encoder, Condition], list[Record]] = defaultdict(list)
+    for record in records:
+        if record["metric"] is None:
+            encoder, condition, _ = _place(record)
+            found[record["probe"], encoder, condition].append(record)
+    return found
 
 
 def _selected(rows: "pd.DataFrame", selection: Selection) -> Any:
@@ -194,19 +212,14 @@ def _measure(record: Record) -> Measure:
 
 
 def _place(record: Record) -> Place:
-    encoder = Encoder("none")
-    if record["arm"] != "none":
-        seed = None if record["align_seed"] is None else int(record["align_seed"])
-        objective, variant, pair = (record[name] for name in ("objective", "variant", "pair"))
-        encoder = Encoder(record["arm"], objective, variant, pair, seed)
-    return encoder, (record["task"], record["mode"]), record["language"]
+    return encoder_of(record), (record["task"], record["mode"]), record["language"]
 
 
 def _add(of_seed: dict[Any, Record], record: Record) -> None:
     value = record["value"]
     if value is not None and not isfinite(value):
         raise ValueError(f"{record['probe']} {record['metric']} of {record['language']} is {value}")
-    known = of_seed.setdefault(record["seed"], record)
+    known = of_seed.setdefault((record["seed"], record["align_seed"]), record)
     if (known["key"], known["value"]) != (record["key"], value):
         raise ValueError(
             f"two results of {record['probe']} {record['metric']} for {record['language']} "
@@ -215,7 +228,7 @@ def _add(of_seed: dict[Any, Record], record: Record) -> None:
 
 
 def _over_seeds(records: list[Record]) -> Measured:
-    """The mean over fine-tuning seeds; a seed without a value leaves none."""
+    """The mean over seeds of fine-tuning and of alignment; one without a value leaves none."""
     first = records[0]
     keys = tuple(dict.fromkeys(str(r["key"]) for r in records if r["key"] is not None))
     lacking = next((r for r in records if r["value"] is None), None)

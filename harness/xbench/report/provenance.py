@@ -42,9 +42,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class SeedMean:
-    """One metric's mean over the ``n`` rows (languages, layers) of one fine-tuning seed."""
+    """One metric's mean over the ``n`` rows (languages, layers) of one run, by its seeds."""
 
     metric: str
+    align_seed: int | None
     seed: int | None
     value: float
     n: int
@@ -101,15 +102,15 @@ class Provenance:
 
 def seed_means(rows: Iterable[Record]) -> list[SeedMean]:
     """What each seed contributes, metric by metric, where it is the mean of several rows."""
-    groups: dict[tuple[str, int | None], list[float]] = defaultdict(list)
+    groups: dict[tuple[str, int | None, int | None], list[float]] = defaultdict(list)
     for row in rows:
         if row["status"] == "done" and row["value"] is not None:
-            groups[row["metric"], row.get("seed")].append(row["value"])
+            groups[row["metric"], row.get("align_seed"), row.get("seed")].append(row["value"])
     if all(len(values) < 2 for values in groups.values()):
         return []
     return [
-        SeedMean(metric, seed, fsum(values) / len(values), len(values))
-        for (metric, seed), values in groups.items()
+        SeedMean(*seeds, fsum(values) / len(values), len(values))
+        for seeds, values in groups.items()
     ]
 
 

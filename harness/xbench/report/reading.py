@@ -8,7 +8,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from xbench.report.results import ARMS, Block, Encoder, Measurement, Panel, Results, Selection
+from xbench.report.results import (
+    ARMS,
+    Block,
+    Encoder,
+    Measurement,
+    Panel,
+    Results,
+    Run,
+    Selection,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +66,7 @@ def read_results(frame: "pd.DataFrame", selection: Selection) -> Results:
         unavailable=unavailable,
         align_step=step,
         other_steps=other_steps,
+        align_seeds=tuple(sorted({r["align_seed"] for r in records} - {None})),
     )
 
 
@@ -175,24 +185,27 @@ def _listed(values: Iterable[Any]) -> str:
 
 
 def _blocks(records: list[Record]) -> dict[tuple[Panel, Encoder], Block]:
-    cells: dict[tuple[Panel, Encoder, str, int], list[Record]] = defaultdict(list)
+    cells: dict[tuple[Panel, Encoder, str, Run], list[Record]] = defaultdict(list)
     for record in records:
         if record["seed"] is None:
             raise ValueError(f"the row of {_where(record)} has a mode but no seed")
-        encoder = _encoder(record)
-        panel = (record["task"], record["mode"])
-        cells[panel, encoder, record["language"], record["seed"]].append(record)
+        panel, run = (record["task"], record["mode"]), Run(record["seed"], record["align_seed"])
+        cells[panel, encoder_of(record), record["language"], run].append(record)
     blocks: dict[tuple[Panel, Encoder], Block] = defaultdict(dict)
-    for (panel, encoder, language, seed), rows in cells.items():
-        blocks[panel, encoder][language, seed] = _single(rows)
+    for (panel, encoder, language, run), rows in cells.items():
+        blocks[panel, encoder][language, run] = _single(rows)
     return dict(blocks)
 
 
-def _encoder(record: Record) -> Encoder:
+def encoder_of(record: Mapping[str, Any]) -> Encoder:
+    """Which encoder a row, or the coordinates of a cell, is about; alignment seeds are its runs."""
     if record["arm"] == "none":
         return Encoder("none")
-    names = ("arm", "objective", "variant", "pair", "align_seed")
-    return Encoder(*(record[name] for name in names))
+    arm, objective, variant, pair = (
+        record.get(name) for name in ("arm", "objective", "variant", "pair")
+    )
+    during = pair is not None and record.get("align_seed") is None
+    return Encoder(str(arm), objective, variant, pair, during)
 
 
 def _single(rows: list[Record]) -> Measurement:

@@ -2,8 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import NamedTuple
 
 ARMS = ("none", "aligned", "shuffled")
+UNTRAINED = "untrained"
+"""What stands for the mode of a task without training; the seed of its runs is ``NOT_TUNED``."""
+NOT_TUNED = -1
+"""Stands for the fine-tuning seed where nothing is fine-tuned."""
 
 Panel = tuple[str, str]
 """(task, mode)."""
@@ -14,8 +20,8 @@ class Selection:
     """Which rows of the results are reported.
 
     ``metrics`` maps a task to the metric shown (default: accuracy). ``align_step``: the largest
-    one by default. ``align_seed``: all by default, each as an encoder of its own. ``languages``
-    and ``seeds``: all that occur by default; given, they are what an average needs to be complete.
+    one by default. ``align_seed``: one of them alone, instead of all. ``languages`` and ``seeds``: all
+    that occur by default; given, they are what an average needs to be complete.
     """
 
     metrics: Mapping[str, str] = field(default_factory=dict)
@@ -32,12 +38,27 @@ class Selection:
 
 @dataclass(frozen=True)
 class Encoder:
-    """Which encoder was fine-tuned; all but ``arm`` is None for the untouched one."""
+    """Which encoder was fine-tuned; all but ``arm`` is None for the untouched one.
+
+    ``during``: its objective acts beside the task's loss, and there is no alignment before.
+    """
 
     arm: str
     objective: str | None = None
     variant: str | None = None
     pair: str | None = None
+    during: bool = False
+
+    @property
+    def has_alignment(self) -> bool:
+        """Whether a training before fine-tuning made it, which another alignment seed would repeat."""
+        return self.pair is not None and not self.during
+
+
+class Run(NamedTuple):
+    """The seeds of one model: of its fine-tuning, and of the alignment that came before, if any."""
+
+    seed: int
     align_seed: int | None = None
 
 
@@ -52,8 +73,8 @@ class Measurement:
     reason: str | None
 
 
-Block = dict[tuple[str, int], Measurement]
-"""The measurements of one encoder in one panel, by (language, seed)."""
+Block = dict[tuple[str, Run], Measurement]
+"""The measurements of one encoder in one panel, by (language, run)."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +91,7 @@ class Results:
     """(task, language) -> the sentence that says why there is no data."""
     align_step: int | None
     other_steps: tuple[int, ...]
+    align_seeds: tuple[int, ...] = ()
 
     @property
     def panels(self) -> list[Panel]:
@@ -81,10 +103,10 @@ class Results:
         """All encoders, the untouched one first, controls last."""
         return sorted({encoder for _, encoder in self.blocks}, key=_encoder_order)
 
-    @property
-    def align_seeds(self) -> list[int]:
-        """All seeds of alignment runs."""
-        return sorted({e.align_seed for e in self.encoders if e.align_seed is not None})
+    def runs(self, panel: Panel, encoder: Encoder) -> tuple[Run, ...]:
+        """What an average of an encoder has to cover: each alignment, with every fine-tuning seed."""
+        alignments = self.align_seeds if encoder.has_alignment else (None,)
+        return tuple(Run(seed, each) for each, seed in product(alignments, self.seeds[panel]))
 
     def only(self, panel: Panel) -> "Results":
         """The part that one task and mode is about."""
@@ -98,11 +120,11 @@ class Results:
         )
 
 
-def _encoder_order(encoder: Encoder) -> tuple[int, str, int, str, str]:
+def _encoder_order(encoder: Encoder) -> tuple[int, str, bool, str, str]:
     return (
         ARMS.index(encoder.arm),
         encoder.pair or "",
-        encoder.align_seed or 0,
+        encoder.during,
         encoder.objective or "",
         encoder.variant or "",
     )

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from xbench.api.claim import Effect
 from xbench.inference import LEVEL, SPREADLESS, holm, p_beyond
+from xbench.report.run_noise import is_of_one_checkpoint
 from xbench.report.table import Cell, Difference
 from xbench.report.text import DAGGER
 
@@ -18,18 +19,23 @@ MEANING = (
     f"(two-sided paired t tests over seeds)."
 )
 
+OF_ONE_ALIGNMENT = (
+    "It covers fine-tuning seeds of the one aligned checkpoint, not another alignment run."
+)
 
-def corrected(lines: "Lines[Key]") -> dict[Key, tuple[Cell, ...]]:
+
+def corrected(lines: "Lines[Key]", mode: str) -> dict[Key, tuple[Cell, ...]]:
     """The cells with p values adjusted by Holm over all of them, and a star where these are small.
 
     A difference without an interval, or without any spread over seeds, or of averages over a part of
-    the languages, is not tested and no part of the family.
+    the languages, is not tested and no part of the family. Nor is one of a single aligned encoder
+    that is frozen (``mode``): seeds vary its head alone, and say nothing of another alignment.
     """
     found = {
         (key, place): p
         for key, cells in lines.items()
         for place, cell in enumerate(cells)
-        if not _is_partial(cell) and (p := _p_value(cell.difference)) is not None
+        if not _is_partial(cell) and (p := _p_value(cell.difference, mode)) is not None
     }
     adjusted = dict(zip(found, holm(list(found.values())), strict=True))
     return {
@@ -42,13 +48,15 @@ def _is_partial(cell: Cell) -> bool:
     return bool(cell.details) and cell.details[0].endswith(DAGGER)
 
 
-def _p_value(difference: Difference | None) -> float | None:
+def _p_value(difference: Difference | None, mode: str) -> float | None:
     """Of the paired t test whose 95% interval the difference has."""
-    if difference is None or difference.low is None or difference.high is None:
+    if difference is None or is_of_one_checkpoint(mode, difference.alignments):
+        return None
+    if difference.low is None or difference.high is None or difference.freedom is None:
         return None
     from scipy.special import stdtrit  # scipy.stats takes half a second to import
 
-    freedom = difference.n - 1
+    freedom = difference.freedom
     error = (difference.high - difference.low) / 2 / float(stdtrit(freedom, 1 - LEVEL / 2))
     if error <= SPREADLESS:
         return None

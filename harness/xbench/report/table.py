@@ -17,9 +17,10 @@ Status = Literal[
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean of ``n`` paired differences; no interval where n < 2.
+    """A mean of ``n`` paired differences, with its 95% t interval of ``freedom``; none where n < 2.
 
     ``adjusted`` is the p value after correction for what is shown beside it, where there is one.
+    ``alignments`` is how many alignment seeds it rests on; 0 where nothing was aligned before.
     """
 
     mean: float
@@ -27,6 +28,8 @@ class Difference:
     high: float | None
     n: int
     adjusted: float | None = None
+    freedom: float | None = None
+    alignments: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from xbench.report import notes
 from xbench.report.averages import Average, average, difference
 from xbench.report.results import Encoder, Panel, Results
-from xbench.report.significance import MEANING, corrected
+from xbench.report.run_noise import is_of_one_checkpoint
+from xbench.report.significance import MEANING, OF_ONE_ALIGNMENT, corrected
 from xbench.report.style import Style
 from xbench.report.table import COVERED, Cell, Column, Row, Table
 from xbench.report.text import DAGGER, difference_lines, encoder_label, gap, mean_and_sd, percent
@@ -35,7 +36,10 @@ def table1(results: Results, style: Style | None = None) -> Table:
         panel: {row: builder.line(row, variants) for row in rows}
         for panel, builder in panels.items()
     }
-    lines = {panel: _mark_best(corrected(line), style.digits) for panel, line in lines.items()}
+    lines = {
+        (task, mode): _mark_best(corrected(line, mode), style.digits)
+        for (task, mode), line in lines.items()
+    }
     columns, headers, cells = (_wide if style.layout == "wide" else _stacked)(
         variants, lines, {row: _row_header(row, results, style) for row in rows}
     )
@@ -79,7 +83,7 @@ class _Panel:
         return average(
             self.results.blocks.get((self.panel, encoder), {}),
             self.results.languages[self.panel],
-            self.results.seeds[self.panel],
+            self.results.runs(self.panel, encoder),
             self.style.allow_partial,
         )
 
@@ -116,7 +120,7 @@ def number_cell(numbers: Average, style: Style, metric: str) -> Cell:
         text,
         numbers.status,
         mean,
-        n=len(numbers.seeds),
+        n=len(numbers.runs),
         spread=sd,
         keys=numbers.keys,
         gaps=numbers.gap_keys,
@@ -192,7 +196,7 @@ def _encoder_rows(results: Results) -> list[EncoderRow]:
 
 
 def _row_header(row: EncoderRow, results: Results, style: Style) -> Row:
-    label = encoder_label(row, style.short_codes, len(results.align_seeds) > 1)
+    label = encoder_label(row, style.short_codes)
     return Row(label, control=row.arm != "aligned")
 
 
@@ -202,15 +206,14 @@ def _metric(results: Results) -> str:
 
 def _caption(results: Results) -> str:
     metric = _metric(results)
-    counts = notes.by_panel({panel: f"n = {len(s)}" for panel, s in results.seeds.items()})
     compared = " Below it the difference to none, the untouched encoder, paired by fine-tuning seed"
+    if _has_intervals(results):
+        compared += ", with its 95% t interval"
     if _has_tests(results):
-        compared += (
-            ", with its 95% t interval; * significant in a paired t test after Holm's correction"
-        )
+        compared += "; * significant in a paired t test after Holm's correction"
     return (
         f"{metric[:1].upper()}{metric[1:]} in percent, averaged over languages: mean ± sd over "
-        f"fine-tuning seeds ({counts}).{f'{compared}.' if _has_differences(results) else ''} "
+        f"{notes.counts(results)}.{f'{compared}.' if _has_differences(results) else ''} "
         f"Suite {results.suite}, model {results.model}."
     )
 
@@ -219,8 +222,28 @@ def _has_differences(results: Results) -> bool:
     return UNTOUCHED in results.encoders and len(results.encoders) > 1
 
 
-def _has_tests(results: Results) -> bool:
+def _has_intervals(results: Results) -> bool:
     return _has_differences(results) and any(len(seeds) > 1 for seeds in results.seeds.values())
+
+
+def _has_tests(results: Results) -> bool:
+    """Whether any difference may be marked: not where all aligned encoders of a panel are untested."""
+    count = len(results.align_seeds)
+    return _has_intervals(results) and any(
+        not (encoder.has_alignment and is_of_one_checkpoint(panel[1], count))
+        for panel, encoder in results.blocks
+        if encoder != UNTOUCHED and len(results.seeds[panel]) > 1
+    )
+
+
+def _significance(results: Results) -> list[str]:
+    """What a star means, and where there is none."""
+    if not _has_intervals(results):
+        return []
+    if not _has_tests(results):
+        return notes.withheld(results)
+    one = len(results.align_seeds) == 1
+    return [MEANING + (f" {OF_ONE_ALIGNMENT}" if one else ""), *notes.withheld(results)]
 
 
 def _notes(results: Results, style: Style, places: list[tuple[str, Average]]) -> tuple[str, ...]:
@@ -230,7 +253,7 @@ def _notes(results: Results, style: Style, places: list[tuple[str, Average]]) ->
         *notes.languages(results, style),
         notes.seeds(results),
         *([notes.differences(results)] if _has_differences(results) else []),
-        *([MEANING] if _has_tests(results) else []),
+        *_significance(results),
         *notes.alignment(results),
         notes.controls(results, style),
         one_number,

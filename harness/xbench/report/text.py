@@ -61,7 +61,7 @@ def gap(average: Average) -> str:
     return average.status
 
 
-def encoder_label(encoder: Encoder, short_codes: Mapping[str, str], several_seeds: bool) -> str:
+def encoder_label(encoder: Encoder, short_codes: Mapping[str, str]) -> str:
     """``none``, ``de-en`` or ``de-en shuffled``, marked where it is a control."""
     if encoder.arm == "none":
         return "none (control)"
@@ -69,10 +69,8 @@ def encoder_label(encoder: Encoder, short_codes: Mapping[str, str], several_seed
     if all(code in short_codes for code in codes):
         codes = [short_codes[code] for code in codes]
     words = ["-".join(codes) or "no pair"]
-    if encoder.pair is not None and encoder.align_seed is None:  # it acts beside the task's loss
+    if encoder.during:
         words.append("during fine-tuning")
-    elif several_seeds and encoder.align_seed is not None:
-        words.append(f"align seed {encoder.align_seed}")
     if encoder.arm == "shuffled":
         words.append("shuffled (control)")
     return " ".join(words)

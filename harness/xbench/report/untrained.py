@@ -7,16 +7,13 @@ from xbench.report import notes
 from xbench.report.averages import average
 from xbench.report.per_language import encoder_header, ordered
 from xbench.report.reading import read_results
-from xbench.report.results import Encoder, Panel, Results, Selection
+from xbench.report.results import NOT_TUNED, UNTRAINED, Encoder, Panel, Results, Selection
 from xbench.report.style import Style
 from xbench.report.table import Cell, Column, Table
 from xbench.report.table1 import number_cell
 
 if TYPE_CHECKING:
     import pandas as pd
-
-UNTRAINED = "untrained"
-"""What stands for the mode of a task without training; its one seed is 0."""
 
 
 def has_training(frame: "pd.DataFrame") -> bool:
@@ -29,7 +26,7 @@ def untrained_results(frame: "pd.DataFrame", selection: Selection) -> dict[str, 
     rows = frame[frame["probe"].isna() & frame["task"].notna() & frame["mode"].isna()]
     found: dict[str, list[Results]] = {}
     for task in sorted(rows["task"].unique()):
-        own = rows[rows["task"] == task].assign(mode=UNTRAINED, seed=0)
+        own = rows[rows["task"] == task].assign(mode=UNTRAINED, seed=NOT_TUNED)
         first = selection.metric(task)
         metrics = sorted(own["metric"].dropna().unique(), key=lambda m: (m != first, m))
         found[task] = [
@@ -91,5 +88,5 @@ def _cell(
     results: Results, panel: Panel, encoder: Encoder, codes: tuple[str, ...], style: Style
 ) -> Cell:
     block = results.blocks.get((panel, encoder), {})
-    found = average(block, codes, (0,), style.allow_partial)
+    found = average(block, codes, results.runs(panel, encoder), style.allow_partial)
     return number_cell(found, style, results.metrics[panel])

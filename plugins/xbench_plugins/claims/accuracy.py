@@ -1,10 +1,11 @@
 """Claims about scores after fine-tuning: which losses help, for which task, in which mode."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from math import fsum
 from typing import ClassVar
 
-from xbench.api.claim import UNTOUCHED, Claim, ClaimView, Effect, Part
+from xbench.api.claim import UNTOUCHED, Claim, ClaimView, Part
 from xbench_plugins.claims import study
 
 
@@ -94,14 +95,14 @@ class FullIsLessConsistent(Claim):
     def check(self, view: ClaimView) -> Iterable[Part]:
         """A part for each task, over seeds."""
         for task in study.TASKS:
-            linear, full = (_consistency(view, task, mode) for mode in ("linear", "full"))
-            seeds = sorted({*linear} & {*full})
-            if not seeds:
-                reason = f"needs task {task} in both modes, and aligned encoders"
-                effect = Effect(None, unit="fine-tuning seeds", reason=reason)
-            else:
-                effect = view.over([linear[s] - full[s] for s in seeds], "fine-tuning seeds")
-            yield Part(task, effect, percent=True)
+            lacking = f"needs task {task} in both modes, and aligned encoders"
+            measure = partial(_linear_less_full, task)
+            yield Part(task, view.over_seeds(measure, study.MODES, lacking), percent=True)
+
+
+def _linear_less_full(task: str, view: ClaimView) -> Mapping[int, float]:
+    linear, full = (_consistency(view, task, mode) for mode in ("linear", "full"))
+    return {seed: linear[seed] - full[seed] for seed in sorted({*linear} & {*full})}
 
 
 def _consistency(view: ClaimView, task: str, mode: str) -> Mapping[int, float]:

@@ -1,13 +1,12 @@
 """Propositions around the study: what fine-tuning, levels, scripts and right pairs have to do with it."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from math import fsum
 from typing import ClassVar
 
-from xbench.api.claim import SHUFFLED, UNTOUCHED, Average, Claim, ClaimView, Effect, Part
+from xbench.api.claim import SHUFFLED, UNTOUCHED, Average, Claim, ClaimView, Part
 from xbench_plugins.claims import study
-
-SEEDS = "fine-tuning seeds"
 
 
 class FineTuningAlwaysHelps(Claim):
@@ -65,17 +64,17 @@ class ScriptMattersByTask(Claim):
     def check(self, view: ClaimView) -> Iterable[Part]:
         """A part for each mode, over seeds."""
         for mode in study.MODES:
-            tags, topics = (_advantage(view, task, mode) for task in study.TASKS)
-            seeds = sorted({*tags} & {*topics})
-            if seeds:
-                effect = view.over([tags[seed] - topics[seed] for seed in seeds], SEEDS)
-            else:
-                reason = (
-                    f"needs both tasks in mode {mode}, with unseen languages in a script of the "
-                    f"aligned pair and in others"
-                )
-                effect = Effect(None, unit=SEEDS, reason=reason)
+            lacking = (
+                f"needs both tasks in mode {mode}, with unseen languages in a script of the aligned "
+                f"pair and in others"
+            )
+            effect = view.over_seeds(partial(_tags_less_topics, mode), [mode], lacking)
             yield Part(mode, effect, "beyond", margin=0.005, percent=True)
+
+
+def _tags_less_topics(mode: str, view: ClaimView) -> Mapping[int, float]:
+    tags, topics = (_advantage(view, task, mode) for task in study.TASKS)
+    return {seed: tags[seed] - topics[seed] for seed in sorted({*tags} & {*topics})}
 
 
 def _advantage(view: ClaimView, task: str, mode: str) -> Mapping[int, float]:

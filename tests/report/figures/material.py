@@ -34,7 +34,7 @@ def curves() -> list[Curve]:
     for number, row in enumerate(encoders()):
         encoder = Encoder("none")
         if row:
-            encoder = Encoder("aligned", row["objective"], row["variant"], row["pair"], 42)
+            encoder = Encoder("aligned", row["objective"], row["variant"], row["pair"])
             losses = {"loss": (3.0 + number, 1.0), "sentence": (2.0, 1.0)}
             found.append(Curve(encoder, AS_IT_IS, 42, (0, 10), losses))
         for seed in (15, 33):

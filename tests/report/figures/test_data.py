@@ -12,13 +12,25 @@ from xbench.report.figures.heatmap import HeatMap, draw_map, heat_figures
 from xbench.report.figures.layers import layer_figures
 from xbench.report.figures.lines import Line, LineGrid, draw_lines
 from xbench.report.figures.maps import Cloud, Maps, draw_maps, map_figures
-from xbench.report.figures.material import Material
+from xbench.report.figures.material import Curve, Material
 from xbench.report.figures.scatter import draw_points, scatter_figures, score_intervals
-from xbench.report.probe_rows import Measure
-from xbench.report.results import Encoder
+from xbench.report.probe_rows import AS_IT_IS, Measure, read_probes
+from xbench.report.results import Encoder, Selection
 from xbench.stats import paired_t_interval
 
-from ..probed import PAIRS, SEEDS, SOURCE, TARGETS, VARIANTS, Row, base_row, noisy, smooth, study
+from ..probed import (
+    PAIRS,
+    SEEDS,
+    SOURCE,
+    TARGETS,
+    VARIANTS,
+    Row,
+    base_row,
+    frame,
+    noisy,
+    smooth,
+    study,
+)
 from .material import PICTURED, curves, data_of, drawn, material
 
 ORDER = ("S1W0M0", "S0W1M0", "S0W0M1")  # the study's
@@ -215,19 +227,93 @@ def test_intervals_of_scores_are_those_of_paired_differences_over_seeds() -> Non
     assert found["hictl", "S1W0M0", "kaz-kor", "jpn"] == pytest.approx(expected)
 
 
-def test_seeds_of_alignment_are_averaged_before() -> None:
-    rows = study(noisy(4), smooth)
+def with_alignments(rows: list[Row], *shifts: float) -> list[Row]:
+    """The rows, and those of aligned encoders again for alignment seeds 43, 44, ... with a shift."""
     tuned = [r for r in rows if r["arm"] == "aligned" and r["metric"] == "accuracy"]
-    again = [
-        r | {"align_seed": 43, "key": f"{r['key']}43", "value": r["value"] - 0.02} for r in tuned
+    return rows + [
+        r | {"align_seed": 43 + place, "key": f"{r['key']}{place}", "value": r["value"] + shift}
+        for place, shift in enumerate(shifts)
+        for r in tuned
     ]
-    whole, twice = material(rows), material(rows + again)
+
+
+def test_intervals_of_scores_let_alignment_seeds_vary() -> None:
+    """As far as seeds of alignment differ, the intervals are wider than those of one of them."""
+    rows = study(noisy(4), smooth)
+    whole, thrice = material(rows), material(with_alignments(rows, -0.3, 0.3))
     assert whole.results is not None
-    assert twice.results is not None
+    assert thrice.results is not None
     one = score_intervals(whole.results, ("pos", "full"), SOURCE)
-    two = score_intervals(twice.results, ("pos", "full"), SOURCE)
+    three = score_intervals(thrice.results, ("pos", "full"), SOURCE)
+    assert set(one) == set(three)
     for name, (low, high) in one.items():
-        assert two[name] == pytest.approx((low - 0.01, high - 0.01))
+        assert sum(three[name]) == pytest.approx(low + high)
+        error = 0.3 / 3**0.5
+        assert three[name][1] - three[name][0] > 2 * error * 2.776  # t with 4 degrees of freedom
+
+
+def test_a_cell_that_lacks_a_run_of_one_alignment_is_left_out() -> None:
+    rows = with_alignments(study(noisy(4), smooth), 0.1)
+    complete = material(rows).results
+    lost = next(r for r in rows if r["align_seed"] == 43 and r["language"] == "jpn")
+    lost |= {"status": "failed", "value": None}
+    lacking = material(rows).results
+    assert complete is not None
+    assert lacking is not None
+    panel = (lost["task"], lost["mode"])
+    before, after = (accuracy_changes(each, panel, SOURCE) for each in (complete, lacking))
+    name = (lost["objective"], lost["variant"], lost["pair"], "jpn")
+    assert set(before.of) - set(after.of) == {name}
+    assert (before.left_out, after.left_out) == (0, 1)
+
+
+def test_losses_of_several_alignments_are_one_line() -> None:
+    encoder = Encoder("aligned", "hictl", "S1W0M0", "deu-eng")
+    found = [
+        Curve(encoder, AS_IT_IS, seed, (0, 10), {"loss": (float(seed), 1.0)}) for seed in (42, 44)
+    ]
+    drawing = drawn(curve_figures(Material(curves=found)))[0][0]
+    ((line,),) = [lines for lines in data_of(drawing).panels.values() if lines]
+    assert (line.name, line.y) == ("S1W0M0", (43.0, 1.0))
+    assert "Means over 2 alignment seeds (42, 44)" in drawing.caption
+
+
+def test_a_map_is_of_the_first_alignment_seed_and_says_so() -> None:
+    """Axes of two alignments may be mirrored: their mean is nowhere."""
+    rows, items = charted()
+    tuned = [r for r in rows if r["arm"] == "aligned"]
+    other = [r | {"align_seed": 43, "key": f"{r['key']}43", "value": -r["value"]} for r in tuned]
+    rows += study(smooth, smooth)
+    both = material(rows + other, items=items)
+    first = read_probes(frame(rows + other), Selection(align_seed=42), PICTURED.wanted)
+    (alone,), (drawing,) = (
+        drawn(map_figures(each))[0]
+        for each in (material(rows, items=items), replace(both, mapped=first))
+    )
+    assert data_of(drawing) == data_of(alone)
+    assert "Alignment seed 42 alone" in drawing.caption
+    assert "Alignment seed" not in alone.caption
+
+
+def test_nothing_is_bold_where_seeds_vary_a_head_alone() -> None:
+    """Of one frozen encoder an interval over heads says nothing of another alignment."""
+
+    def bold(rows: list[Row], mode: str) -> tuple[bool, str]:
+        found = [d for d in drawn(heat_figures(material(rows)))[0] if mode in d.name]
+        sure = [change.sure for line in data_of(found[0]).changes for change in line]
+        return any(sure), found[0].caption
+
+    rows = study(smooth, smooth)
+    for place, row in enumerate(rows):
+        row["value"] += (place % 7) / 1e5
+    assert bold(rows, "full")[0]
+    linear, caption = bold(rows, "linear")
+    assert not linear
+    assert "Not tested (pos, linear)" in caption
+    again, caption = bold(with_alignments(rows, 0.001, -0.001), "linear")
+    assert again
+    assert "Not tested" not in caption
+    assert "and 3 alignment seeds leaves zero out" in caption
 
 
 def test_intervals_are_left_out_where_they_would_hide_the_points() -> None:

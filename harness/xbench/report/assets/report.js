@@ -228,6 +228,14 @@ function rowGrid(numbers) {
   return grid([...columns, "key"], lines);
 }
 
+// Without the column of alignment seeds where nothing was aligned.
+function seedGrid(means) {
+  const columns = ["metric", "align seed", "seed", "mean", "values"];
+  const kept = columns.map((_, i) => i !== 1 || means.some((line) => line[1] !== null));
+  const cut = (line) => line.filter((_, i) => kept[i]);
+  return grid(cut(columns), means.map(cut));
+}
+
 function facts(pairs) {
   const lines = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
   return make("dl", { className: "facts" }, ...lines.flatMap(([name, value]) =>
@@ -322,7 +330,7 @@ function provenanceOf(cell) {
     ]),
   ];
   if (gaps.length) parts.push(titled(`Lacking (${gaps.length})`, rowGrid(gaps)));
-  if (cell.seeds) parts.push(titled("Mean of each seed", grid(["metric", "seed", "mean", "values"], cell.seeds)));
+  if (cell.seeds) parts.push(titled("Mean of each seed", seedGrid(cell.seeds)));
   if (rows.length) parts.push(titled(`Values behind it (${rows.length})`, rowGrid(rows)));
   if (against.length) parts.push(titled(`Compared with (${against.length})`, rowGrid(against)));
   if (all.length) parts.push(titled("Computed by", stageList([...all, ...against])));

@@ -24,7 +24,7 @@ def curve_figures(material: Material) -> Iterator[Drawing | Lacking]:
     if of_alignment:
         caption = (
             f"{ALIGNMENT} by step: a row for each term and for their weighted sum, a column for each "
-            f"pair. Of steps between two points the losses are not recorded."
+            f"pair. Of steps between two points the losses are not recorded.{_seeds(of_alignment)}"
         )
         yield _drawing(
             "losses-align", ALIGNMENT, caption, material, _alignment(of_alignment, looks)
@@ -43,6 +43,12 @@ def curve_figures(material: Material) -> Iterator[Drawing | Lacking]:
         yield Lacking(FINETUNING, "no fine-tuning of this run is in the store")
 
 
+def _seeds(curves: Sequence[Curve]) -> str:
+    found = sorted({curve.seed for curve in curves if curve.seed is not None})
+    listed = ", ".join(map(str, found))
+    return f" Means over {len(found)} alignment seeds ({listed})." if len(found) > 1 else ""
+
+
 def _drawing(name: str, title: str, caption: str, material: Material, grid: LineGrid) -> Drawing:
     return Drawing(name, title, f"{caption} {material.about}".strip(), partial(draw_lines, grid))
 
@@ -51,11 +57,13 @@ def _alignment(curves: Sequence[Curve], looks: Looks) -> LineGrid:
     terms = list(dict.fromkeys(name for curve in curves for name in sorted(curve.losses)))
     terms = [WHOLE, *(name for name in terms if name != WHOLE)]
     pairs = sorted({curve.encoder.pair or "" for curve in curves})
+    means = {term: _means([c for c in curves if term in c.losses], term) for term in terms}
+    encoders = sorted({curve.encoder for curve in curves}, key=looks.order)
     panels = {
         (row, column): [
-            Line(looks.name(c.encoder), looks.look(c.encoder), _steps(c), c.losses[term])
-            for c in sorted(curves, key=lambda c: looks.order(c.encoder))
-            if (c.encoder.pair or "") == pair and term in c.losses
+            Line(looks.name(e), looks.look(e), *means[term][e, ("", "")])
+            for e in encoders
+            if (e.pair or "") == pair and (e, ("", "")) in means[term]
         ]
         for row, term in enumerate(terms)
         for column, pair in enumerate(pairs)
@@ -85,20 +93,16 @@ Mean = tuple[tuple[float, ...], tuple[float, ...]]
 """(steps, losses)."""
 
 
-def _means(curves: Sequence[Curve]) -> dict[tuple[Encoder, Panel], Mean]:
-    """The whole loss of each encoder, over its seeds, at the steps that all of them recorded."""
+def _means(curves: Sequence[Curve], term: str = WHOLE) -> dict[tuple[Encoder, Panel], Mean]:
+    """A loss of each encoder, over its seeds, at the steps that all of them recorded."""
     groups: dict[tuple[Encoder, Panel], list[Curve]] = defaultdict(list)
     for curve in curves:
         task, mode = curve.condition
         groups[curve.encoder, (task or "", mode or "")].append(curve)
     found = {}
     for place, members in groups.items():
-        known = [dict(zip(c.steps, c.losses[WHOLE], strict=True)) for c in members]
+        known = [dict(zip(c.steps, c.losses[term], strict=True)) for c in members]
         steps = sorted(set.intersection(*(set(values) for values in known)))
         means = [fsum(values[step] for values in known) / len(known) for step in steps]
         found[place] = tuple(map(float, steps)), tuple(means)
     return found
-
-
-def _steps(curve: Curve) -> tuple[float, ...]:
-    return tuple(map(float, curve.steps))

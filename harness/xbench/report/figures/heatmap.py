@@ -11,6 +11,7 @@ from xbench.report.averages import Average, average, difference
 from xbench.report.figures.look import Looks, short
 from xbench.report.figures.material import Drawing, Lacking, Material
 from xbench.report.results import Encoder, Panel, Results
+from xbench.report.run_noise import is_of_one_checkpoint
 from xbench.report.table1 import UNTOUCHED
 from xbench.report.text import encoder_label, gap, percent, signed
 
@@ -32,7 +33,8 @@ LEAST = 0.005
 class Change:
     """A place of the map: the change as a fraction, or None and the ``word`` that stands there.
 
-    ``sure`` is whether the interval over seeds leaves zero out.
+    ``sure`` is whether the interval over seeds leaves zero out, where it may say so: not where all
+    seeds have one frozen encoder.
     """
 
     value: float | None
@@ -93,7 +95,10 @@ def _map(material: Material, results: Results, panel: Panel) -> HeatMap:
         rows=tuple(looks.name(encoder).removesuffix(" shuffled") for encoder in encoders),
         columns=tuple(short(name, 24) for name in names),
         changes=tuple(
-            tuple(_change(after, before) for after, before in zip(line, means[0], strict=True))
+            tuple(
+                _change(after, before, panel[1])
+                for after, before in zip(line, means[0], strict=True)
+            )
             for line in means[1:]
         ),
         base=tuple(percent(m.mean_sd()[0], digits) if m.shown else gap(m) for m in means[0]),
@@ -107,19 +112,19 @@ def _average(
     material: Material, results: Results, place: tuple[Panel, Encoder], languages: Sequence[str]
 ) -> Average:
     block = results.blocks.get(place, {})
-    return average(block, languages, results.seeds[place[0]], material.style.allow_partial)
+    return average(block, languages, results.runs(*place), material.style.allow_partial)
 
 
-def _change(after: Average, before: Average) -> Change:
+def _change(after: Average, before: Average, mode: str) -> Change:
     found = difference(after, before)
     if found is None:
         return Change(None, gap(before if after.shown else after))
     sure = found.low is not None and found.high is not None and found.low * found.high > 0
-    return Change(found.mean, "", sure)
+    return Change(found.mean, "", sure and not is_of_one_checkpoint(mode, found.alignments))
 
 
 def _head(encoder: Encoder, material: Material) -> str:
-    label = encoder_label(encoder, material.style.short_codes, several_seeds=False)
+    label = encoder_label(encoder, material.style.short_codes)
     return short(label.removesuffix(" (control)"), 30)
 
 
@@ -257,12 +262,15 @@ def _groups(axes: "Axes", data: HeatMap) -> None:
 def _caption(material: Material, results: Results, panel: Panel) -> str:
     seeds = results.seeds[panel]
     source = material.style.source_language
+    aligned = len(results.align_seeds)
+    crossed = f" and {aligned} alignment seeds" if aligned > 1 else ""
     sure = (
-        f"Bold: the 95% t interval over {len(seeds)} fine-tuning seeds leaves zero out, not adjusted "
-        f"for the number of cells, and without the noise of the test set."
+        f"Bold: the 95% t interval over {len(seeds)} fine-tuning seeds{crossed} leaves zero out, not "
+        f"adjusted for the number of cells, and without the noise of the test set."
         if len(seeds) > 1
         else "One seed: there are no intervals."
     )
+    of_panel = results.only(panel)
     parts = [
         f"{TITLE} ({notes.panel_name(panel)}, {results.metrics[panel]}): points gained (violet) or "
         f"lost (orange) against the untouched encoder with the same "
@@ -272,6 +280,7 @@ def _caption(material: Material, results: Results, panel: Panel) -> str:
         else "",
         "The mean is that of the other languages." if source in results.languages[panel] else "",
         sure,
+        *(notes.withheld(of_panel) if len(seeds) > 1 else ()),
         *notes.alignment(results),
         material.about,
     ]

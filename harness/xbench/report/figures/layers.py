@@ -151,6 +151,12 @@ def _encoders(source: _Source, pair: str | None, condition: Condition) -> list[E
     ]
 
 
+def _aligned(source: _Source) -> str:
+    """Of how many alignments, where these are several."""
+    count = len(source.results.align_seeds)
+    return f" of fine-tuning and of {count} alignments" if count > 1 else " of fine-tuning"
+
+
 def _caption(material: Material, source: _Source, metrics: dict[str, str], about: str) -> str:
     what = (
         "Change against the untouched encoder before fine-tuning" if source.spec.change else "Value"
@@ -165,7 +171,7 @@ def _caption(material: Material, source: _Source, metrics: dict[str, str], about
     span = str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
     parts = [
         f"{source.spec.title}{about}.",
-        f"{what}, the mean over {span} languages or pairs of languages and over fine-tuning seeds; "
+        f"{what}, the mean over {span} languages or pairs of languages and over seeds{_aligned(source)}; "
         f"columns are the pairs that were aligned. Where a language has no value, a point is left "
         f"out.",
         "Hollow markers on dotted lines: the same objective on wrongly paired sentences."

@@ -47,7 +47,6 @@ class Looks:
 
     of_variant: Mapping[tuple[str, str], Look]
     several_objectives: bool
-    several_align_seeds: bool
 
     @classmethod
     def of(cls, encoders: Iterable[Encoder]) -> "Looks":
@@ -57,7 +56,6 @@ class Looks:
         return cls(
             {name: numbered(place) for place, name in enumerate(names)},
             len({encoder.objective for encoder in found}) > 1,
-            len({encoder.align_seed for encoder in found} - {None}) > 1,
         )
 
     def look(self, encoder: Encoder) -> Look:
@@ -76,16 +74,14 @@ class Looks:
         words = [short(full or objective)]
         if encoder.arm == "shuffled":
             words.append("shuffled")
-        if self.several_align_seeds and encoder.align_seed is not None:
-            words.append(f"(align seed {encoder.align_seed})")
         return " ".join(words)
 
-    def order(self, encoder: Encoder) -> tuple[int, int, int]:
+    def order(self, encoder: Encoder) -> tuple[int, int, bool]:
         """The untouched encoder first, controls last."""
         if encoder == UNTOUCHED:
-            return 0, 0, 0
+            return 0, 0, False
         place = list(self.of_variant).index(_variant(encoder))
-        return (1 if encoder.arm == "aligned" else 2), place, encoder.align_seed or 0
+        return (1 if encoder.arm == "aligned" else 2), place, encoder.during
 
 
 def short(text: str, most: int = FEW) -> str:

@@ -1,7 +1,7 @@
 """Maps of sentences: where those of each language lie, a panel for each encoder."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
@@ -63,7 +63,8 @@ def map_figures(material: Material) -> Iterator[Drawing | Lacking]:
         if material.probes is None:
             yield Lacking(spec.title, f"it takes the probe {spec.probe}, which was not run")
             continue
-        drawn = list(_of_spec(material, material.probes, name, spec))
+        probes = material.mapped or material.probes
+        drawn = list(_of_spec(replace(material, probes=probes), probes, name, spec))
         if not drawn:
             yield Lacking(spec.title, f"the probe {spec.probe} has no places of languages")
         yield from drawn
@@ -256,6 +257,9 @@ def _caption(material: Material, spec: ProbeFigure, measure: Measure, about: str
         f"markers are scripts.",
         spec.note,
         f"Aligned encoders after {step} steps." if step else "",
+        f"Alignment seed {material.mapped.align_seeds[0]} alone: places of several have no mean."
+        if material.mapped and material.mapped.align_seeds
+        else "",
         material.about,
     ]
     return " ".join(part for part in parts if part)

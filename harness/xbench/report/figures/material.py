@@ -18,7 +18,8 @@ class Curve:
     """The losses of one training, by name and in order of ``steps``.
 
     Of an alignment ``condition`` is (None, None) and ``seed`` that of the alignment; of a
-    fine-tuning they are its (task, mode) and its own seed.
+    fine-tuning they are its (task, mode) and its own seed. Trainings that differ in seeds alone are
+    drawn as one.
     """
 
     encoder: Encoder
@@ -34,7 +35,10 @@ Items = Mapping[tuple[Measure, Place], Sequence[float]]
 
 @dataclass(frozen=True)
 class Material:
-    """Everything that a figure may show; what a run does not have is None or empty."""
+    """Everything that a figure may show; what a run does not have is None or empty.
+
+    ``mapped`` is what probes measured for the first alignment seed alone, where there are several.
+    """
 
     results: Results | None = None
     probes: ProbeResults | None = None
@@ -42,6 +46,7 @@ class Material:
     style: Style = field(default_factory=Style)
     curves: Sequence[Curve] = ()
     items: Items = field(default_factory=dict)
+    mapped: ProbeResults | None = None
 
     @property
     def about(self) -> str:

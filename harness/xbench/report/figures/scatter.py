@@ -4,21 +4,24 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import ceil, fsum
+from math import ceil
 from typing import TYPE_CHECKING
 
 from xbench.report import notes
-from xbench.report.averages import is_done
-from xbench.report.changes import CellName, accuracy_changes, measure_changes
+from xbench.report.averages import over_runs
+from xbench.report.changes import (
+    CellName,
+    accuracy_changes,
+    changes_by_run,
+    measure_changes,
+)
 from xbench.report.figures.lines import Line, legend, legend_columns
 from xbench.report.figures.look import Look, Looks, wrapped
 from xbench.report.figures.material import Drawing, Lacking, Material
 from xbench.report.probe_rows import Measure, Measured, Place, ProbeResults
 from xbench.report.results import Encoder, Panel, Results
-from xbench.report.table1 import UNTOUCHED
 from xbench.report.text import signed_decimal
 from xbench.report.transfer import Association, associations, interval
-from xbench.stats import paired_t_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -149,29 +152,15 @@ def _correlation(each: Association) -> str:
 def score_intervals(
     results: Results, panel: Panel, source: str | None
 ) -> dict[CellName, tuple[float, float]]:
-    """The 95% t interval over fine-tuning seeds of the change in each cell's score.
+    """The 95% t interval over seeds of the change in each cell's score.
 
-    Cells are those of :func:`xbench.report.changes.accuracy_changes`: seeds of alignment are averaged
-    before. None where there is one seed.
+    Cells are those of :func:`xbench.report.changes.accuracy_changes`. None where there is one seed.
     """
-    base, seeds = results.blocks.get((panel, UNTOUCHED), {}), results.seeds[panel]
-    found: dict[CellName, list[list[float]]] = defaultdict(list)
-    for encoder in results.encoders:
-        block = results.blocks.get((panel, encoder), {})
-        if encoder.arm != "aligned":
-            continue
-        for language in results.languages[panel]:
-            pairs = [(block.get((language, s)), base.get((language, s))) for s in seeds]
-            if language == source or not all(is_done(a) and is_done(b) for a, b in pairs):
-                continue
-            name = (encoder.objective or "", encoder.variant or "", encoder.pair or "", language)
-            found[name].append([a.value - b.value for a, b in pairs if a and b])  # type: ignore[operator]
     intervals = {}
-    for name, of_seeds in found.items():
-        means = [fsum(values) / len(values) for values in zip(*of_seeds, strict=True)]
-        span = paired_t_interval(means)
-        if span is not None:
-            intervals[name] = span
+    for name, changes in changes_by_run(results, panel, source):
+        found = over_runs(changes) if changes else None
+        if found and found.low is not None and found.high is not None:
+            intervals[name] = (found.low, found.high)
     return intervals
 
 
@@ -233,17 +222,20 @@ def _caption(material: Material, members: Sequence[Association]) -> str:
     counts = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     assert material.results is not None
     seeds = max((len(found) for found in material.results.seeds.values()), default=1)
+    aligned = len(material.results.align_seeds)
+    crossed = f" and {aligned} alignment seeds" if aligned > 1 else ""
     parts = [
         f"{TITLE}. A point is one objective, variant, pair and target language, {counts} in a panel: "
         f"the change of the measure against the change in {notes.by_panel(material.results.metrics)}, "
         f"aligned less untouched encoder.",
         "Value: not measured of the untouched encoder." if values else "",
-        f"Vertical lines: 95% t intervals over {seeds} fine-tuning seeds, conditional on the test "
-        f"items."
+        f"Vertical lines: 95% t intervals over {seeds} fine-tuning seeds{crossed}, conditional on the "
+        f"test items."
         if seeds > 1 and sizes[-1] <= MANY
         else "",
         "Above a panel: Spearman's correlation over its points, in brackets the 95% interval, which "
         "lets languages vary; not adjusted for the number of panels.",
+        *notes.alignment(material.results),
         material.about,
     ]
     return " ".join(part for part in parts if part)

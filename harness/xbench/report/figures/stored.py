@@ -7,13 +7,11 @@ from xbench.artefacts import ROWS
 from xbench.errors import XbenchError
 from xbench.report.figures.material import Curve
 from xbench.report.probe_rows import AS_IT_IS, Measure, Place
-from xbench.report.results import Encoder
+from xbench.report.reading import encoder_of
 from xbench.store import Store
 
 Cell = Mapping[str, Any]
 """A cell of a run's plan: its coordinates, and the keys of its stages."""
-
-ALIGNMENT = ("arm", "objective", "variant", "pair", "align_seed")
 
 
 def read_curves(store: Store, run: Mapping[str, Any]) -> list[Curve]:
@@ -28,13 +26,15 @@ def read_curves(store: Store, run: Mapping[str, Any]) -> list[Curve]:
     curves = []
     for key, cell in aligned.items():
         seed = cell["coordinates"].get("align_seed")
-        curves.append((_result(store, "align", key), encoder_of(cell), AS_IT_IS, seed))
+        curves.append(
+            (_result(store, "align", key), encoder_of(cell["coordinates"]), AS_IT_IS, seed)
+        )
     for key, cell in tuned.items():
         at = cell["coordinates"]
         if at.get("mode") is not None:
             condition = (at.get("task"), at["mode"])
             result = _result(store, "finetune", key)
-            curves.append((result, encoder_of(cell), condition, at.get("seed")))
+            curves.append((result, encoder_of(at), condition, at.get("seed")))
     return [
         Curve(encoder, condition, seed, *_steps_and_losses(result["curve"]))
         for result, encoder, condition, seed in curves
@@ -45,29 +45,28 @@ def read_curves(store: Store, run: Mapping[str, Any]) -> list[Curve]:
 def read_items(
     store: Store, run: Mapping[str, Any], wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[Measure, Place], list[float]]:
-    """What each item contributed to the ``wanted`` (probe, metric), of encoders as they are."""
+    """What each item contributed to the ``wanted`` (probe, metric), of encoders as they are.
+
+    Of several alignments that of the lowest seed: places on maps have no mean.
+    """
     wanted = set(wanted)
+    seeds = {cell["coordinates"].get("align_seed") for cell in run["cells"]} - {None}
+    first = min(seeds, default=None)
     probes = {probe for probe, _ in wanted}
     found: dict[tuple[Measure, Place], list[float]] = {}
     for cell in _of_last_step(run["cells"]):
         at = cell["coordinates"]
         if at.get("probe") not in probes or at.get("mode") is not None:
             continue
+        if at.get("align_seed") not in (None, first):
+            continue
         metrics = [metric for probe, metric in wanted if probe == at["probe"]]
         for row in _rows(store, cell["probe"], metrics):
             layer = -1 if row["layer"] is None else int(row["layer"])
             measure = Measure(at["probe"], row["metric"], layer)
-            place = (encoder_of(cell), (at.get("task"), None), row["language"])
+            place = (encoder_of(at), (at.get("task"), None), row["language"])
             found[measure, place] = row["items"]
     return found
-
-
-def encoder_of(cell: Cell) -> Encoder:
-    """Which encoder a cell is about."""
-    at = cell["coordinates"]
-    if at["arm"] == "none":
-        return Encoder("none")
-    return Encoder(*(at.get(name) for name in ALIGNMENT))
 
 
 def _of_last_step(cells: Iterable[Cell]) -> Iterator[Cell]:
