@@ -61,6 +61,7 @@ ADVICE = {
 }
 PLAN = "plan.json"
 SPEC = "spec.yaml"
+NOTES = "notes.json"
 
 
 def record_run(plan: Plan, store: Store) -> Path:
@@ -80,6 +81,23 @@ def record_run(plan: Plan, store: Store) -> Path:
 def _metrics(plan: Plan, cell: Cell) -> list[str]:
     assert cell.score is not None
     return [metric["name"] for metric in plan.stages[cell.score].spec["metrics"]]
+
+
+def add_notes(folder: Path, notes: Iterable[str]) -> None:
+    """Keep what is to be said of a run's input, beside what was said before."""
+    known = read_notes(folder)
+    every = list(dict.fromkeys([*known, *notes]))
+    if every != known:
+        write_atomic(folder / NOTES, dump_json(every))
+
+
+def read_notes(folder: Path) -> list[str]:
+    """What is to be said of a run's input; nothing for a run that has no notes."""
+    try:
+        found: list[str] = json.loads((folder / NOTES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return found
 
 
 def find_run(store: Store, name: str | None = None) -> Path:

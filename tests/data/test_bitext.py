@@ -46,7 +46,9 @@ def test_minimum_keeps_rows_at_or_above_it(tmp_path: Path) -> None:
 
 def test_minimum_needs_numbers(tmp_path: Path) -> None:
     path = write(tmp_path / "x.tsv", TABLE)
-    with pytest.raises(DataError, match=r"x\.tsv:2: source is 'web', not a whole number"):
+    with pytest.raises(
+        DataError, match=r"(?s)x\.tsv: 3 lines.*line 2: source is 'web', not a whole number"
+    ):
         list(read_columns(path, "de", "en", {"source": 1}))
 
 

@@ -32,13 +32,35 @@ def test_rows_are_not_unquoted_and_part_at_line_ends_only(tmp_path: Path) -> Non
     [
         ("a\tb", "2 columns instead of 3"),
         ("a\tb\t1\t1", "4 columns instead of 3"),
-        ("a\t \t1", "one of the two texts is empty"),
         ("a\tb\t2", "unknown label '2'; known are 0, 1"),
     ],
 )
 def test_a_damaged_row_is_an_error_with_its_line(tmp_path: Path, line: str, said: str) -> None:
     with pytest.raises(DataError, match=rf"dev\.tsv:2: {said}"):
         list(read_pairs(write(tmp_path, f"x\ty\t0\n{line}\n"), LABELS))
+
+
+def test_a_first_line_that_may_be_a_header(tmp_path: Path) -> None:
+    hint = r"dev\.tsv:1: unknown label 'label'.*; if the first line is a header, take it out"
+    with pytest.raises(DataError, match=hint):
+        list(read_pairs(write(tmp_path, "text\tsecond\tlabel\na\tb\t1\n"), LABELS))
+
+
+def test_all_damaged_rows_are_listed_at_once(tmp_path: Path) -> None:
+    rows = "".join(f"a\tb\t{'1' if n % 2 else 'x'}\n" for n in range(30))
+    with pytest.raises(DataError) as caught:
+        list(read_pairs(write(tmp_path, rows), LABELS))
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith("dev.tsv: 15 lines are malformed:")
+    assert lines[2] == "  line 3: unknown label 'x'; known are 0, 1"
+    assert (len(lines), lines[-1]) == (12, "  and 5 more")
+
+
+def test_where_a_pair_was_read_and_blank_texts_are_kept(tmp_path: Path) -> None:
+    path = write(tmp_path, "a\tb\t1\n\tb\t0\n")
+    first, second = read_pairs(path, LABELS)
+    assert (first.at, second.at) == (f"{path}:1", f"{path}:2")
+    assert (second.text, second.second) == ("", "b")
 
 
 def test_tables_of_the_hub(tmp_path: Path) -> None:

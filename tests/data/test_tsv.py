@@ -22,7 +22,8 @@ def write(path: Path, *lines: str) -> Path:
 
 def test_columns_come_in_the_order_asked_for_and_quotes_stay(tmp_path: Path) -> None:
     path = write(tmp_path / "x.tsv", "key\ten\tde", '1\t"so', "\tna ja\x1c", '2\t"a"\t')
-    with pytest.raises(DataError, match=r"x\.tsv:2: 2 columns where the header has 3"):
+    wanted = r"(?s)x\.tsv: 2 lines.*line 2: 2 columns where the header has 3\n  line 3: 2 columns"
+    with pytest.raises(DataError, match=wanted):
         list(read_tsv(path, ["de"]))
     path = write(tmp_path / "x.tsv", "key\ten\tde", '1\t"so\tna ja\x1c', '2\t"a"\t')
     assert list(read_tsv(path, ["de", "en"])) == [("na ja\x1c", '"so'), ("", '"a"')]
@@ -55,8 +56,8 @@ def test_sib200_rows_are_unquoted(tmp_path: Path) -> None:
         ([HEADER, "1\ttravel\ta", "2\tcooking\tb"], "3: unknown category 'cooking'"),
         ([HEADER, "1\ttravel"], "2: 2 columns instead of 3"),
         ([HEADER, "1\ttravel\ta\tb"], "2: 4 columns instead of 3"),
-        ([HEADER, '1\ttravel\t"never closed'], "2: not readable as quoted TSV"),
-        ([HEADER, '1\ttravel\t"closed" early'], "2: not readable as quoted TSV"),
+        ([HEADER, '1\ttravel\t"never closed'], "2: a quote opens a column and is not closed"),
+        ([HEADER, '1\ttravel\t"closed" early'], "2: broken quoting"),
     ],
 )
 def test_malformed_sib200_names_file_and_line(tmp_path: Path, lines, problem: str) -> None:
@@ -64,7 +65,18 @@ def test_malformed_sib200_names_file_and_line(tmp_path: Path, lines, problem: st
         list(read_sib200(write(tmp_path / "x.tsv", *lines)))
 
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\ufeff\0"), max_size=20)
+def test_a_record_is_a_line_whatever_its_quotes_do(tmp_path: Path) -> None:
+    """A quote that opens, and one that closes many rows later: no row is swallowed between them."""
+    rows = [f"{n}\ttravel\ttext {n}" for n in range(40)]
+    rows[5] = '5\ttravel\t"Hello, he said'
+    rows[30] = '30\ttravel\tand left"'
+    with pytest.raises(DataError, match=r"x\.tsv:7: a quote opens a column and is not closed"):
+        list(read_sib200(write(tmp_path / "x.tsv", HEADER, *rows)))
+    rows[5] = '5\ttravel\t"Hello, he said"'
+    assert len(list(read_sib200(write(tmp_path / "x.tsv", HEADER, *rows)))) == 40
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\ufeff\0"), max_size=20)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

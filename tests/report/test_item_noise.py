@@ -42,8 +42,9 @@ def names(count: int = 60) -> list[str]:
     return [f"{number:03}" for number in range(count)]
 
 
-def reader(read: Read | None = None) -> ItemReader:
-    return ItemReader(read or (lambda task, key: (names(), answers(key))), lambda task: accuracy)
+def reader(read: Read | None = None, parallel: bool = True) -> ItemReader:
+    found = read or (lambda task, key: (names(), answers(key)))
+    return ItemReader(found, lambda task: accuracy, lambda task: parallel)
 
 
 def study(make: type[Make]) -> pd.DataFrame:
@@ -83,6 +84,36 @@ def test_items_are_matched_by_name(make: type[Make]) -> None:
 
     expected = effect_of(results, PANEL, TREATED, reader(cut))
     assert (effect.value, effect.error, effect.n) == (expected.value, expected.error, 59)
+
+
+def test_the_same_id_in_two_treebanks_is_not_the_same_sentence(make: type[Make]) -> None:
+    """Unless the data set is parallel, the 60 items of each of three languages are its own."""
+    results = read_results(study(make), Selection())
+    shared = effect_of(results, PANEL, TREATED, reader())
+    own = effect_of(results, PANEL, TREATED, reader(parallel=False))
+    assert (shared.n, own.n) == (60, 180)
+    assert own.value == shared.value
+
+    def by_language(task: str, key: str) -> PerItem:
+        # a run's key ends with its seed and language
+        code = key.split("-")[-1]
+        return [f"{code} {name}" for name in names()], answers(key)
+
+    expected = effect_of(results, PANEL, TREATED, reader(by_language))
+    assert (own.n, own.error) == (expected.n, expected.error)
+
+
+def test_an_id_that_comes_twice_is_two_items(make: type[Make]) -> None:
+    """Files repeat ids, or have none: what was compared before was the last of them."""
+    results = read_results(study(make), Selection())
+
+    def without_ids(task: str, key: str) -> PerItem:
+        return [""] * 60, answers(key)
+
+    found = effect_of(results, PANEL, TREATED, reader(without_ids))
+    expected = effect_of(results, PANEL, TREATED, reader())
+    assert found.n == 60
+    assert found.value == pytest.approx(expected.value)
 
 
 def test_lost_predictions_and_failed_cells_leave_a_gap(make: type[Make]) -> None:

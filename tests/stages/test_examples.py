@@ -131,7 +131,6 @@ def test_another_version_of_a_task_is_tokenised_anew(
 @pytest.mark.parametrize(
     ("bad", "given", "message"),
     [
-        (TaggedSentence((), (), id="x7"), None, "'x7' has 0 labels for 0 words"),
         (
             TaggedSentence(("ba",), ("WHAT",), id="x7"),
             None,
@@ -149,6 +148,13 @@ def test_an_item_without_the_right_labels_is_named(
         monkeypatch.setattr(Tagging, "gold", staticmethod(lambda example: given))
     with pytest.raises(ValueError, match=message):
         loaded(world)
+
+
+def test_blank_texts_are_not_trained_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = TaggedSentence(("ba",), TAGS[:1], id="good")
+    blank = [TaggedSentence((), (), id="a"), TaggedSentence((" ",), TAGS[:1], id="b")]
+    monkeypatch.setattr(Tagging, "examples", lambda *_: iter([blank[0], good, blank[1]]))
+    assert loaded(world)[0].names() == ["good"]
 
 
 def test_a_level_without_labels_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

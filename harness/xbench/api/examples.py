@@ -1,18 +1,20 @@
 """The records that travel from a data source through a task to the encoder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class TaggedSentence:
     """A sentence cut into words, each with a tag (a token-level example).
 
-    ``words`` and ``tags`` have the same length; ``id`` names the sentence in its corpus.
+    ``words`` and ``tags`` have the same length; ``id`` names the sentence in its corpus, and ``at``
+    says for a person where it was read (``test.conllu:12``).
     """
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
     id: str = ""
+    at: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.tags):
@@ -28,6 +30,7 @@ class LabelledText:
     text: str
     label: str
     id: str = ""
+    at: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class LabelledPair:
     second: str
     label: str
     id: str = ""
+    at: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,11 @@ class ParallelText:
     target: str
     id: str = ""
     links: tuple[tuple[int, int], ...] = ()
+
+
+def is_empty(record: TaggedSentence | LabelledText | LabelledPair) -> bool:
+    """Whether there is no text to learn from or to predict: one of its texts is blank."""
+    if isinstance(record, TaggedSentence):
+        return not any(word.strip() for word in record.words)
+    texts = [getattr(record, name) for name in ("text", "second") if hasattr(record, name)]
+    return any(not text.strip() for text in texts)

@@ -19,6 +19,8 @@ class Source:
     registry's data set of its name has on the hub: ``place`` is then the fetched folder, and
     ``hub_files`` the template of its file names, where ``hub_splits`` translates names of splits.
     A source yields records of :mod:`xbench.api.examples`.
+    ``parallel`` says that an id means the same item in every language: intervals then draw it in all
+    languages at once, and elsewhere each language's items are its own.
     ``fingerprint`` identifies the content that ``read`` would give, without reading more than it
     must: it becomes part of every key that depends on the data.
     """
@@ -26,6 +28,7 @@ class Source:
     version: ClassVar[int] = 1
     needs_place: ClassVar[bool] = True
     languages_per_read: ClassVar[int] = 1
+    parallel: ClassVar[bool] = False
     reads_hub: ClassVar[bool] = False
     hub_splits: ClassVar[Mapping[str, str]] = {}
     hub_files: str | None = None
@@ -45,3 +48,7 @@ class Source:
     def read(self, languages: Sequence[Language], split: str) -> Iterator[Any]:
         """The records, in the corpus' order. Raises ``ValueError`` naming file and line if damaged."""
         raise NotImplementedError
+
+    def notes(self, languages: Sequence[Language], split: str) -> Sequence[str]:
+        """What a person should know of how the files are read: what is left out or taken off."""
+        return ()

@@ -47,7 +47,29 @@ def item_reader(store: Store, run: Mapping[str, Any]) -> "ItemReader":
     def aggregate(task: str) -> "Callable[[Floats], Floats]":
         return metrics[task].aggregate
 
-    return ItemReader(read, aggregate)
+    return ItemReader(read, aggregate, _parallel(run))
+
+
+def _parallel(run: Mapping[str, Any]) -> "Callable[[str], bool]":
+    """Whether the source that a run's suite binds to a task says the same in every language."""
+    from xbench.cli.tables import suite_name
+    from xbench.discovery import discovery
+    from xbench.errors import XbenchError
+    from xbench.registry import load_registry
+
+    suite = load_registry().suites.get(suite_name(run))
+
+    @cache
+    def parallel(task: str) -> bool:
+        if suite is None or task not in suite.tasks:
+            return False
+        try:
+            source = discovery.table.get("sources", suite.tasks[task].source).load()
+        except XbenchError:  # the plugin that brought it is not here any more
+            return False
+        return bool(source.parallel)
+
+    return parallel
 
 
 def _metric(task: str, name: str) -> "Metric":

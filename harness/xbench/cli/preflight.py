@@ -3,10 +3,14 @@
 What was found sound is remembered in the store by content, and not read again.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from xbench.api.examples import is_empty
 from xbench.api.source import Source
 from xbench.cli.model_check import check_model, load_foreign
 from xbench.context import Context
@@ -17,11 +21,16 @@ from xbench.keys import key_of
 from xbench.plan import Plan, Stage, open_at
 from xbench.store import Store
 
-MODEL_CHECK = 1  # raised when more is looked at: models that were found sound are looked at again
+# Raised when more is looked at: what was found sound is then looked at again.
+MODEL_CHECK = 1
+DATA_CHECK = 2
 
 
-def check_inputs(plan: Plan, work: Work, context: Context, store: Store) -> None:
-    """Raises :class:`XbenchError` (file, line, advice) for a damaged model, tokenizer or corpus."""
+def check_inputs(plan: Plan, work: Work, context: Context, store: Store) -> list[str]:
+    """What a person should know of the input: what is left out of it, what was taken off.
+
+    Raises :class:`XbenchError` (file, line, advice) for a damaged model, tokenizer or corpus.
+    """
     todo = [plan.stages[key] for key in plan.stages if key in work.todo]
     try:
         for folder, digest in {model_of(stage) for stage in todo}:
@@ -30,9 +39,7 @@ def check_inputs(plan: Plan, work: Work, context: Context, store: Store) -> None
                 check_model(folder, store.root / "cache")
                 load_foreign(folder)
                 _remember(marker, {"model": digest})
-        for stage in todo:
-            for read in _reads(stage):
-                _check(read, context, store)
+        return _check_data(todo, context, store)
     except ValueError as error:
         raise XbenchError(str(error)) from error
 
@@ -57,13 +64,29 @@ def model_of(stage: Stage) -> tuple[Path, str]:
     return Path(stage.recipe["model_folder"]), stage.recipe["model_digest"]
 
 
-class _Read(NamedTuple):
+@dataclass(frozen=True)
+class _Read:
     """A part of the input of a stage: what identifies it, where it lies, the task that reads it."""
 
     data: Mapping[str, Any]
     where: Mapping[str, Any]
     task: str | None
     label: str
+
+    @property
+    def name(self) -> str:
+        """For a person: ``pos in deu, test``."""
+        languages = "-".join(self.where["languages"])
+        return f"{self.task or self.label} in {languages}, {self.data['split']}"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was read: how many records, what to say of them, and what tells their ids from others'."""
+
+    records: int
+    notes: tuple[str, ...] = ()
+    ids: str = ""
 
 
 def _reads(stage: Stage) -> Iterator[_Read]:
@@ -75,9 +98,10 @@ def _reads(stage: Stage) -> Iterator[_Read]:
         yield _Read(data, recipe, task, label)
     if "dictionary" in spec:
         yield _Read(spec["dictionary"], recipe["dictionary"], None, f"dictionary of {label}")
-    if stage.kind == "fit":
-        for code, text in spec["texts"].items():
-            yield _Read(text, recipe["texts"][code], None, f"{label} in {code}")
+    for code, text in spec.get("texts", {}).items():
+        yield _Read(text, recipe["texts"][code], None, "parallel text")
+    for pair, data in spec.get("dictionaries", {}).items():
+        yield _Read(data, recipe["dictionaries"][pair], None, "dictionary")
     joint = spec.get("joint", {})
     if "corpus" in joint:
         yield _Read(joint["corpus"], recipe["joint"]["pairs"], None, label)
@@ -85,18 +109,83 @@ def _reads(stage: Stage) -> Iterator[_Read]:
         yield _Read(joint["translated"], recipe["joint"]["translated"], task, label)
 
 
-def _check(read: _Read, context: Context, store: Store) -> None:
-    source = open_at(read.where, context)
+def _check_data(todo: Iterable[Stage], context: Context, store: Store) -> list[str]:
+    notes: dict[str, None] = {}
+    parallel: dict[tuple[Any, ...], dict[str, tuple[_Read, str]]] = defaultdict(dict)
+    for read in (read for stage in todo for read in _reads(stage)):
+        source = open_at(read.where, context)
+        found = _check(read, source, context, store)
+        notes |= dict.fromkeys(found.notes)
+        if source.parallel and found.ids and len(read.where["languages"]) == 1:
+            group = (read.task, read.data["split"], key_of(read.where["binding"]))
+            parallel[group][read.where["languages"][0]] = (read, found.ids)
+    for reads in parallel.values():
+        notes |= dict.fromkeys(_differences(reads, context))
+    return list(notes)
+
+
+def _check(read: _Read, source: Source, context: Context, store: Store) -> _Found:
     if not source.needs_place:  # a generator has no files that could be damaged
-        return
-    marker = _marker(store, {"data": read.data, "task": read.task})
+        return _Found(0)
+    marker = _marker(store, {"data": read.data, "task": read.task, "check": DATA_CHECK})
     if marker.exists():
-        return
+        kept = json.loads(marker.read_text(encoding="utf-8"))
+        return _Found(kept["records"], tuple(kept["notes"]), kept["ids"])
+    found = _look(read, source, context)
+    if found.records == 0:
+        raise XbenchError(f"The {read.data['split']} data of {read.label} is empty.")
+    _remember(marker, {"records": found.records, "notes": found.notes, "ids": found.ids})
+    return found
+
+
+def _look(read: _Read, source: Source, context: Context) -> _Found:
+    """Read all of it. Raises ``ValueError`` where that fails."""
     split = read.data["split"]
-    count = sum(1 for _ in _records(read, source, split, context))
-    if count == 0:
-        raise XbenchError(f"The {split} data of {read.label} is empty.")
-    _remember(marker, {"records": count})
+    languages = [context.languages.get(code) for code in read.where["languages"]]
+    records = _records(read, source, context)
+    count = blank = 0
+    ids = []
+    for record in records:
+        count += 1
+        if len(languages) == 1:
+            ids.append(record.id)
+            blank += is_empty(record)
+    skipped = getattr(records, "skipped", 0)
+    notes = [f"{read.name}: {note}." for note in source.notes(languages, split)]
+    if blank:
+        notes.append(f"{read.name}: {blank} of {count} texts are blank, and are not trained on.")
+    if skipped:
+        what = "blank on one side" if "dictionary" not in read.label else "not two single words"
+        notes.append(f"{read.name}: {skipped} lines are {what}, and are left out.")
+    digest = key_of({"ids": sorted(ids)}) if source.parallel else ""
+    return _Found(count - blank, tuple(notes), digest)
+
+
+def _differences(reads: Mapping[str, tuple[_Read, str]], context: Context) -> Iterator[str]:
+    """Where languages of a parallel data set do not have the same items."""
+    if len({ids for _, ids in reads.values()}) < 2:
+        return
+    found = {}
+    for code, (read, _) in reads.items():
+        source = open_at(read.where, context)
+        found[code] = {record.id for record in _records(read, source, context)}
+    every = set.union(*found.values())
+    read, _ = next(iter(reads.values()))
+    lacking = [f"{code} {len(every - ids)}" for code, ids in found.items() if every - ids]
+    yield (
+        f"{read.task}, {read.data['split']}: the data is parallel, and languages lack some of its "
+        f"{len(every)} items: {', '.join(lacking)}. Each is scored on the items it has."
+    )
+
+
+def _records(read: _Read, source: Source, context: Context) -> Iterator[Any]:
+    split = read.data["split"]
+    languages = [context.languages.get(code) for code in read.where["languages"]]
+    if len(languages) == 2:  # parallel text
+        return source.read(languages, split)
+    task = context.discovery.table.get("tasks", str(read.task)).load()()
+    found: Iterator[Any] = task.examples(source, languages[0], split)
+    return found
 
 
 def _marker(store: Store, identity: Mapping[str, Any]) -> Path:
@@ -106,12 +195,3 @@ def _marker(store: Store, identity: Mapping[str, Any]) -> Path:
 def _remember(marker: Path, found: Mapping[str, Any]) -> None:
     marker.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(marker, dump_json(found))
-
-
-def _records(read: _Read, source: Source, split: str, context: Context) -> Iterator[Any]:
-    languages = [context.languages.get(code) for code in read.where["languages"]]
-    if len(languages) == 2:  # parallel text
-        yield from source.read(languages, split)
-        return
-    task = context.discovery.table.get("tasks", str(read.task)).load()()
-    yield from task.examples(source, languages[0], split)

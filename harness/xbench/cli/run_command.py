@@ -48,12 +48,15 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> P
     from xbench.cli.telling import telling
     from xbench.engine.local import default_settings
     from xbench.engine.work import free_alignments
-    from xbench.results import record_run
+    from xbench.results import add_notes, record_run
 
     require_cells(session.plan)
     store.prepare()
-    check_inputs(session.plan, session.work, context(), store)
+    notes = check_inputs(session.plan, session.work, context(), store)
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
     folder = record_run(session.plan, store)
+    add_notes(folder, notes)
     settings = replace(
         default_settings(_device(session.plan), how["jobs"]),
         keep=how["keep"] == "all",

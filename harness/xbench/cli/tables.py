@@ -91,6 +91,7 @@ def style_of(folder: Path, run: Mapping[str, Any], spec: "RunSpec", allow_partia
     from xbench.registry import load_registry
     from xbench.report import notes
     from xbench.report.style import Style
+    from xbench.results import read_notes
 
     registry = load_registry()
     name = suite_name(run)
@@ -107,6 +108,7 @@ def style_of(folder: Path, run: Mapping[str, Any], spec: "RunSpec", allow_partia
             *notes.selection(_selected(spec)),
             *_overlap_notes(folder, run),
             *notes.overlap(_known_items(folder, run)),
+            *read_notes(folder),
         ),
     )
 

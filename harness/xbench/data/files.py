@@ -15,6 +15,10 @@ _BLOCK = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff"
 
 
+HEADER = "; if the first line is a header, take it out"
+"""What is added to a problem of a file's first line, where the format has no header."""
+
+
 class DataError(ValueError):
     """A data file is damaged or malformed; the message names the file and the line."""
 
@@ -22,6 +26,35 @@ class DataError(ValueError):
     def at(cls, path: Path, line: int, problem: str) -> "DataError":
         """The error for line ``line`` (counted from 1) of ``path``."""
         return cls(f"{path}:{line}: {problem}")
+
+
+class BadLines:
+    """Collects what is wrong with the lines of a file, so that all of it is said at once."""
+
+    SHOWN = 10
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._first: list[tuple[int, str]] = []
+        self._count = 0
+
+    def add(self, line: int, problem: str) -> None:
+        """Note a problem of a line (counted from 1)."""
+        self._count += 1
+        if len(self._first) < self.SHOWN:
+            self._first.append((line, problem))
+
+    def check(self) -> None:
+        """Raises :class:`DataError` with the first ten problems, and how many more there are."""
+        if self._count == 1:
+            raise DataError.at(self._path, *self._first[0])
+        if self._count:
+            shown = [f"  line {line}: {problem}" for line, problem in self._first]
+            more = self._count - len(self._first)
+            shown += [f"  and {more} more"] if more else []
+            raise DataError(
+                "\n".join([f"{self._path}: {self._count} lines are malformed:", *shown])
+            )
 
 
 @dataclass(frozen=True)
@@ -38,7 +71,9 @@ def read_lines(path: Path) -> Iterator[str]:
 
     Lines end at ``\\n`` only (some corpora hold U+2028 or U+001C inside a line); a ``\\r`` before
     it is dropped, and so is a byte order mark at the start.
-    Raises :class:`DataError` for bytes that are not UTF-8 and for damaged or cut gzip data.
+    Raises :class:`DataError` for bytes that are not UTF-8, for a ``\\r`` that ends no line (old
+    Macintosh files have nothing else, and would be read as one line), and for damaged or cut gzip
+    data.
     """
     number = 0
     with _open_bytes(path) as stream, _gzip_errors(path):
@@ -50,6 +85,13 @@ def read_lines(path: Path) -> Iterator[str]:
                     path, number, f"not UTF-8 at byte {error.start} of the line ({error.reason})"
                 ) from None
             line = line.removesuffix("\n").removesuffix("\r")
+            if "\r" in line:
+                raise DataError.at(
+                    path,
+                    number,
+                    "a carriage return (CR) stands inside the line; if CRs end the lines of this "
+                    "file, as on old Macintoshes, write it anew with `tr '\\r' '\\n'`",
+                )
             yield line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
 
 
@@ -72,19 +114,33 @@ def find(folder: Path, *patterns: str) -> Path | None:
     Of a file and its gzip the plain one is taken. ``None`` where nothing matches;
     raises :class:`DataError` where different files do.
     """
+    matches = find_all(folder, *patterns)
+    if len(matches) > 1:
+        raise DataError(
+            f"{folder} holds more than one file for {' or '.join(patterns)}: "
+            f"{', '.join(map(name_without_gzip, matches))}; leave one of them there"
+        )
+    return next(iter(matches), None)
+
+
+def find_all(folder: Path, *patterns: str) -> list[Path]:
+    """All files in ``folder`` that match a glob pattern, in the order of their names; as :func:`find`.
+
+    Hidden files are none: systems and editors leave ``._x`` and ``.x.swp`` beside data.
+    """
     matches = {
         name_without_gzip(path): path
         for suffix in (".gz", "")
         for pattern in patterns
-        for path in sorted(folder.glob(pattern + suffix))
-        if path.is_file()
+        for path in folder.glob(pattern + suffix)
+        if path.is_file() and not is_hidden(path)
     }
-    if len(matches) > 1:
-        raise DataError(
-            f"{folder} holds more than one file for {' or '.join(patterns)}: "
-            f"{', '.join(sorted(matches))}; leave one of them there"
-        )
-    return next(iter(matches.values()), None)
+    return [matches[name] for name in sorted(matches)]
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether the file's name begins with a dot."""
+    return path.name.startswith(".")
 
 
 def name_without_gzip(path: Path) -> str:

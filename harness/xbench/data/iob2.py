@@ -2,14 +2,20 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from xbench.api.examples import TaggedSentence
-from xbench.data.files import DataError, read_lines
+from xbench.data.files import HEADER, BadLines, DataError, read_lines
 from xbench.data.parquet import class_names, read_rows
 
 OUTSIDE = "O"
 _TAG = re.compile(r"O|[BI]-(.+)")
+_PREFIX = re.compile(
+    r"[a-z][a-z-]{1,11}:(?=.)"
+)  # of Wikipedia's language codes: de, simple, zh-min-nan
+_DOCUMENT = "-DOCSTART-"
 
 Types = Mapping[str, str]
 """A corpus' own types of entities, and what each is called here."""
@@ -20,27 +26,62 @@ def read_iob2(
 ) -> Iterator[TaggedSentence]:
     """Sentences of a file with a word and its tag on each line, and an empty line after a sentence.
 
-    ``id`` is the number of the sentence, from 1. With ``types``, types are renamed and those that
-    are not among them become ``O``. A span that begins with ``I-`` stays as it is.
-    Raises :class:`DataError` with file and line for a line of another form.
+    ``id`` is the number of the sentence, from 1; the ``-DOCSTART-`` lines of CoNLL-2003 are none.
+    With ``types``, types are renamed and those that are not among them become ``O``. A span that
+    begins with ``I-`` stays as it is. The words of WikiANN's own files are written ``de:Anton``:
+    where all of a file are, the language is taken off. Raises :class:`DataError` with all lines of
+    another form.
     """
+    prefix = _language_prefix(path, separator)
     words: list[str] = []
     tags: list[str] = []
-    sentences = 0
-    for number, line in enumerate(read_lines(path), start=1):
-        if line:
-            word, _, tag = line.rpartition(separator)
-            found = _TAG.fullmatch(tag)
-            if not word or not found or (separator == "\t" and separator in word):
-                raise DataError.at(path, number, f"{line!r} is not a word and an IOB2 tag")
-            words.append(word)
-            tags.append(_renamed(tag, found.group(1), types))
+    sentences = first = 0
+    bad = BadLines(path)
+    for number, line in enumerate(chain(read_lines(path), [""]), start=1):
+        if line and not line.startswith(_DOCUMENT):
+            try:
+                word, tag, kind = _parted(line, separator)
+            except ValueError as error:
+                bad.add(number, str(error) + (HEADER if number == 1 else ""))
+                continue
+            first = first or number
+            words.append(word.removeprefix(prefix))
+            tags.append(_renamed(tag, kind, types))
         elif words:
             sentences += 1
-            yield TaggedSentence(tuple(words), tuple(tags), str(sentences))
-            words, tags = [], []
-    if words:
-        yield TaggedSentence(tuple(words), tuple(tags), str(sentences + 1))
+            at = f"{path}:{first}"
+            yield TaggedSentence(tuple(words), tuple(tags), str(sentences), at)
+            words, tags, first = [], [], 0
+    bad.check()
+
+
+def _parted(line: str, separator: str) -> tuple[str, str, str | None]:
+    """The word, its tag and the tag's type. Raises ``ValueError`` for another form."""
+    word, _, tag = line.rpartition(separator)
+    found = _TAG.fullmatch(tag)
+    if not word or not found or (separator == "\t" and separator in word):
+        raise ValueError(f"{line!r} is not a word and an IOB2 tag")
+    return word, tag, found.group(1)
+
+
+@cache
+def _language_prefix(path: Path, separator: str) -> str:
+    """``de:`` where every word of the file begins with it, and is more than that; else nothing."""
+    shared: str | None = None
+    for line in read_lines(path):
+        word = line.rpartition(separator)[0]
+        if not line or line.startswith(_DOCUMENT):
+            continue
+        found = _PREFIX.match(word)
+        if found is None or shared not in (None, found.group()):
+            return ""
+        shared = found.group()
+    return shared or ""
+
+
+def language_prefix(path: Path, separator: str = "\t") -> str:
+    """What :func:`read_iob2` takes off the beginning of every word of a file; usually nothing."""
+    return _language_prefix(path, separator)
 
 
 def tagged_rows(files: Sequence[Path], words: str, tags: str) -> Iterator[TaggedSentence]:

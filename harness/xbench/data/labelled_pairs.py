@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from xbench.api.examples import LabelledPair
-from xbench.data.files import DataError, read_lines
+from xbench.data.files import HEADER, BadLines, DataError, read_lines
 from xbench.data.parquet import read_rows
 
 _COLUMNS = 3
@@ -16,19 +16,21 @@ Labels = Mapping[str, str]
 def read_pairs(path: Path, labels: Labels) -> Iterator[LabelledPair]:
     """The rows ``text, second text, label`` of a table without header; ``id`` is the row, from 1.
 
-    Nothing is unquoted. Raises :class:`DataError` with file and line for a row of another width, an
-    empty text, and a label that is not among ``labels``.
+    Nothing is unquoted, and a text may be empty. Raises :class:`DataError` with all rows of another
+    width, and those whose label is not among ``labels``.
     """
+    bad = BadLines(path)
     for number, line in enumerate(read_lines(path), start=1):
         row = line.split("\t")
+        header = HEADER if number == 1 else ""
         if len(row) != _COLUMNS:
-            raise DataError.at(path, number, f"{len(row)} columns instead of {_COLUMNS}")
-        text, second, label = row
-        if not text.strip() or not second.strip():
-            raise DataError.at(path, number, "one of the two texts is empty")
-        if label not in labels:
-            raise DataError.at(path, number, f"unknown label {label!r}; known are {_shown(labels)}")
-        yield LabelledPair(text, second, labels[label], str(number))
+            bad.add(number, f"{len(row)} columns instead of {_COLUMNS}{header}")
+        elif row[2] not in labels:
+            bad.add(number, f"unknown label {row[2]!r}; known are {_shown(labels)}{header}")
+        else:
+            at = f"{path}:{number}"
+            yield LabelledPair(row[0], row[1], labels[row[2]], str(number), at)
+    bad.check()
 
 
 def pair_rows(
@@ -46,7 +48,8 @@ def pair_rows(
                 f"{files[0].parent}: row {number} has the unknown label {value!r}; known are "
                 f"{_shown(labels)}"
             )
-        yield LabelledPair(row[text], row[second], labels[value], str(number))
+        at = f"{files[0].parent}, row {number}"
+        yield LabelledPair(row[text] or "", row[second] or "", labels[value], str(number), at)
 
 
 def _shown(labels: Labels) -> str:

@@ -56,5 +56,7 @@ def labelled_rows(
     columns = [text, label, *([name] if name else [])]
     for number, row in enumerate(read_rows(files, columns)):
         value = row[label]
-        shown = names[value] if names and isinstance(value, int) else str(value)
-        yield LabelledText(row[text], shown, str(row[name]) if name else str(number))
+        is_number = names and isinstance(value, int) and 0 <= value < len(names)
+        shown = names[value] if names and is_number else str(value)
+        at = f"{files[0].parent}, row {number + 1}"
+        yield LabelledText(row[text] or "", shown, str(row[name]) if name else str(number), at)

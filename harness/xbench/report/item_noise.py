@@ -4,7 +4,7 @@ And of both together: other test items and other seeds.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum
 
 from xbench.api.claim import Effect
@@ -32,11 +32,13 @@ KINDS = ("items", "seeds and items")
 class ItemReader:
     """Where items come from: ``read(task, score key)``, None where they are lost; and a task's formula.
 
-    Both are of the metric that tables show of the task.
+    Both are of the metric that tables show of the task. ``parallel(task)`` says whether an id means
+    the same item in every language: the first sentence of one treebank is not that of another.
     """
 
     read: Callable[[str, str], PerItem | None]
     aggregate: Callable[[str], Callable[[Floats], Floats]]
+    parallel: Callable[[str], bool]
 
 
 def item_tables(results: Results, reader: ItemReader, style: Style | None = None) -> list[Table]:
@@ -68,6 +70,8 @@ def effect_of(results: Results, panel: Panel, encoder: Encoder, reader: ItemRead
             if pair is None:
                 where = f"{language}, {_words(run, results)}"
                 return Effect(None, reason=f"incomplete: no predictions of {where}")
+            if not reader.parallel(panel[0]):
+                pair = replace(pair, ids=[f"{language} {id}" for id in pair.ids])
             cells.append(pair)
     return item_effect(cells, reader.aggregate(panel[0]))
 
@@ -107,11 +111,21 @@ def _pair(
         if found is None:
             return None
         sides.append(found)
-    (ids, first), (others, second) = sides
+    (ids, first), (others, second) = ((_unique(ids), found) for ids, found in sides)
     place = {id: number for number, id in enumerate(others)}
     shared = [number for number, id in enumerate(ids) if id in place]
     names = [ids[number] for number in shared]
     return PairedItems(names, first[shared], second[[place[name] for name in names]])
+
+
+def _unique(ids: Sequence[str]) -> list[str]:
+    """Ids of one data set with a number where one comes again: files repeat or lack them."""
+    seen: dict[str, int] = {}
+    found = []
+    for id in ids:
+        seen[id] = seen.get(id, 0) + 1
+        found.append(id if seen[id] == 1 else f"{id} ({seen[id]})")
+    return found
 
 
 def _table(

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xbench.api.examples import is_empty
 from xbench.api.task import Task
 from xbench.data.overlap import DIGEST, digests, texts_of
 from xbench.data.ragged import RaggedTable, cached
@@ -138,6 +139,8 @@ def load_examples(
     def rows() -> Iterator[dict[str, Any]]:
         language = bench.context.languages.get(at["languages"][0])
         found = task.examples(bench.source_at(at), language, split)
+        if split == "train":
+            found = (record for record in found if not is_empty(record))
         records = sample(found, limits["max_items"])
         _check_kind(task, records)
         return _rows(task, tokenizer, records, limits["max_length"])

@@ -63,6 +63,7 @@ class CloneTreebank(CloneSource):
     """Sentences with UPOS tags; the same index is the same meaning in every language."""
 
     name = "clone-treebank"
+    parallel = True
     sizes = {"train": 2000, "dev": 200, "test": 512}
 
     def read(self, languages: Sequence[Language], split: str) -> Iterator[TaggedSentence]:
@@ -75,6 +76,7 @@ class CloneTopics(CloneSource):
     """Texts labelled with one of seven topics; the same index is the same meaning everywhere."""
 
     name = "clone-topics"
+    parallel = True
     sizes = {"train": 2000, "dev": 200, "test": 512}
 
     def read(self, languages: Sequence[Language], split: str) -> Iterator[LabelledText]:

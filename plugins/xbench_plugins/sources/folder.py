@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from xbench.api import Language, MissingData, Source
-from xbench.data.files import digest, name_without_gzip
+from xbench.data.files import digest, is_hidden, name_without_gzip
+from xbench_plugins.sources.labels import relabelled
 
 
 class FolderSource(Source):
@@ -37,11 +38,12 @@ class FolderSource(Source):
     def fingerprint(self, languages: Sequence[Language], split: str) -> Mapping[str, Any]:
         root = self._root()
         files = self._checked_files(root, languages, split)
+        options = {name: value for name, value in self.options.items() if name != "labels" or value}
         named = [path.with_name(name_without_gzip(path)).relative_to(root) for path in files]
         return {
             "source": self.name,
             "languages": [language.code for language in languages],
-            "options": dict(self.options),
+            "options": options,
             "files": [
                 {"name": name.as_posix(), "sha256": digest(path)}
                 for name, path in zip(named, files, strict=True)
@@ -49,7 +51,9 @@ class FolderSource(Source):
         }
 
     def read(self, languages: Sequence[Language], split: str) -> Iterator[Any]:
-        return self.records(self._checked_files(self._root(), languages, split), languages)
+        records = self.records(self._checked_files(self._root(), languages, split), languages)
+        labels = self.options.get("labels")
+        return (relabelled(record, labels) for record in records) if labels else records
 
     def resource(self, language: Language) -> str:
         """The language's id in this source; raises :class:`MissingData` where it has none."""
@@ -89,7 +93,7 @@ class FolderSource(Source):
         found = []
         for language in languages:
             pattern = named.replace("{id}", self.resource(language))
-            matches = sorted(root.glob(pattern))
+            matches = sorted(path for path in root.glob(pattern) if not is_hidden(path))
             if not matches:
                 raise MissingData(
                     f"{self.name} has no {split} split for {language.name} among the files fetched "

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xbench.api import Language, MissingData, ParallelText
+from xbench.data.bitext import Pairs
 from xbench.data.files import find, read_lines
 from xbench_plugins.sources.folder import FolderSource
 
@@ -60,14 +61,28 @@ class Apertium(FolderSource):
         self, files: Sequence[Path], languages: Sequence[Language]
     ) -> Iterator[ParallelText]:
         turned = not files[0].name.startswith(f"{self.resource(languages[0])}-")
-        for record in word_pairs(files[0]):
-            yield record if not turned else ParallelText(record.target, record.source, record.id)
+        return word_pairs(files[0], turned)
 
 
-def word_pairs(path: Path) -> Iterator[ParallelText]:
-    """A word and its translation from each line. Raises ``ValueError`` naming file and line."""
-    for number, line in enumerate(read_lines(path), 1):
-        words = line.split()
-        if len(words) != 2:
-            raise ValueError(f"{path}, line {number}: not two words: {line.strip()!r}")
-        yield ParallelText(words[0], words[1], id=str(number))
+def word_pairs(path: Path, turned: bool = False) -> Pairs:
+    """A word and its translation from each line, parted by a tab where there is one, else by a space.
+
+    Other white space is part of a word: a no-break space, say. Blank lines, and entries of which a
+    side is several words, are left out and counted (``skipped``). ``turned``: the second word first.
+    """
+
+    def entries() -> Iterator[tuple[int, str, str]]:
+        for number, line in enumerate(read_lines(path), 1):
+            first, second = _entry(line)
+            yield (number, second, first) if turned else (number, first, second)
+
+    return Pairs(entries())
+
+
+def _entry(line: str) -> tuple[str, str]:
+    """The two words of a line; empty ones where it is no entry of single words."""
+    parts = line.strip(" ").split("\t" if "\t" in line else " ")
+    words = [part.strip(" ") for part in parts if part.strip(" ")]
+    if len(words) != 2 or any(" " in word for word in words):
+        return "", ""
+    return words[0], words[1]

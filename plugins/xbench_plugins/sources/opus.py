@@ -5,8 +5,8 @@ from itertools import product
 from pathlib import Path
 
 from xbench.api import Language, MissingData, ParallelText
-from xbench.data.bitext import read_line_aligned
-from xbench.data.files import name_without_gzip
+from xbench.data.bitext import Pairs, aligned_lines
+from xbench.data.files import find_all, name_without_gzip
 from xbench_plugins.sources.folder import FolderSource
 
 
@@ -26,7 +26,7 @@ class Opus(FolderSource):
         folder = root / self.options["folder"]
         if split != "train":
             raise MissingData(f"the OPUS corpora in {folder} are for training only, not {split}")
-        there = {name_without_gzip(path): path for path in sorted(folder.glob("*"))}
+        there = {name_without_gzip(path): path for path in find_all(folder, "*")}
         found: dict[str, list[Path]] = {}
         for first, second in product(*map(_names, languages)):
             for pair in (f"{first}-{second}", f"{second}-{first}"):
@@ -49,10 +49,11 @@ class Opus(FolderSource):
     def records(
         self, files: Sequence[Path], languages: Sequence[Language]
     ) -> Iterator[ParallelText]:
-        for first, second in zip(files[::2], files[1::2], strict=True):
-            corpus = name_without_gzip(first).split(".")[0]
-            for pair in read_line_aligned(first, second):
-                yield ParallelText(pair.source, pair.target, f"{corpus}:{pair.id}")
+        return Pairs(
+            (f"{name_without_gzip(first).split('.')[0]}:{number}", source, target)
+            for first, second in zip(files[::2], files[1::2], strict=True)
+            for number, source, target in aligned_lines(first, second)
+        )
 
 
 def _names(language: Language) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from xbench.api import Language, MissingData, ParallelText
-from xbench.data.bitext import read_line_aligned
+from xbench.data.bitext import read_test_pairs
 from xbench.data.files import find
 from xbench_plugins.sources.folder import FolderSource
 
@@ -19,7 +19,7 @@ class ParallelSentences(FolderSource):
     def records(
         self, files: Sequence[Path], languages: Sequence[Language]
     ) -> Iterator[ParallelText]:
-        return read_line_aligned(files[0], files[1])
+        return read_test_pairs(files[0], files[1])
 
     def one(self, folder: Path, *patterns: str) -> Path:
         """The one file of these names; raises :class:`MissingData`."""

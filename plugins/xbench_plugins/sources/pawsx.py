@@ -20,6 +20,7 @@ class PawsX(SplitFiles):
 
     name = "pawsx"
     reads_hub = True
+    parallel = True
     hub_splits = {"dev": "validation"}
     folder = "extra/pawsx"
 
@@ -28,4 +29,4 @@ class PawsX(SplitFiles):
     ) -> Iterator[LabelledPair]:
         if self.hub_files:
             return pair_rows(files, ("sentence1", "sentence2", "label"), _LABELS)
-        return read_pairs(files[0], _LABELS)
+        return read_pairs(files[0], {label: label for label in self.options["labels"]} | _LABELS)

@@ -6,16 +6,22 @@ from pathlib import Path
 from xbench.api import LabelledText, Language, MissingData
 from xbench.data.files import find
 from xbench.data.parquet import labelled_rows
-from xbench.data.tsv import read_sib200
+from xbench.data.tsv import SIB200_LABELS, read_sib200
 from xbench_plugins.sources.folder import FolderSource
+from xbench_plugins.sources.labels import LABELS
 
 
 class Sib200(FolderSource):
-    """Sentences with one of seven topics. A language's id is its FLORES-200 code."""
+    """Sentences with one of seven topics. A language's id is its FLORES-200 code.
+
+    Option ``labels`` maps topics of the files to the task's.
+    """
 
     name = "sib200"
     reads_hub = True
+    parallel = True
     hub_splits = {"dev": "validation"}
+    defaults = {"labels": LABELS}
 
     def files(self, root: Path, languages: Sequence[Language], split: str) -> list[Path]:
         folder = root / "sib200" / self.resource(languages[0])
@@ -32,4 +38,4 @@ class Sib200(FolderSource):
     ) -> Iterator[LabelledText]:
         if self.hub_files:
             return labelled_rows(files, text="text", label="category", name="index_id")
-        return read_sib200(files[0])
+        return read_sib200(files[0], (*SIB200_LABELS, *self.options["labels"]))

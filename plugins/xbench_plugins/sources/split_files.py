@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from xbench.api import Language, MissingData
-from xbench.data.files import find, name_without_gzip
+from xbench.data.files import find, find_all, name_without_gzip
 from xbench_plugins.sources.cut import Cut
 from xbench_plugins.sources.folder import FolderSource
+from xbench_plugins.sources.labels import LABELS
 
 
 class SplitFiles(FolderSource):
@@ -20,9 +21,11 @@ class SplitFiles(FolderSource):
 
     Results on such splits are not comparable with anybody's. They are part of every key, and the
     number of an item is its row in the file that was cut.
+
+    Option ``labels`` maps labels of the files to the task's, ``{labels: {MISC: O}}``.
     """
 
-    defaults: ClassVar[Mapping[str, Any]] = {"cut": {}}
+    defaults: ClassVar[Mapping[str, Any]] = {"cut": {}, "labels": LABELS}
     folder: ClassVar[str]
     names: ClassVar[tuple[str, ...]] = ("{split}-{id}.tsv",)
     file_splits: ClassVar[Mapping[str, str]] = {}
@@ -42,7 +45,7 @@ class SplitFiles(FolderSource):
         ]
         found = find(folder, *names)
         if found is None:
-            there = sorted(name_without_gzip(path) for path in folder.glob("*") if path.is_file())
+            there = sorted(name_without_gzip(path) for path in find_all(folder, "*"))
             raise MissingData(
                 f"{self.name} has no {split} split for {languages[0].name} here: no "
                 f"{' or '.join(names)} (plain or .gz) in {folder} (there: "

@@ -8,6 +8,7 @@ from xbench.data.labelled_pairs import pair_rows, read_pairs
 from xbench_plugins.sources.split_files import SplitFiles
 
 _CLASSES = ("entailment", "neutral", "contradiction")
+_SPELLINGS = {"contradictory": "contradiction"}  # in the machine translations of MultiNLI
 
 
 class Xnli(SplitFiles):
@@ -20,6 +21,7 @@ class Xnli(SplitFiles):
 
     name = "xnli"
     reads_hub = True
+    parallel = True
     hub_splits = {"dev": "validation"}
     folder = "extra/xnli"
     rows_together = 3
@@ -30,4 +32,5 @@ class Xnli(SplitFiles):
         if self.hub_files:
             numbered = {str(number): label for number, label in enumerate(_CLASSES)}
             return pair_rows(files, ("premise", "hypothesis", "label"), numbered)
-        return read_pairs(files[0], {label: label for label in _CLASSES})
+        known = {label: label for label in (*_CLASSES, *self.options["labels"])}
+        return read_pairs(files[0], known | _SPELLINGS)
