@@ -83,15 +83,12 @@ class FinetuneSettings:
 class EvaluateSettings:
     """Phase III: the split, how many of its items, and the batch for inference.
 
-    A task that was fine-tuned is evaluated with the fine-tuning's length, pooling and precision.
-
     ``max_items`` takes a fixed random sample, the same items in all languages of a parallel data
     set, since files may be sorted: SIB-200's are, by topic.
 
     A retrieval task compares sentences ``retrieval_pooling`` (``mean`` or ``cls``) at the relative
     depth ``retrieval_depth`` (1 is the last layer) by ``retrieval_similarity``: ``cosine``,
-    ``csls`` (Conneau et al. 2018) or the ratio ``margin`` (Artetxe and Schwenk 2019). Sentences
-    longer than ``retrieval_max_length`` tokens are cut; the default is XTREME's.
+    ``csls`` (Conneau et al. 2018) or the ratio ``margin`` (Artetxe and Schwenk 2019).
     """
 
     split: str = "test"
@@ -100,8 +97,6 @@ class EvaluateSettings:
     retrieval_depth: float = Field(default=1.0, ge=0, le=1)
     retrieval_pooling: Literal["mean", "cls"] = "mean"
     retrieval_similarity: Literal["cosine", "csls", "margin"] = "cosine"
-    retrieval_max_length: int = Field(default=512, gt=4)
-    retrieval_precision: Precision = "auto"
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -109,10 +104,8 @@ class ProbingSettings:
     """How checkpoints are probed: how many sentences and dictionary entries of a language at most
     (the first), and what a gradient is taken over.
 
-    ``gradient_batches`` is how many batches of ``gradient_batch_size`` items (labelled items or
-    sentences) make up all the parts of a gradient together. An objective's gradient has batches as
-    large as those it was trained with: contrastive terms depend on the number of negatives.
-    Gradients are computed in float32, whatever the ``precision`` of the states.
+    ``gradient_batches`` is how many batches of ``gradient_batch_size`` items (labelled items, pairs
+    or sentences) make up all the parts of a gradient together.
     """
 
     sentences: int | None = Field(default=None, gt=1)

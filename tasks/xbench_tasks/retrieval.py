@@ -14,12 +14,7 @@ class Retrieval(Task):
 
 
 class Tatoeba(Retrieval):
-    """Retrieval on Tatoeba, up to 1,000 pairs with English a language (Artetxe & Schwenk 2019).
-
-    Tables show the direction that XTREME reports: English sentences look for their translations.
-    """
-
-    metrics = ("tatoeba_accuracy_xtreme", "retrieval_backward", "retrieval_accuracy")
+    """Retrieval on Tatoeba, up to 1,000 pairs with English a language (Artetxe & Schwenk 2019)."""
 
 
 class FloresRetrieval(Retrieval):

@@ -111,8 +111,6 @@ EVALUATE: dict[str, tuple[Any, Test]] = {
     "retrieval_depth": (0.5, nothing),
     "retrieval_pooling": ("cls", nothing),
     "retrieval_similarity": ("csls", nothing),
-    "retrieval_max_length": (9, nothing),
-    "retrieval_precision": ("bf16", nothing),
 }
 OBJECTIVE: dict[str, Any] = {
     "sentence": 0,

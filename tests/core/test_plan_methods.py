@@ -363,10 +363,9 @@ class TestRetrieval:
             ({"evaluate": {"max_items": 5}}, ("evaluate", "score")),
             ({"evaluate": {"split": "dev"}}, ("evaluate", "score")),
             ({"data": {"count": 9}}, ("evaluate", "score")),
-            ({"evaluate": {"retrieval_max_length": 9}}, ("evaluate", "score")),
-            ({"evaluate": {"retrieval_precision": "bf16"}}, ("evaluate", "score")),
-            # evaluation has settings of its own: the untouched encoder was not aligned
-            ({"align": {"max_length": 9, "precision": "bf16", "learning_rate": 0.5}}, ()),
+            ({"align": {"max_length": 9}}, ("evaluate", "score")),
+            ({"align": {"precision": "bf16"}}, ("evaluate", "score")),
+            ({"align": {"learning_rate": 0.5}}, ()),
             ({"finetune": {"max_length": 9, "sentence_pooling": "cls"}}, ()),
             ({"seed": (7,), "mode": ("full",)}, ()),
         ],

@@ -74,7 +74,7 @@ def test_both_directions_are_a_slow_exact_search(
 ) -> None:
     world = new_world(data={"count": 30, "shortest": 4, "longest": 12})
     settings = {"retrieval_similarity": similarity, "batch_size": 7}
-    stage = world.stage("evaluate", **FINDING, evaluate={**settings, "retrieval_max_length": 14})
+    stage = world.stage("evaluate", **FINDING, evaluate=settings, align={"max_length": 14})
     folder = world.run(stage)
     slow, every = Slow(toy_model), pairs(world)
     sources, targets = (

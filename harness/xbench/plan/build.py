@@ -22,8 +22,6 @@ from xbench.plan.probes import Probes
 from xbench.spec import RunSpec
 
 _RETRIEVAL = ("retrieval_depth", "retrieval_pooling", "retrieval_similarity")
-# Of these the stage has the values under the names that all encoding stages use.
-_ENCODING = ("retrieval_max_length", "retrieval_precision")
 
 
 def build_plan(
@@ -92,7 +90,7 @@ class _Planner:
         for arm in arms.all():
             for task in self.spec.task or ():
                 if self.task(task)["level"] == "retrieval":
-                    self._retrieval_cells(arm, task)
+                    self._retrieval_cells(arm, task, precision)
                 else:
                     self._task_cells(arm, task)
             probes.cells(arm)
@@ -278,9 +276,7 @@ class _Planner:
             return _unavailable(cell, lacking)
         assert cell.finetune is not None
         tuned = self.plan.stages[cell.finetune]
-        settings = {
-            k: v for k, v in self.spec.evaluate.items() if k not in (*_RETRIEVAL, *_ENCODING)
-        }
+        settings = {k: v for k, v in self.spec.evaluate.items() if k not in _RETRIEVAL}
         spec = {"finetune": cell.finetune, "language": code, "data": data, "settings": settings}
         parents = [cell.finetune]
         if tuned.spec["mode"] == "linear":  # the head lies on weights that it does not hold
@@ -293,15 +289,14 @@ class _Planner:
             parents.append(cell.fit)
         return self._scored(cell, task, Stage("evaluate", spec, recipe, _unique(parents)))
 
-    def _retrieval_cells(self, arm: Arm, task: str) -> None:
+    def _retrieval_cells(self, arm: Arm, task: str, precision: str) -> None:
         """Nothing is trained: the encoder itself is asked for translations."""
         if arm.joint is not None or arm.merge is not None:  # there is no such encoder yet
             return
-        evaluate = self.spec.evaluate
         settings: dict[str, Any] = {
-            **{name: value for name, value in evaluate.items() if name not in _ENCODING},
-            "max_length": evaluate["retrieval_max_length"],
-            "precision": resolve_precision(evaluate["retrieval_precision"], self.device),
+            **self.spec.evaluate,
+            "max_length": self.spec.align["max_length"],
+            "precision": precision,
         }
         fit = None
         unfitted = self.fits.lacking(arm)

@@ -10,7 +10,7 @@ from xbench.spec import RunSpec
 
 KINDS = ("links", "align", "fit", "finetune", "evaluate", "score", "probe")
 # Bumped when the engine's own numbers change for that kind of stage.
-SCHEMA = {"links": 1, "align": 1, "fit": 1, "finetune": 1, "evaluate": 2, "score": 1, "probe": 3}
+SCHEMA = {"links": 1, "align": 1, "fit": 1, "finetune": 1, "evaluate": 2, "score": 1, "probe": 2}
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,8 @@ class Probes:
         parents += [model] if model else []
         if "dictionary" in needs:
             spec["dictionaries"], recipe["dictionaries"] = self._dictionaries
-        spec["seen"], recipe["seen"] = self._seen
+        if "finetune" in checkpoint:
+            spec["seen"], recipe["seen"] = self._seen(checkpoint["finetune"])
         if "gradients" in needs:
             self._add_gradients(arm, model, spec, recipe)
         place = {
@@ -199,25 +200,10 @@ class Probes:
                 found[f"{first}-{second}"], places[f"{first}-{second}"] = both
         return found, places
 
-    @cached_property
-    def _seen(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """The training data of all tasks whose fine-tuned models are probed: identity, place.
-
-        Its sentences are left out of what is measured, before fine-tuning and after: retrieval
-        among fewer sentences is easier, and a change would be measured that is none.
-        """
-        identities, places = [], []
-        if "finetuned" in (self._spec.probe_at or ()) and "full" in (self._spec.mode or ()):
-            for task in self._spec.task or ():
-                binding, source = self._suite.tasks[task], (self._suite.source_language,)
-                if self._context.discovery.table.get("tasks", task).load().level == "retrieval":
-                    continue
-                try:
-                    identities.append(self._data.identity(binding, source, "train"))
-                except (MissingData, NotHere):
-                    continue
-                places.append({**self._data.where(binding, source), "task": task})
-        return identities, places
+    def _seen(self, finetune: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The training data of a fine-tuning: its sentences are left out of what is measured."""
+        stage = self._plan.stages[finetune]
+        return dict(stage.spec["data"]), dict(stage.recipe)
 
     def _add_gradients(
         self,
@@ -238,7 +224,6 @@ class Probes:
             aligned = self._plan.stages[arm.align]
             spec["objective"] = aligned.spec["objective"]
             spec["pair"] = aligned.recipe["languages"]
-            spec["pairs_in_batch"] = aligned.spec["settings"]["batch_size"]
 
     def _items(self, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """language -> the task's labelled test data."""

@@ -13,6 +13,7 @@ from xbench.api.objective import Objective
 from xbench.api.probe import Gradient
 from xbench.api.source import MissingData
 from xbench.nn.loading import AnyEncoder
+from xbench.nn.optimise import autocast
 from xbench.nn.streams import permutation
 from xbench.nn.views import MaskedTextView, PairViews, Text, TextView, pad
 from xbench.plan import Stage
@@ -104,9 +105,8 @@ class EncoderGradients:
                 f"{self.objective} learns from {', '.join(lacking)}, which held-out pairs have none of"
             )
         pairs = self._pairs()
-        size = self._stage.spec["pairs_in_batch"]
-        batches = self._part(pairs, part, parts, "objective", size)
-        unused = self._unused(pairs, part, parts, "objective", size)
+        batches = self._part(pairs, part, parts, "objective")
+        unused = self._unused(pairs, part, parts, "objective")
         with torch.no_grad():  # a queue of negatives, say, is filled
             objective.eval().prepare(
                 self._views(batch, "prepare", n) for n, batch in enumerate(unused)
@@ -146,8 +146,11 @@ class EncoderGradients:
         """The gradient of the sum of the batches' losses; one copy, whatever their number."""
         self._encoder.requires_grad_(True)
         self._encoder.zero_grad(set_to_none=True)
-        for batch in batches:  # in float32: half precision moves a small cosine by a third
-            torch.autograd.backward(loss(batch))
+        precision, kind = self._settings["precision"], torch.device(self._device).type
+        for batch in batches:
+            with autocast(precision, kind):
+                value = loss(batch)
+            torch.autograd.backward(value)
         own = {
             name: parameter.grad.detach().float().cpu()
             for name, parameter in self._encoder.named_parameters()
@@ -156,35 +159,38 @@ class EncoderGradients:
         self._encoder.zero_grad(set_to_none=True)
         return own
 
-    def _part(
-        self, items: Sequence[Item], part: int, parts: int, label: str, size: int | None = None
-    ) -> list[list[Item]]:
+    def _part(self, items: Sequence[Item], part: int, parts: int, label: str) -> list[list[Item]]:
         """The batches of one of several disjoint sets, the same ones each time."""
-        size = size or self._settings["gradient_batch_size"]
-        order, each = self._order(items, part, parts, label, size)
-        return _batches(items, order[part * each : (part + 1) * each], size)
+        order, each = self._order(items, part, parts, label)
+        return self._batches(items, order[part * each : (part + 1) * each])
 
-    def _unused(
-        self, items: Sequence[Item], part: int, parts: int, label: str, size: int
-    ) -> list[list[Item]]:
+    def _unused(self, items: Sequence[Item], part: int, parts: int, label: str) -> list[list[Item]]:
         """The batches that are in none of the sets; where there are none, those of the others."""
-        order, each = self._order(items, part, parts, label, size)
+        order, each = self._order(items, part, parts, label)
         rest = order[parts * each :]
         others = order[: part * each] + order[(part + 1) * each : parts * each]
-        return _batches(items, rest if len(rest) > 1 else others, size)
+        return self._batches(items, rest if len(rest) > 1 else others)
 
     def _order(
-        self, items: Sequence[Item], part: int, parts: int, label: str, size: int
+        self, items: Sequence[Item], part: int, parts: int, label: str
     ) -> tuple[list[int], int]:
         """(the items in random order, how many of them make up each set)."""
         if not 0 <= part < parts:
             raise ValueError(f"part {part} of {parts}")
+        size = self._settings["gradient_batch_size"]
         count = min(self._settings["gradient_batches"], len(items) // size) // parts
         if count < 1:
             raise MissingData(
                 f"{len(items)} items are too few for {parts} sets of batches of {size}"
             )
         return permutation(len(items), "gradient", label).tolist(), count * size
+
+    def _batches(self, items: Sequence[Item], numbers: Sequence[int]) -> list[list[Item]]:
+        size = self._settings["gradient_batch_size"]
+        return [
+            [items[n] for n in numbers[start : start + size]]
+            for start in range(0, len(numbers), size)
+        ]
 
     def _examples(self, language: str) -> Examples:
         where, data = (self._stage.recipe["items"][language], self._stage.spec["items"][language])
@@ -218,9 +224,3 @@ class EncoderGradients:
         ids = pad(rows, self._format.vocabulary.pad_id).to(self._device)
         stream = ("gradient", part, number)
         return TextView(self._encoder, Text(ids), self._format, stream).masked
-
-
-def _batches(items: Sequence[Item], numbers: Sequence[int], size: int) -> list[list[Item]]:
-    return [
-        [items[n] for n in numbers[start : start + size]] for start in range(0, len(numbers), size)
-    ]

@@ -14,10 +14,7 @@ Sentences = dict[str, str]
 
 
 class ProbedText:
-    """The text of every language, read once per job, without what the probed models were tuned on.
-
-    It is left out of the encoder before fine-tuning too: a change is measured on the same sentences.
-    """
+    """The text of every language, read once per job, without what the checkpoint was tuned on."""
 
     def __init__(self, stage: Stage, bench: Bench) -> None:
         self._stage = stage
@@ -71,13 +68,13 @@ class ProbedText:
             yield pair.id or str(number), pair.source, pair.target
 
     def _seen_items(self, sentences: Sentences) -> set[str]:
-        """The items whose source sentence is in the training data of a task that is probed."""
-        found: set[str] = set()
-        every = zip(self._stage.recipe["seen"], self._stage.spec["seen"], strict=True)
-        for where, data in every:
-            task = self._bench.context.discovery.table.get("tasks", where["task"]).load()()
-            language = self._bench.context.languages.get(where["languages"][0])
-            records = task.examples(self._bench.source_at(where), language, data["split"])
-            known = digests(text for record in records for text in texts_of(record))
-            found |= {item for item, text in sentences.items() if is_known(text, known)}
-        return found
+        """The items whose source sentence is in the fine-tuning's training data."""
+        where = self._stage.recipe.get("seen")
+        if where is None:
+            return set()
+        task = self._bench.context.discovery.table.get("tasks", where["task"]).load()()
+        language = self._bench.context.languages.get(where["languages"][0])
+        split = self._stage.spec["seen"]["split"]
+        records = task.examples(self._bench.source_at(where), language, split)
+        known = digests(text for record in records for text in texts_of(record))
+        return {item for item, text in sentences.items() if is_known(text, known)}

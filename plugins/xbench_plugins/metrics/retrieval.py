@@ -13,8 +13,7 @@ class RetrievalAccuracy(Metric):
     """Share of sentences whose nearest neighbour is their translation; the mean of both directions.
 
     An item's labels are the places of what was looked for and found: from the source language's
-    side, then from the other (retrieval@1). Papers report one direction or the other: XTREME's is
-    ``tatoeba_accuracy_xtreme``.
+    side, then from the other (retrieval@1; Tatoeba in Artetxe & Schwenk 2019 and XTREME).
     """
 
     directions: ClassVar[tuple[int, ...]] = (0, 1)
@@ -45,12 +44,3 @@ class RetrievalBackward(RetrievalAccuracy):
     """Retrieval accuracy into the source language: the other language's sentences look for theirs."""
 
     directions = (1,)
-
-
-class TatoebaAccuracyXtreme(RetrievalForward):
-    """Retrieval accuracy in the direction of XTREME: English sentences look for their translations.
-
-    XTREME's script (Hu et al. 2020) makes an index of the other language's vectors and asks it with
-    the English ones, by cosine. It is ``retrieval_forward`` where the suite's source language is
-    English, under the name that published values of Tatoeba have.
-    """
