@@ -15,6 +15,8 @@ from xbench.plan.data import Data
 from xbench.plan.graph import Cell, Plan, Stage
 
 _OF_GRADIENTS = ("gradient_batches", "gradient_batch_size")
+# What of an alignment's settings its objective's loss depends on: whose negatives, which text.
+_OF_OBJECTIVE = ("batch_size", "accumulate", "max_length", "mlm_probability")
 
 Heads = Callable[[Arm], Mapping[str, str]]
 """Task -> the fine-tuning that fits its head on an arm's encoder, frozen."""
@@ -214,6 +216,7 @@ class Probes:
     ) -> None:
         """What gradients are taken of: the task that was fitted on the encoder, the objective."""
         spec["settings"] |= {name: self._settings[name] for name in _OF_GRADIENTS}
+        spec["settings"]["precision"] = "fp32"  # whatever the run's: see EncoderGradients
         if model is not None:
             tuned = self._plan.stages[model]
             recipe["task"] = tuned.recipe["task"]
@@ -224,6 +227,8 @@ class Probes:
             aligned = self._plan.stages[arm.align]
             spec["objective"] = aligned.spec["objective"]
             spec["pair"] = aligned.recipe["languages"]
+            settings = aligned.spec["settings"]
+            spec["objective_settings"] = {name: settings[name] for name in _OF_OBJECTIVE}
 
     def _items(self, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """language -> the task's labelled test data."""
