@@ -454,7 +454,7 @@ def test_sentences_of_the_training_data_are_left_out(
     stage = probe_stage(session, "look")
     assert stage.parents == (stage.spec["finetune"],)
     bench = Bench(store, context())
-    where, split = stage.recipe["seen"], stage.spec["seen"]["split"]
+    (where,), split = stage.recipe["seen"], stage.spec["seen"][0]["split"]
     language = context().languages.get("qaa")
     known = [" ".join(s.words) for s in bench.source_at(where).read([language], split)][:3]
     plain = CloneBitext.read

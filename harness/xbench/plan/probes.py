@@ -129,8 +129,8 @@ class Probes:
         parents += [model] if model else []
         if "dictionary" in needs:
             spec["dictionaries"], recipe["dictionaries"] = self._dictionaries
-        if "finetune" in checkpoint:
-            spec["seen"], recipe["seen"] = self._seen(checkpoint["finetune"])
+        if self._seen[0]:
+            spec["seen"], recipe["seen"] = self._seen
         if "gradients" in needs:
             self._add_gradients(arm, model, spec, recipe)
         place = {
@@ -202,10 +202,22 @@ class Probes:
                 found[f"{first}-{second}"], places[f"{first}-{second}"] = both
         return found, places
 
-    def _seen(self, finetune: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The training data of a fine-tuning: its sentences are left out of what is measured."""
-        stage = self._plan.stages[finetune]
-        return dict(stage.spec["data"]), dict(stage.recipe)
+    @cached_property
+    def _seen(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The training data of the fine-tuned models that are probed: identities, places.
+
+        Its sentences are left out of what is measured, of the encoders before fine-tuning as well:
+        retrieval among fewer sentences is easier, so before and after must be of the same ones.
+        """
+        if "finetuned" not in (self._spec.probe_at or ()) or "full" not in (self._spec.mode or ()):
+            return [], []
+        source, identities, places = self._suite.source_language, [], []
+        for task in self._spec.task or ():
+            if self._context.discovery.table.get("tasks", task).load().level != "retrieval":
+                binding = self._suite.tasks[task]
+                identities.append(self._data.identity(binding, (source,), "train"))
+                places.append({**self._data.where(binding, (source,)), "task": task})
+        return identities, places
 
     def _add_gradients(
         self,
