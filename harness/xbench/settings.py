@@ -86,7 +86,10 @@ class EvaluateSettings:
     ``max_items`` takes a fixed random sample, the same items in all languages of a parallel data
     set, since files may be sorted: SIB-200's are, by topic.
 
-    A retrieval task compares sentences ``retrieval_pooling`` (``mean`` or ``cls``) at the relative
+    The others are of retrieval tasks, for which nothing is trained; a fine-tuned model is evaluated
+    at the length, precision and pooling that it was fine-tuned with. A retrieval task reads texts
+    cut at ``max_length`` tokens, specials included (an encoder that takes fewer cuts them there), in
+    ``precision``, and compares sentences ``retrieval_pooling`` (``mean`` or ``cls``) at the relative
     depth ``retrieval_depth`` (1 is the last layer) by ``retrieval_similarity``: ``cosine``,
     ``csls`` (Conneau et al. 2018) or the ratio ``margin`` (Artetxe and Schwenk 2019).
     """
@@ -94,6 +97,8 @@ class EvaluateSettings:
     split: str = "test"
     max_items: int | None = Field(default=None, gt=0)
     batch_size: int = Field(default=64, gt=0)
+    max_length: int = Field(default=512, gt=4)
+    precision: Precision = "auto"
     retrieval_depth: float = Field(default=1.0, ge=0, le=1)
     retrieval_pooling: Literal["mean", "cls"] = "mean"
     retrieval_similarity: Literal["cosine", "csls", "margin"] = "cosine"
@@ -104,8 +109,11 @@ class ProbingSettings:
     """How checkpoints are probed: how many sentences and dictionary entries of a language at most
     (the first), and what a gradient is taken over.
 
-    ``gradient_batches`` is how many batches of ``gradient_batch_size`` items (labelled items, pairs
-    or sentences) make up all the parts of a gradient together.
+    ``gradient_batches`` is how many batches of ``gradient_batch_size`` items (labelled items or
+    sentences) make up all the parts of a gradient together. An objective's gradient is over as many
+    batches of the alignment's own size (``align.batch_size``, cut at ``align.max_length``), since its
+    loss may depend on the others of a batch. Gradients are taken in float32, whatever ``precision``
+    says of states.
     """
 
     sentences: int | None = Field(default=None, gt=1)

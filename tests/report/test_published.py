@@ -36,6 +36,17 @@ def test_each_task_and_metric_that_somebody_published_has_a_table() -> None:
     assert [cells[1].text for cells in topic.cells] == ["88.0", "71.8"]
 
 
+def test_tatoeba_is_compared_in_xtremes_direction_alone() -> None:
+    """A mean of both directions is another number."""
+    ours = ["tatoeba_accuracy_xtreme", "tatoeba_accuracy_xx_to_en", "retrieval_accuracy"]
+    (table,) = published_tables(REGISTRY.published, {"tatoeba": ours})
+    assert table.title == "Published, not measured here: tatoeba, tatoeba_accuracy_xtreme"
+    shown = {row.label: cells[1].text for row, cells in zip(table.rows, table.cells, strict=True)}
+    assert shown["XLM-R(large)"] == "57.3"
+    assert any("en->xx" in note for note in table.notes)
+    assert published_tables(REGISTRY.published, {"tatoeba": ours[1:]}) == []
+
+
 def test_a_value_of_another_metric_is_called_incomparable_and_protocols_are_said() -> None:
     span, topic = tables()
     assert any("fine-tuned on English and translated" in note for note in span.notes)

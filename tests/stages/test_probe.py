@@ -17,6 +17,7 @@ from xbench.data.tokenizer import Tokenizer
 from xbench.data.words import owners, word_spans
 from xbench.engine.job import JobRunner
 from xbench.nn.loading import load_encoder
+from xbench.nn.views import Text, TextView, pad
 from xbench.plan import Stage
 from xbench.stages.bench import Bench
 from xbench.stages.encoding import Encoding, find_entries
@@ -375,6 +376,100 @@ def test_an_aligned_encoder_has_the_gradient_of_its_objective(store: Store) -> N
         gradients.of_task("qaa", 0, 2)
 
 
+def aligned_gradients(store: Store, **options: Any) -> EncoderGradients:
+    """Gradients of the aligned encoder, whose alignment had ``align.`` options."""
+    given = {f"align.{name}": value for name, value in options.items()}
+    session = compute(asked("steep", arm=["aligned"], task=[], options=given), store)
+    stage = probe_stage(session, "steep", "aligned")
+    bench = Bench(store, context())
+    encoder = bench.encoder(stage).eval()
+    return EncoderGradients(stage, bench, encoder, ProbedText(stage, bench), None)
+
+
+def test_gradients_are_float32_whatever_the_precision_of_the_run(view: CheckpointView) -> None:
+    """In bfloat16 a small cosine moves by a third of itself."""
+    gradients, stage = view.gradients, view._stage
+    kinds: set[torch.dtype] = set()
+    for module in view._encoder.modules():
+        module.register_forward_hook(
+            lambda module, given, output: (
+                kinds.add(output.dtype) if isinstance(output, torch.Tensor) else None
+            )
+        )
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        with torch.autocast("cpu", torch.bfloat16):
+            found = gradients.of_masked_lm("qab", 0, 2)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    plain = gradients.of_masked_lm("qab", 0, 2)
+    assert kinds == {torch.float32}
+    for name, value in plain.items():
+        torch.testing.assert_close(found[name], value)
+    assert stage.spec["settings"]["precision"] == "fp32"
+
+
+def test_the_precision_of_a_run_is_not_that_of_its_gradients() -> None:
+    """The stage says what is used, and states keep the precision that was asked for."""
+    plan = plan_of(asked("steep", "look", options={"probing.precision": "bf16"}))
+    found = {
+        cell.coordinates["probe"]: plan.stages[cell.probe].spec["settings"]["precision"]
+        for cell in plan.cells
+        if cell.probe
+    }
+    assert found == {"steep": "fp32", "look": "bf16"}
+
+
+def test_the_objectives_gradient_is_of_the_batches_that_were_trained(store: Store) -> None:
+    """Of another number of pairs a contrast has another number of negatives."""
+    gradients = aligned_gradients(store, batch_size=10, max_length=9)
+    assert gradients._settings["gradient_batch_size"] == 4  # of tasks and sentences
+    pairs = gradients._pairs()
+    assert len(pairs) == 20
+    room = 9 - gradients._tokenizer.special_tokens_single
+    assert max(len(row.source) for row in pairs) == room
+    (batch,) = gradients._part(pairs, 1, 2, "objective")
+    assert len(batch) == 10
+    found = gradients.of_objective(1, 2)
+
+    encoder = gradients._encoder.requires_grad_(True)
+    encoder.zero_grad(set_to_none=True)
+    sides = []
+    for texts in ([row.source for row in batch], [row.target for row in batch]):
+        rows = [gradients._tokenizer.build_single(ids.tolist()) for ids in texts]
+        view = TextView(
+            encoder, Text(pad(rows, gradients._format.vocabulary.pad_id)), gradients._format, ("x",)
+        )
+        sides.append(view)
+    from xbench_plugins.objectives.hictl import HiCTL
+
+    assert gradients._stage.spec["objective"]["config"]["sentence"] == 1  # S1W0M0: NTX alone
+    config = HiCTL.variants["S1W0M0"]
+    u_BD, v_BD = (view.pooled(config.depth, "mean") for view in sides)
+    both_D = F.normalize(torch.cat([u_BD, v_BD]), dim=1)
+    logits = both_D @ both_D.T / config.temperature
+    logits.fill_diagonal_(-torch.inf)
+    partner = torch.arange(20).roll(10)
+    F.cross_entropy(logits, partner).backward()
+    for name, parameter in encoder.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(found[name], parameter.grad, atol=1e-5, rtol=1e-3)
+    encoder.zero_grad(set_to_none=True)
+
+
+def test_a_batch_in_chunks_has_the_gradient_of_the_whole(store: Store) -> None:
+    """S1W0M0 draws nothing at random, so that chunks change nothing but sums."""
+    whole = aligned_gradients(store, batch_size=8)
+    chunked = aligned_gradients(store, batch_size=8, accumulate=3)
+    chunked._encoder.load_state_dict(whole._encoder.state_dict())
+    one, other = (each.of_objective(0, 2) for each in (whole, chunked))
+    assert dot(one, one) > 0
+    for name, value in one.items():
+        torch.testing.assert_close(other[name], value, atol=1e-6, rtol=1e-3)
+
+
 @pytest.mark.parametrize("mode", [["full"], ["linear"], ["full", "linear"]])
 def test_gradients_of_each_task_are_those_of_a_head_fitted_on_the_frozen_encoder(
     mode: list[str],
@@ -454,7 +549,7 @@ def test_sentences_of_the_training_data_are_left_out(
     stage = probe_stage(session, "look")
     assert stage.parents == (stage.spec["finetune"],)
     bench = Bench(store, context())
-    where, split = stage.recipe["seen"], stage.spec["seen"]["split"]
+    (where,), split = stage.recipe["seen"], stage.spec["seen"][0]["split"]
     language = context().languages.get("qaa")
     known = [" ".join(s.words) for s in bench.source_at(where).read([language], split)][:3]
     plain = CloneBitext.read
@@ -470,6 +565,30 @@ def test_sentences_of_the_training_data_are_left_out(
     long_enough = [t for t in known if digest(t) is not None]
     assert text.excluded == len(long_enough) > 0
     assert not set(long_enough) & set(text.sentences("qaa").values())
+
+
+def test_before_and_after_fine_tuning_are_of_the_same_sentences() -> None:
+    """Retrieval among fewer sentences is easier: a pool of another size would pass for a change."""
+    tasks = {"task": ["pos", "topic"], "mode": ["full"]}
+    both = plan_of(asked("look", probe_at=["encoder", "finetuned"], **tasks))
+    seen = [
+        (
+            cell.coordinates["arm"],
+            cell.coordinates.get("task"),
+            both.stages[cell.probe].spec["seen"],
+        )
+        for cell in both.cells
+        if cell.probe
+    ]
+    assert {place[:2] for place in seen} == {
+        (arm, task) for arm in ("none", "aligned") for task in (None, "pos", "topic")
+    }
+    assert all(left_out == seen[0][2] for _, _, left_out in seen)
+    sources = [data["source"]["name"] for data in seen[0][2]]
+    assert sources == ["clone-treebank", "clone-topics"]
+    assert {data["split"] for data in seen[0][2]} == {"train"}
+    alone = plan_of(asked("look", **tasks))
+    assert not any("seen" in stage.spec for stage in alone.stages.values())
 
 
 def test_weights_that_are_no_numbers_are_refused(store: Store, tmp_path: Path) -> None:

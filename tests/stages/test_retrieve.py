@@ -73,8 +73,8 @@ def test_both_directions_are_a_slow_exact_search(
     similarity: str, new_world: Worlds, toy_model: Path
 ) -> None:
     world = new_world(data={"count": 30, "shortest": 4, "longest": 12})
-    settings = {"retrieval_similarity": similarity, "batch_size": 7}
-    stage = world.stage("evaluate", **FINDING, evaluate=settings, align={"max_length": 14})
+    settings = {"retrieval_similarity": similarity, "batch_size": 7, "max_length": 14}
+    stage = world.stage("evaluate", **FINDING, evaluate=settings)
     folder = world.run(stage)
     slow, every = Slow(toy_model), pairs(world)
     sources, targets = (
@@ -108,6 +108,53 @@ def test_sentences_are_compared_at_the_depth_and_pooling_asked_for(
         texts = [getattr(pair, side) for pair in pairs(world)]
         expected = torch.stack([slow.sentence(text, depth, pooling) for text in texts])
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+class TestItsOwnSettings:
+    def test_those_of_the_alignment_play_no_part(self, world: World) -> None:
+        """The untouched encoder was aligned by nothing."""
+        plain = world.stage("evaluate", **FINDING)
+        other = world.stage("evaluate", **FINDING, align={"max_length": 9, "precision": "bf16"})
+        assert (other.key, other.spec) == (plain.key, plain.spec)
+
+    @pytest.mark.parametrize("given", [{"max_length": 6}, {"precision": "bf16"}])
+    def test_each_is_in_the_key_and_is_what_the_encoder_reads_with(
+        self, given: dict[str, Any], new_world: Worlds
+    ) -> None:
+        world = new_world(data={"shortest": 6, "longest": 12})
+        stages = [world.stage("evaluate", **FINDING, evaluate=each) for each in ({}, given)]
+        assert stages[0].key != stages[1].key
+        assert given.items() <= stages[1].spec["settings"].items()
+        vectors = [vectors_of(world, stage) for stage in stages]
+        assert not torch.allclose(*vectors, atol=1e-6)
+
+    def test_a_fine_tuned_model_is_evaluated_as_it_was_fine_tuned(self, world: World) -> None:
+        given = {"max_length": 9, "precision": "bf16"}
+        plain, other = (world.stage("evaluate", evaluate=each) for each in ({}, given))
+        assert "finetune" in plain.spec
+        assert (other.key, other.spec) == (plain.key, plain.spec)
+
+    def test_a_transform_is_fitted_as_its_task_is_evaluated(self, world: World) -> None:
+        given = {"max_length": 9, "retrieval_depth": 0.5}
+        asked = {"task": ("finding",), "arm": ("aligned",), "objective": ("centre",)}
+        plan = world.plan(**asked, evaluate=given)
+        (key,) = plan.of_kind("fit")
+        settings = plan.stages[key].spec["settings"]
+        assert (settings["max_length"], settings["depth"]) == (9, 0.5)
+
+
+def vectors_of(world: World, stage: Stage) -> Tensor:
+    """[N, D] the source language's side, as the stage compares it."""
+    compared: list[Tensor] = []
+
+    def nearest(queries: Tensor, *arguments: Any) -> Any:
+        compared.append(queries)
+        return search_module.nearest(queries, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrieve, "nearest", nearest)
+        world.run(stage)
+    return compared[0]
 
 
 def test_the_score_is_the_share_of_right_ones(world: World) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from xbench.api.examples import LabelledText, TaggedSentence
+from xbench.api.examples import LabelledText, ParallelText, TaggedSentence
 from xbench.api.language import Language
 from xbench.api.source import Source
 from xbench.api.task import Task
 from xbench_tasks.pos import PartOfSpeech
+from xbench_tasks.retrieval import Tatoeba
 from xbench_tasks.topic import Topic
 
 GERMAN = Language(code="deu", name="German", script="Latn")
@@ -30,6 +31,15 @@ class Shelf(Source):
 
 SENTENCE = TaggedSentence(("Hunde", "bellen", "."), ("NOUN", "VERB", "PUNCT"), "s1")
 TEXT = LabelledText("Das Tor fiel spät.", "sports", "t1")
+
+
+def test_tatoeba_searches_from_and_into_english_or_not_at_all() -> None:
+    """Its metrics are called by direction: with another source language they would be misnamed."""
+    english = Language(code="eng", name="English", script="Latn")
+    pair = ParallelText("The goal came late.", TEXT.text)
+    assert list(Tatoeba().pairs(Shelf(pair), [english, GERMAN], "test")) == [pair]
+    with pytest.raises(ValueError, match="English, and the source language is deu"):
+        list(Tatoeba().pairs(Shelf(pair), [GERMAN, english], "test"))
 
 
 @pytest.mark.parametrize(("task", "record"), [(PartOfSpeech(), SENTENCE), (Topic(), TEXT)])

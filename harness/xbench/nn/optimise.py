@@ -1,8 +1,8 @@
 """One optimiser for all training: AdamW, a schedule, clipping, mixed precision, saved and restored."""
 
 import math
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,3 +139,18 @@ def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.split(":")[0], _DTYPES[precision])
+
+
+@contextmanager
+def float32(device: str) -> Iterator[None]:
+    """Float32 throughout: no mixed precision, and no TF32 or bfloat16 in products of matrices.
+
+    Whatever the surroundings ask for; they have it back afterwards.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.split(":")[0], enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

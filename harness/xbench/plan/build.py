@@ -21,7 +21,14 @@ from xbench.plan.needs import Need, Needs
 from xbench.plan.probes import Probes
 from xbench.spec import RunSpec
 
-_RETRIEVAL = ("retrieval_depth", "retrieval_pooling", "retrieval_similarity")
+# Settings of the evaluation that retrieval tasks alone read: they are in no other key.
+_RETRIEVAL = (
+    "max_length",
+    "precision",
+    "retrieval_depth",
+    "retrieval_pooling",
+    "retrieval_similarity",
+)
 
 
 def build_plan(
@@ -90,7 +97,7 @@ class _Planner:
         for arm in arms.all():
             for task in self.spec.task or ():
                 if self.task(task)["level"] == "retrieval":
-                    self._retrieval_cells(arm, task, precision)
+                    self._retrieval_cells(arm, task)
                 else:
                     self._task_cells(arm, task)
             probes.cells(arm)
@@ -289,15 +296,12 @@ class _Planner:
             parents.append(cell.fit)
         return self._scored(cell, task, Stage("evaluate", spec, recipe, _unique(parents)))
 
-    def _retrieval_cells(self, arm: Arm, task: str, precision: str) -> None:
+    def _retrieval_cells(self, arm: Arm, task: str) -> None:
         """Nothing is trained: the encoder itself is asked for translations."""
         if arm.joint is not None or arm.merge is not None:  # there is no such encoder yet
             return
-        settings: dict[str, Any] = {
-            **self.spec.evaluate,
-            "max_length": self.spec.align["max_length"],
-            "precision": precision,
-        }
+        settings = dict(self.spec.evaluate)
+        settings["precision"] = resolve_precision(settings["precision"], self.device)
         fit = None
         unfitted = self.fits.lacking(arm)
         if arm.transform is not None and not unfitted:

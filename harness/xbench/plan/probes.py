@@ -15,6 +15,8 @@ from xbench.plan.data import Data
 from xbench.plan.graph import Cell, Plan, Stage
 
 _OF_GRADIENTS = ("gradient_batches", "gradient_batch_size")
+# What of an alignment's settings its objective's loss depends on: whose negatives, which text.
+_OF_OBJECTIVE = ("batch_size", "accumulate", "max_length", "mlm_probability")
 
 Heads = Callable[[Arm], Mapping[str, str]]
 """Task -> the fine-tuning that fits its head on an arm's encoder, frozen."""
@@ -127,8 +129,8 @@ class Probes:
         parents += [model] if model else []
         if "dictionary" in needs:
             spec["dictionaries"], recipe["dictionaries"] = self._dictionaries
-        if "finetune" in checkpoint:
-            spec["seen"], recipe["seen"] = self._seen(checkpoint["finetune"])
+        if self._seen[0]:
+            spec["seen"], recipe["seen"] = self._seen
         if "gradients" in needs:
             self._add_gradients(arm, model, spec, recipe)
         place = {
@@ -200,10 +202,22 @@ class Probes:
                 found[f"{first}-{second}"], places[f"{first}-{second}"] = both
         return found, places
 
-    def _seen(self, finetune: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The training data of a fine-tuning: its sentences are left out of what is measured."""
-        stage = self._plan.stages[finetune]
-        return dict(stage.spec["data"]), dict(stage.recipe)
+    @cached_property
+    def _seen(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The training data of the fine-tuned models that are probed: identities, places.
+
+        Its sentences are left out of what is measured, of the encoders before fine-tuning as well:
+        retrieval among fewer sentences is easier, so before and after must be of the same ones.
+        """
+        if "finetuned" not in (self._spec.probe_at or ()) or "full" not in (self._spec.mode or ()):
+            return [], []
+        source, identities, places = self._suite.source_language, [], []
+        for task in self._spec.task or ():
+            if self._context.discovery.table.get("tasks", task).load().level != "retrieval":
+                binding = self._suite.tasks[task]
+                identities.append(self._data.identity(binding, (source,), "train"))
+                places.append({**self._data.where(binding, (source,)), "task": task})
+        return identities, places
 
     def _add_gradients(
         self,
@@ -214,6 +228,7 @@ class Probes:
     ) -> None:
         """What gradients are taken of: the task that was fitted on the encoder, the objective."""
         spec["settings"] |= {name: self._settings[name] for name in _OF_GRADIENTS}
+        spec["settings"]["precision"] = "fp32"  # whatever the run's: see EncoderGradients
         if model is not None:
             tuned = self._plan.stages[model]
             recipe["task"] = tuned.recipe["task"]
@@ -224,6 +239,8 @@ class Probes:
             aligned = self._plan.stages[arm.align]
             spec["objective"] = aligned.spec["objective"]
             spec["pair"] = aligned.recipe["languages"]
+            settings = aligned.spec["settings"]
+            spec["objective_settings"] = {name: settings[name] for name in _OF_OBJECTIVE}
 
     def _items(self, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """language -> the task's labelled test data."""

@@ -37,7 +37,13 @@ class Encoding:
         self._precision = settings["precision"]
         self._device = stage.recipe["device"]
         self._layers = sorted({encoder.layer_at(depth) for depth in stage.recipe["depths"]})
-        self._checkpoint = (str(stage.spec.get("encoder")), stage.spec.get("finetune"))
+        # What vectors depend on beside the text: probes of a job need not share all of it.
+        self._checkpoint = (
+            str(stage.spec.get("encoder")),
+            stage.spec.get("finetune"),
+            self._max_length,
+            self._precision,
+        )
 
     def pooled(self, name: Hashable, texts: Sequence[str], depth: float) -> Tensor:
         """[N, D] float32 means over content tokens; ``name`` says which texts these are."""

@@ -1,7 +1,8 @@
 """Gradients of losses on held-out text (:class:`xbench.api.Gradients`)."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +14,8 @@ from xbench.api.objective import Objective
 from xbench.api.probe import Gradient
 from xbench.api.source import MissingData
 from xbench.nn.loading import AnyEncoder
-from xbench.nn.optimise import autocast
+from xbench.nn.optimise import float32
+from xbench.nn.replay import ReplayedBatch
 from xbench.nn.streams import permutation
 from xbench.nn.views import MaskedTextView, PairViews, Text, TextView, pad
 from xbench.plan import Stage
@@ -27,6 +29,7 @@ from xbench.stages.pairs import Integers, PairRow, pair_texts
 from xbench.stages.probe_text import ProbedText
 
 Item = TypeVar("Item")
+OBJECTIVE = "objective"
 _KINDS = (
     ("embeddings", re.compile(r"(^|\.)(embeddings|embed_tokens|tok_embeddings)(\.|$)")),
     ("norm", re.compile(r"norm", re.IGNORECASE)),
@@ -38,10 +41,14 @@ _HEAD = re.compile(r"^(mlm_head|lm_head|lm_predictions|decoder|head|model\.(cls|
 
 
 class EncoderGradients:
-    """Gradients with respect to the parameters of one encoder, dropout off, float32.
+    """Gradients with respect to the parameters of one encoder: dropout off, in float32 throughout.
 
-    The objective is set up afresh: what it learnt beside the encoder (a projection, say) is not
-    part of a checkpoint.
+    The precision of the run plays no part: in bfloat16 rounding is as large as many a cosine.
+
+    The objective's loss is the one that was trained: its batches have the alignment's size and
+    chunks, since a contrast has the others of its batch as negatives, and are cut and masked as
+    the alignment's. It is set up afresh: what it learnt beside the encoder (a projection, say) is
+    not part of a checkpoint.
     """
 
     def __init__(
@@ -98,6 +105,7 @@ class EncoderGradients:
         if asked is None:
             raise MissingData("the untouched encoder has no objective to take a gradient of")
         objective = build_objective(asked, self._bench.context, self._encoder, 0).to(self._device)
+        objective.eval()
         losses = (each for each in objective.modules() if isinstance(each, Objective))
         lacking = sorted({need for each in losses for need in each.needs} - {"pairs", "text"})
         if lacking:
@@ -105,22 +113,40 @@ class EncoderGradients:
                 f"{self.objective} learns from {', '.join(lacking)}, which held-out pairs have none of"
             )
         pairs = self._pairs()
-        batches = self._part(pairs, part, parts, "objective")
-        unused = self._unused(pairs, part, parts, "objective")
-        with torch.no_grad():  # a queue of negatives, say, is filled
-            objective.eval().prepare(
-                self._views(batch, "prepare", n) for n, batch in enumerate(unused)
-            )
+        batches = self._part(pairs, part, parts, OBJECTIVE)
+        unused = self._unused(pairs, part, parts, OBJECTIVE)
+        with torch.no_grad(), self._float32():  # a queue of negatives, say, is filled
+            objective.prepare(self._views(batch, "prepare", n) for n, batch in enumerate(unused))
+        count = min(self._aligned["accumulate"], self._aligned["batch_size"])
 
-        def loss(numbered: tuple[int, list[PairRow]]) -> Tensor:
-            number, batch = numbered
-            return total(objective, self._views(batch, part, number))[0] / len(batches)
+        def descend(numbered: tuple[int, list[PairRow]]) -> None:
+            number, pairs = numbered
+            whole: PairViews | ReplayedBatch
+            if count == 1:
+                whole = self._views(pairs, part, number)
+            else:  # as the alignment had it, with the loss of the whole batch
+                whole = ReplayedBatch(lambda n: self._chunk(pairs, n, count, part, number), count)
+            torch.autograd.backward(total(objective, whole)[0] / len(batches))
+            if isinstance(whole, ReplayedBatch):
+                whole.replay()
 
-        return self._sum(loss, list(enumerate(batches)))
+        return self._over(descend, list(enumerate(batches)))
 
-    def _views(self, batch: list[PairRow], *stream: str | int) -> PairViews:
+    def _chunk(self, pairs: list[PairRow], index: int, count: int, *stream: str | int) -> PairViews:
+        start, end = (len(pairs) * n // count for n in (index, index + 1))
+        return self._views(pairs[start:end], *stream, index, index=index)
+
+    def _views(self, batch: list[PairRow], *stream: str | int, index: int = 0) -> PairViews:
         texts = pair_texts(batch, self._tokenizer, self._encoder.config.max_positions)
-        return PairViews(self._encoder, texts.to(self._device), self._format, ("gradient", *stream))
+        format = text_format(self._tokenizer, self._aligned["mlm_probability"])
+        name = ("gradient", *stream)
+        return PairViews(self._encoder, texts.to(self._device), format, name, index)
+
+    @property
+    def _aligned(self) -> Mapping[str, Any]:
+        """The settings of the objective's batches: those that the encoder was aligned with."""
+        settings: Mapping[str, Any] = self._stage.spec["objective_settings"]
+        return settings
 
     def of_masked_lm(self, language: str, part: int, parts: int) -> Gradient:
         """The masked LM loss, summed over masked positions and divided by their number."""
@@ -143,14 +169,16 @@ class EncoderGradients:
         return layer, kind if layer is not None or kind == "embeddings" else "embeddings"
 
     def _sum(self, loss: Callable[[Any], Tensor], batches: Sequence[Any]) -> Gradient:
-        """The gradient of the sum of the batches' losses; one copy, whatever their number."""
+        """The gradient of the sum of the batches' losses."""
+        return self._over(lambda batch: torch.autograd.backward(loss(batch)), batches)
+
+    def _over(self, descend: Callable[[Any], None], batches: Sequence[Any]) -> Gradient:
+        """The gradient that ``descend`` adds up over the batches; one copy, whatever their number."""
         self._encoder.requires_grad_(True)
         self._encoder.zero_grad(set_to_none=True)
-        precision, kind = self._settings["precision"], torch.device(self._device).type
-        for batch in batches:
-            with autocast(precision, kind):
-                value = loss(batch)
-            torch.autograd.backward(value)
+        with self._float32():
+            for batch in batches:
+                descend(batch)
         own = {
             name: parameter.grad.detach().float().cpu()
             for name, parameter in self._encoder.named_parameters()
@@ -159,17 +187,20 @@ class EncoderGradients:
         self._encoder.zero_grad(set_to_none=True)
         return own
 
+    def _float32(self) -> AbstractContextManager[None]:
+        return float32(self._device)
+
     def _part(self, items: Sequence[Item], part: int, parts: int, label: str) -> list[list[Item]]:
         """The batches of one of several disjoint sets, the same ones each time."""
         order, each = self._order(items, part, parts, label)
-        return self._batches(items, order[part * each : (part + 1) * each])
+        return self._batches(items, order[part * each : (part + 1) * each], label)
 
     def _unused(self, items: Sequence[Item], part: int, parts: int, label: str) -> list[list[Item]]:
         """The batches that are in none of the sets; where there are none, those of the others."""
         order, each = self._order(items, part, parts, label)
         rest = order[parts * each :]
         others = order[: part * each] + order[(part + 1) * each : parts * each]
-        return self._batches(items, rest if len(rest) > 1 else others)
+        return self._batches(items, rest if len(rest) > 1 else others, label)
 
     def _order(
         self, items: Sequence[Item], part: int, parts: int, label: str
@@ -177,7 +208,7 @@ class EncoderGradients:
         """(the items in random order, how many of them make up each set)."""
         if not 0 <= part < parts:
             raise ValueError(f"part {part} of {parts}")
-        size = self._settings["gradient_batch_size"]
+        size = self._size(label)
         count = min(self._settings["gradient_batches"], len(items) // size) // parts
         if count < 1:
             raise MissingData(
@@ -185,8 +216,16 @@ class EncoderGradients:
             )
         return permutation(len(items), "gradient", label).tolist(), count * size
 
-    def _batches(self, items: Sequence[Item], numbers: Sequence[int]) -> list[list[Item]]:
-        size = self._settings["gradient_batch_size"]
+    def _size(self, label: str) -> int:
+        aligned = label == OBJECTIVE
+        return int(
+            self._aligned["batch_size"] if aligned else self._settings["gradient_batch_size"]
+        )
+
+    def _batches(
+        self, items: Sequence[Item], numbers: Sequence[int], label: str
+    ) -> list[list[Item]]:
+        size = self._size(label)
         return [
             [items[n] for n in numbers[start : start + size]]
             for start in range(0, len(numbers), size)
@@ -206,16 +245,19 @@ class EncoderGradients:
         """Held-out sentence pairs of the languages that were aligned."""
         first, second = self._stage.spec["pair"]
         pairs = self._text.pairs((first, second))
-        sides = (self._encode([texts[n] for texts in pairs]) for n in (0, 1))
+        longest = self._aligned["max_length"]
+        sides = (self._encode([texts[n] for texts in pairs], longest) for n in (0, 1))
         rows = [PairRow(source, target) for source, target in zip(*sides, strict=True)]
         return [row for row in rows if len(row.source) and len(row.target)]
 
     def _sentences(self, language: str) -> list[Integers]:
         """Content ids of the parallel text, cut to length."""
-        return [ids for ids in self._encode(self._text.sentences(language).values()) if len(ids)]
+        texts = self._text.sentences(language).values()
+        return [ids for ids in self._encode(texts, self._settings["max_length"]) if len(ids)]
 
-    def _encode(self, texts: Iterable[str]) -> list[Integers]:
-        room = self._settings["max_length"] - self._tokenizer.special_tokens_single
+    def _encode(self, texts: Iterable[str], longest: int) -> list[Integers]:
+        longest = self._bench.max_length(self._stage, longest)
+        room = longest - self._tokenizer.special_tokens_single
         encoded = self._tokenizer.encode_texts(list(texts))
         return [np.asarray(ids[:room], dtype=np.int32) for ids in encoded]
 

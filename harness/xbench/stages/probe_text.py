@@ -1,7 +1,8 @@
 """The parallel text that checkpoints are probed with: one sentence per item and language."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 from xbench.api.probe import Pair
 from xbench.api.source import MissingData
@@ -14,7 +15,7 @@ Sentences = dict[str, str]
 
 
 class ProbedText:
-    """The text of every language, read once per job, without what the checkpoint was tuned on."""
+    """The text of every language, read once per job, without what models of the run were tuned on."""
 
     def __init__(self, stage: Stage, bench: Bench) -> None:
         self._stage = stage
@@ -33,7 +34,7 @@ class ProbedText:
 
     @property
     def excluded(self) -> int:
-        """How many items were left out because the checkpoint was fine-tuned on their sentence."""
+        """How many items were left out because a probed model was fine-tuned on their sentence."""
         return self._known[1]
 
     @cached_property
@@ -68,13 +69,16 @@ class ProbedText:
             yield pair.id or str(number), pair.source, pair.target
 
     def _seen_items(self, sentences: Sentences) -> set[str]:
-        """The items whose source sentence is in the fine-tuning's training data."""
-        where = self._stage.recipe.get("seen")
-        if where is None:
-            return set()
+        """The items whose source sentence is in the training data of a fine-tuning that is probed."""
+        known: set[bytes] = set()
+        places = self._stage.recipe.get("seen", [])
+        for data, where in zip(self._stage.spec.get("seen", []), places, strict=True):
+            known |= self._learnt(where, data["split"])
+        return {item for item, text in sentences.items() if is_known(text, known)}
+
+    def _learnt(self, where: Mapping[str, Any], split: str) -> set[bytes]:
+        """The digests of a task's training texts."""
         task = self._bench.context.discovery.table.get("tasks", where["task"]).load()()
         language = self._bench.context.languages.get(where["languages"][0])
-        split = self._stage.spec["seen"]["split"]
         records = task.examples(self._bench.source_at(where), language, split)
-        known = digests(text for record in records for text in texts_of(record))
-        return {item for item, text in sentences.items() if is_known(text, known)}
+        return digests(text for record in records for text in texts_of(record))

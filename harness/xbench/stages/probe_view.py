@@ -17,7 +17,8 @@ from xbench.stages.probe_text import ProbedText
 class CheckpointView:
     """The parallel text of a suite through one encoder; states are shared by a job's probes.
 
-    Sentences that the checkpoint was fine-tuned on are left out, in all languages.
+    Sentences that a model of the run was fine-tuned on are left out, in all languages and of all
+    checkpoints, where fine-tuned ones are probed too: numbers before and after are of the same ones.
     """
 
     def __init__(

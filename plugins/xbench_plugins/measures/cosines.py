@@ -3,7 +3,15 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from xbench_plugins.measures.measured import Measured, Named, mean_of, number, ratio, undefined
+from xbench_plugins.measures.measured import (
+    Measured,
+    Named,
+    mean_of,
+    number,
+    ratio,
+    too_few,
+    undefined,
+)
 
 _ROUNDING = 1e-7  # the root of what rounding leaves of a variance of cosines
 NORMALISED = (
@@ -43,8 +51,10 @@ def normalised_cosines(first_ND: Tensor, second_ND: Tensor) -> Named:
     ``cos(u_i, v_i) - mean_{j != i} cos(u_i, v_j)``.
 
     Source: Haemmerl et al. 2024, *Understanding Cross-Lingual Alignment* (arXiv 2404.06228), which
-    asks for normalisation by the average cosine.
+    asks for normalisation by the average cosine. One pair alone has no non-pairs: undefined.
     """
+    if len(first_ND) < 2:
+        return too_few(NORMALISED, len(first_ND), 2)
     u_ND, v_ND = unit(first_ND), unit(second_ND)
     own_N = (u_ND * v_ND).sum(1)
     others_N = (u_ND @ v_ND.sum(0) - own_N) / (len(u_ND) - 1)
@@ -53,29 +63,37 @@ def normalised_cosines(first_ND: Tensor, second_ND: Tensor) -> Named:
     squares = (u_ND.T @ u_ND * (v_ND.T @ v_ND)).sum() - own_N.square().sum()
     deviation = (squares / (len(u_ND) * (len(u_ND) - 1)) - mean.square()).clamp(min=0).sqrt()
     difference = mean_of(own_N - others_N)
-    assert difference.value is not None
     flat = "cosines of random pairs do not vary"
     values = (
         number(mean),
         number(deviation),
         difference,
         ratio(own_N.mean(), mean, "the mean cosine of random pairs is not positive"),
-        number(difference.value / deviation) if float(deviation) > _ROUNDING else undefined(flat),
+        number((own_N - others_N).mean() / deviation)
+        if float(deviation) > _ROUNDING
+        else undefined(flat),
     )
     return dict(zip(NORMALISED, values, strict=True))
 
 
 def random_cosines(first_ND: Tensor, second_ND: Tensor) -> Tensor:
-    """[N] float64: the mean cosine of row i with all rows but i of the other side."""
+    """[N] float64: the mean cosine of row i with all rows but i of the other side.
+
+    Raises ``ValueError`` where there is no other row.
+    """
+    if len(first_ND) < 2:
+        raise ValueError(f"a random pair takes 2 rows, and there are {len(first_ND)}")
     u_ND, v_ND = unit(first_ND), unit(second_ND)
     found_N: Tensor = (u_ND @ v_ND.sum(0) - (u_ND * v_ND).sum(1)) / (len(u_ND) - 1)
     return found_N
 
 
 def anisotropy(vectors_ND: Tensor) -> Measured:
-    """The mean cosine of two different vectors, over all N (N - 1) of them.
+    """The mean cosine of two different vectors, over all N (N - 1) of them; undefined for one.
 
     Source: Ethayarajh 2019, *How Contextual are Contextualized Word Representations?* (arXiv
     1909.00512), there from a sample.
     """
+    if len(vectors_ND) < 2:
+        return too_few(["anisotropy"], len(vectors_ND), 2)["anisotropy"]
     return mean_of(random_cosines(vectors_ND, vectors_ND))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xbench.api.search import BUDGET, Search
-from xbench_plugins.measures.measured import Named, mean_of
+from xbench_plugins.measures.measured import Named, mean_of, too_few
 
 DEFINITIONS = (
     *(f"weak_eq1_{d}" for d in ("forward", "backward")),
@@ -65,8 +65,11 @@ def definitions(first_ND: Tensor, second_ND: Tensor, budget: int = BUDGET) -> Na
     all cosines are negative). Each share falls as N grows: compare at equal N.
 
     Sources: Haemmerl et al. 2024 (arXiv 2404.06228), equations 1 and 2; Gaschi et al. 2023 (arXiv
-    2306.02790) for the joint form; Kargaran et al. 2024 (MEXA, arXiv 2410.05873).
+    2306.02790) for the joint form; Kargaran et al. 2024 (MEXA, arXiv 2410.05873). A pair without
+    rivals wins against nobody: undefined for fewer than 2.
     """
+    if len(first_ND) < 2:
+        return too_few(DEFINITIONS, len(first_ND), 2)
     found = rivals(first_ND, second_ND, budget)
     weak = [found.own > rival_N for rival_N in found.across]
     strong = [found.own > rival_N for rival_N in found.within]

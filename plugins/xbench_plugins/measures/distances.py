@@ -5,7 +5,7 @@ from torch import Tensor
 
 from xbench.api.search import BUDGET
 from xbench_plugins.measures.cosines import random_cosines, unit
-from xbench_plugins.measures.measured import Measured, Named, mean_of
+from xbench_plugins.measures.measured import Measured, Named, mean_of, too_few
 
 DISTANCES = (
     "cosine_distance",
@@ -30,13 +30,16 @@ def distances(first_ND: Tensor, second_ND: Tensor, limit: int = LIMIT) -> Named:
     half_ND = unit(first_ND) - unit(second_ND)
     cosine = mean_of(half_ND.square().sum(1) / 2)  # 1 - cos, and exactly 0 for equal vectors
     euclidean = mean_of((first_ND.double() - second_ND.double()).norm(dim=1))
-    random = mean_of(1 - random_cosines(first_ND, second_ND))
+    alone = too_few(["random"], len(first_ND), 2)["random"]
+    random = mean_of(1 - random_cosines(first_ND, second_ND)) if len(first_ND) > 1 else alone
     values = cosine, random, euclidean, _random_euclidean(first_ND, second_ND, limit)
     return dict(zip(DISTANCES, values, strict=True))
 
 
 def _random_euclidean(first_ND: Tensor, second_ND: Tensor, limit: int) -> Measured:
     count = len(first_ND)
+    if min(count, limit) < 2:
+        return too_few(["random"], min(count, limit), 2)["random"]
     if count <= limit:
         return mean_of(_to_others(first_ND, second_ND))
     chance = torch.Generator().manual_seed(0)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from xbench_plugins.measures.measured import Measured, number, undefined
+from xbench_plugins.measures.measured import Measured, number, too_few, undefined
 
 _ENOUGH = 10  # vectors for each dimension, below which IsoScore is flagged
 
@@ -23,6 +23,8 @@ def isoscore(vectors_ND: Tensor) -> Measured:
     (arXiv 2108.07344), Algorithm 1.
     """
     count, width = vectors_ND.shape
+    if count < 2:
+        return too_few(["isoscore"], count, 2)["isoscore"]
     if width < 2:
         return undefined("one dimension has no directions to compare")
     centred_ND = vectors_ND.double() - vectors_ND.double().mean(0)
@@ -45,10 +47,12 @@ def partition_ratio(vectors_ND: Tensor) -> Measured:
 
     c are the eigenvectors of ``X^T X``, each in both directions, since an eigenvector's sign is
     nobody's choice. Sums are taken in the logarithm; a ratio below the least float64 is 0. It
-    depends on the length of the vectors, which are taken as they are.
+    depends on the length of the vectors, which are taken as they are. Undefined for fewer than 2.
 
     Source: Mu & Viswanath 2018, *All-but-the-Top* (arXiv 1702.01417), equation 5.
     """
+    if len(vectors_ND) < 2:
+        return too_few(["ratio"], len(vectors_ND), 2)["ratio"]
     vectors_ND = vectors_ND.double()
     _, directions_DC = torch.linalg.eigh(vectors_ND.T @ vectors_ND)
     along_NC = vectors_ND @ directions_DC

@@ -11,8 +11,11 @@ def principal_components(vectors_ND: Tensor, count: int = 2) -> tuple[Tensor, Te
     """([N, count] float64 coordinates, [count] their shares of the variance).
 
     Along the first eigenvectors of the covariance. An eigenvector's sign is chosen so that its
-    largest entry is positive; missing components, of fewer dimensions or vectors, are zero.
+    largest entry is positive; missing components, of fewer dimensions or vectors, are zero. Raises
+    ``ValueError`` where fewer than two vectors, or vectors that are all the same, have no place.
     """
+    if len(vectors_ND) < 2 or bool((vectors_ND == vectors_ND[0]).all()):
+        raise ValueError(f"{len(vectors_ND)} vectors do not vary: there is no map of them")
     centred_ND = vectors_ND.double() - vectors_ND.double().mean(0)
     variances_D, axes_DD = torch.linalg.eigh(centred_ND.T @ centred_ND)
     axes_Dc = axes_DD.flip(1)[:, :count]
@@ -40,9 +43,11 @@ def tsne(vectors_ND: Tensor, perplexity: float = 30.0) -> Tensor:
 def umap(vectors_ND: Tensor, neighbours: int = 15) -> Tensor:
     """[N, 2] UMAP of the first 50 principal components, with a fixed seed.
 
-    Raises ``ImportError`` where the extra is not installed.
+    Raises ``ImportError`` where the extra is not installed, and ``ValueError`` for fewer than 3.
     Source: McInnes et al. 2018 (arXiv 1802.03426).
     """
+    if len(vectors_ND) < 3:
+        raise ValueError(f"{len(vectors_ND)} vectors, and a map by UMAP needs 3")
     from umap import UMAP
 
     reduced = principal_components(vectors_ND, min(_BEFORE, *vectors_ND.shape))[0].numpy()

@@ -1,7 +1,7 @@
 """What a measure gives, and which vectors a measure can be taken of."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -33,8 +33,11 @@ Named = Mapping[str, Measured]
 
 
 def mean_of(items_N: Tensor) -> Measured:
-    """The mean of [N] items, in float64."""
-    return Measured(float(items_N.double().mean()), items_N)
+    """The mean of [N] items, in float64; undefined without any, or where it is not finite."""
+    if not len(items_N):
+        return undefined("there is nothing to take a mean of")
+    mean = number(items_N.double().mean())
+    return mean if mean.value is None else replace(mean, items=items_N)
 
 
 def number(value: float | Tensor, reason: str = "") -> Measured:
@@ -49,6 +52,12 @@ def ratio(above: float | Tensor, below: float | Tensor, reason: str) -> Measured
     """``above / below``; undefined, for ``reason``, where ``below`` is not positive."""
     above, below = float(above), float(below)
     return number(above / below) if below > 0 else undefined(reason)
+
+
+def too_few(names: Iterable[str], count: int, least: int) -> Named:
+    """Every one of ``names`` undefined: of ``count`` vectors or pairs, where it takes ``least``."""
+    reason = f"it takes {least} sentences or words, and there are {count}"
+    return dict.fromkeys(names, undefined(reason))
 
 
 def undefined(reason: str) -> Measured:

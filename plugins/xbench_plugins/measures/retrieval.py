@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from xbench.api.search import BUDGET, NEIGHBOURHOOD, Search, nearest
-from xbench_plugins.measures.measured import Measured, Named, mean_of, undefined
+from xbench_plugins.measures.measured import Measured, Named, mean_of, too_few, undefined
 
 DIRECTIONS = ("forward", "backward")
 TOP = (1, 5, 10)
@@ -42,15 +42,25 @@ def ranked(first_ND: Tensor, second_ND: Tensor, search: Search, near: "Neighbour
     Top-k is the share of sentences whose translation is among the k best candidates; MRR is
     ``1/N sum_i 1 / rank_i``. *Forward*, rows of the first side look for their translation in the
     second. A tie counts against the translation. The margin is undefined where the mean cosines
-    that it divides by, those of ``near``, are not all positive.
+    that it divides by, those of ``near``, are not all positive; top-k where there are no more than k
+    candidates, since all are among the k best, and all of it for fewer than 2 sentences.
     """
+    count = len(first_ND)
+    if count < 2:
+        return too_few(RANKED, count, 2)
     if search.scoring == "margin" and not near.positive:
         return dict.fromkeys(RANKED, undefined(NOT_POSITIVE))
     values = []
     for ranks_N in both_ranks(first_ND, second_ND, search):
-        values += [mean_of((ranks_N <= k).float()) for k in TOP]
+        values += [_top(ranks_N, k) for k in TOP]
         values.append(mean_of(1 / ranks_N.double()))
     return dict(zip(RANKED, values, strict=True))
+
+
+def _top(ranks_N: Tensor, k: int) -> Measured:
+    if len(ranks_N) <= k:
+        return undefined(f"{len(ranks_N)} sentences: all are among the {k} best")
+    return mean_of((ranks_N <= k).float())
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,10 @@ class Neighbourhoods:
 
     @classmethod
     def of(cls, first_ND: Tensor, second_ND: Tensor, budget: int = BUDGET) -> "Neighbourhoods":
-        """By cosine, in blocks of at most ``budget`` bytes."""
+        """By cosine, in blocks of at most ``budget`` bytes; of nothing, nothing."""
+        if not len(first_ND):
+            nobody, nowhere = first_ND.new_zeros(0, 1), torch.zeros(0, 1, dtype=torch.int64)
+            return cls((nobody, nobody), (nowhere, nowhere))
         search, k = Search(budget=budget), NEIGHBOURHOOD["margin"]
         forward = nearest(first_ND, second_ND, k, search)
         backward = nearest(second_ND, first_ND, k, search)
@@ -74,7 +87,8 @@ class Neighbourhoods:
     @property
     def positive(self) -> bool:
         """Whether the margin divides by positive numbers only."""
-        return sum(float(cosines_Nk.mean(1).min()) for cosines_Nk in self.cosines) > 0
+        there = [cosines_Nk for cosines_Nk in self.cosines if len(cosines_Nk)]
+        return sum(float(cosines_Nk.mean(1).min()) for cosines_Nk in there) > 0
 
 
 def xsim_errors(near: Neighbourhoods) -> Named:
@@ -87,8 +101,11 @@ def xsim_errors(near: Neighbourhoods) -> Named:
     the search takes any.
 
     Source: Heffernan et al. 2022 (arXiv 2205.12654, section 4.2) and its code (LASER, xsim);
-    the margin is Artetxe & Schwenk's (arXiv 1811.01136).
+    the margin is Artetxe & Schwenk's (arXiv 1811.01136). Undefined for fewer than 2 sentences.
     """
+    count = len(near.places[0])
+    if count < 2:
+        return too_few(XSIM, count, 2)
     if not near.positive:
         return dict.fromkeys(XSIM, undefined(NOT_POSITIVE))
     around = [cosines_Nk.mean(1) for cosines_Nk in near.cosines]

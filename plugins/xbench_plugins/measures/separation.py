@@ -1,6 +1,7 @@
 """How far translation pairs stand above all others: the error curve of a margin. N pairs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from xbench.api.search import BUDGET, Search
-from xbench_plugins.measures.measured import Measured
+from xbench_plugins.measures.measured import Measured, too_few
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,14 +24,19 @@ class Separation:
     the Mann-Whitney statistic.
 
     Where cosines of all non-pairs do not fit into ``budget`` bytes, those of a fixed random sample
-    of queries stand for them, and ``note`` says so.
+    of queries stand for them, and ``note`` says so. Of fewer than 2 pairs there is no non-pair, and
+    everything is undefined.
     """
 
     def __init__(self, first_ND: Tensor, second_ND: Tensor, budget: int = BUDGET) -> None:
-        count = len(first_ND)
+        count = self._count = len(first_ND)
+        self._positive: Floats = np.empty(0)
+        self._negative: npt.NDArray[np.floating[Any]] = np.empty(0)
+        self.note = ""
+        if count < 2:
+            return
         fitting = max(1, budget // (count * first_ND.element_size()))
         queries_q = torch.arange(count)
-        self.note = ""
         if fitting < count:
             chance = torch.Generator().manual_seed(0)
             queries_q = torch.randperm(count, generator=chance)[:fitting].sort().values
@@ -43,15 +49,22 @@ class Separation:
             positive.append(block.gather(1, own)[:, 0].numpy())
         if fitting < count:
             positive = [_own_cosines(first_ND, second_ND)]
-        self._positive: Floats = np.concatenate(positive).astype(np.float64)
+        self._positive = np.concatenate(positive).astype(np.float64)
         self._negative = np.sort(np.concatenate(negative))
 
     def epsilon(self, gamma: float) -> float:
-        """The share of comparisons that pairs lose, or win by less than ``gamma``."""
+        """The share of comparisons that pairs lose, or win by less than ``gamma``.
+
+        Raises ``ValueError`` where there are none.
+        """
+        if not self._comparisons:
+            raise ValueError("there are no pairs and non-pairs to compare")
         return self._losses(gamma) / self._comparisons
 
     def curve(self, gammas: Sequence[float]) -> list[Measured]:
         """``epsilon`` at each of ``gammas``."""
+        if not self._comparisons:
+            return [self._undefined for _ in gammas]
         return [Measured(self.epsilon(gamma), reason=self.note) for gamma in gammas]
 
     def gamma(self, epsilon: float) -> Measured:
@@ -59,12 +72,18 @@ class Separation:
 
         Negative where pairs do not even win outright in a share of ``1 - epsilon``.
         """
+        if not self._comparisons:
+            return self._undefined
         allowed = epsilon * self._comparisons
         low, high = -2.5, 2.5  # differences of cosines lie between -2 and 2
         while high - low > 1e-9:
             middle = (low + high) / 2
             low, high = (middle, high) if self._losses(middle) <= allowed else (low, middle)
         return Measured(low, reason=self.note)
+
+    @property
+    def _undefined(self) -> Measured:
+        return too_few(["separation"], self._count, 2)["separation"]
 
     @property
     def _comparisons(self) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xbench_plugins.measures.cosines import unit
-from xbench_plugins.measures.measured import Measured, Named, number, ratio, undefined
+from xbench_plugins.measures.measured import Measured, Named, number, ratio, too_few, undefined
 
 SIMILARITIES = ("cka", "cka_debiased", "rsim", "anc", "centroid_distance", "centroid_gap")
 _CONSTANT = 1e-7  # relative spread below which a dimension counts as constant
@@ -28,7 +28,8 @@ def cka(first_ND: Tensor, second_ND: Tensor) -> tuple[Measured, Measured]:
     """(linear CKA, its debiased form) of two languages, dimension by dimension centred X and Y.
 
     ``|Y^T X|_F^2 / (|X^T X|_F |Y^T Y|_F)`` is near 1 for any X and Y of fewer rows than columns;
-    with N < 10 D it is flagged. The debiased form puts the unbiased estimator
+    with N < 10 D it is flagged; of 2 sentences it is 1 whatever they are, and undefined. The debiased
+    form puts the unbiased estimator
 
         ``HSIC_1(K, L) = [tr(K L) + (1'K1)(1'L1) / ((N - 1)(N - 2)) - 2 / (N - 2) 1'K L 1]``
 
@@ -39,6 +40,9 @@ def cka(first_ND: Tensor, second_ND: Tensor) -> tuple[Measured, Measured]:
     Sources: Kornblith et al. 2019 (arXiv 1905.00414), section 3; Song et al. 2012, *Feature Selection
     via Dependence Maximization* (JMLR 13), equation 5; Nguyen et al. 2021 (arXiv 2010.15327).
     """
+    if len(first_ND) < 3:
+        nothing = too_few(("cka", "cka_debiased"), len(first_ND), 3)
+        return nothing["cka"], nothing["cka_debiased"]
     x_ND, y_ND = (side.double() - side.double().mean(0) for side in (first_ND, second_ND))
     shared, own_x, own_y = (_product(*both) for both in ((x_ND, y_ND), (x_ND, x_ND), (y_ND, y_ND)))
     count, width = x_ND.shape
@@ -124,6 +128,9 @@ def centroids(first_ND: Tensor, second_ND: Tensor) -> tuple[Measured, Measured]:
     sentences to their mean: 0 where the languages lie upon each other, above 1 where they are
     farther apart than their sentences are scattered.
     """
+    if not len(first_ND):
+        nothing = too_few(("distance", "gap"), 0, 1)
+        return nothing["distance"], nothing["gap"]
     sides = [side.double() for side in (first_ND, second_ND)]
     distance = (sides[0].mean(0) - sides[1].mean(0)).norm()
     spreads = [(side - side.mean(0)).square().sum(1).mean() for side in sides]

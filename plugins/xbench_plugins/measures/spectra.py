@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from xbench.api.search import BUDGET, Search
-from xbench_plugins.measures.measured import Measured, number, undefined
+from xbench_plugins.measures.measured import Measured, number, too_few, undefined
 
 Floats = npt.NDArray[np.float64]
 _ENERGY = 0.9
@@ -19,11 +19,14 @@ def eigenvector_similarity(first_ND: Tensor, second_ND: Tensor, budget: int = BU
 
     a and b are the Laplacian eigenvalues of the languages' nearest-neighbour graphs, and k is the
     smaller of the two numbers of eigenvalues that make up 90 % of their sum. It grows with N.
-    Undefined where a graph holds together a part whose matrix is above ``budget``.
+    Undefined where a graph holds together a part whose matrix is above ``budget``, and for fewer than 4
+    sentences, whose graphs all have the same shape.
 
     Source: Sogaard et al. 2018, *On the Limitations of Unsupervised Bilingual Dictionary Induction*
     (arXiv 1805.03620), section 3, there of words. Public code counts the 90 % from the small end.
     """
+    if len(first_ND) < 4:
+        return too_few(["similarity"], len(first_ND), 4)["similarity"]
     try:
         a_N, b_N = (spectrum(neighbours(side, budget), budget) for side in (first_ND, second_ND))
     except MemoryError as error:

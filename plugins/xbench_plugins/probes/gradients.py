@@ -85,7 +85,7 @@ class GradientAgreement(Probe):
     lengths; the correction is Spearman's 1904 for attenuation.
     """
 
-    version = 1
+    version = 2
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
 
     @dataclass(frozen=True, config={"extra": "forbid"})

@@ -64,7 +64,10 @@ class Maps(Probe):
                     yield Row(f"{method}_1", None, None, layer, reason=str(error))
                 continue
             for method in self.config.methods:
-                yield from _rows(method, sentences, layer, note)
+                try:
+                    yield from _rows(method, sentences, layer, note)
+                except ValueError as error:
+                    yield Row(f"{method}_1", None, None, layer, reason=str(error))
         yield from missing(view, f"{self.config.methods[0]}_1")
 
 
