@@ -201,6 +201,22 @@ def interval(effect: Effect, level: float = 1 - LEVEL) -> tuple[float, float] | 
 
 def p_above(effect: Effect, bound: float = 0.0) -> float | None:
     """The p value of an effect at or below ``bound``: small where it is above. None without an error."""
+    return _tail(effect, bound, -1.0)
+
+
+def p_below(effect: Effect, bound: float = 0.0) -> float | None:
+    """The p value of an effect at or above ``bound``: small where it is below."""
+    return _tail(effect, bound, 1.0)
+
+
+def p_beyond(effect: Effect) -> float | None:
+    """The two-sided p value of no effect."""
+    above, below = p_above(effect), p_below(effect)
+    return None if above is None or below is None else min(1.0, 2 * min(above, below))
+
+
+def _tail(effect: Effect, bound: float, sign: float) -> float | None:
+    """The probability of a distance as far to one side: of its own tail, since 1 - p is 0 below 1e-16."""
     if effect.value is None or effect.error is None or effect.freedom is None:
         return None
     from scipy.special import stdtr
@@ -208,19 +224,7 @@ def p_above(effect: Effect, bound: float = 0.0) -> float | None:
     distance = effect.value - bound
     if effect.correlation:
         distance = _fisher(effect.value) - _fisher(bound)
-    return float(stdtr(effect.freedom, -distance / effect.error))
-
-
-def p_below(effect: Effect, bound: float = 0.0) -> float | None:
-    """The p value of an effect at or above ``bound``: small where it is below."""
-    above = p_above(effect, bound)
-    return None if above is None else 1.0 - above
-
-
-def p_beyond(effect: Effect) -> float | None:
-    """The two-sided p value of no effect."""
-    above = p_above(effect)
-    return None if above is None else min(1.0, 2 * min(above, 1.0 - above))
+    return float(stdtr(effect.freedom, sign * distance / effect.error))
 
 
 def p_within(effect: Effect, margin: float) -> float | None:
@@ -254,11 +258,14 @@ def sign_flip(differences: Sequence[float]) -> SignFlip:
     """Of all ways to flip signs, the share whose mean is at least as far from 0 as the one seen.
 
     Exact for differences that are symmetric about 0 under the null. All 2^n ways for up to 16
-    differences, else 2,000 random ones beside the one seen. Raises ``ValueError`` for none.
+    differences, else 2,000 random ones beside the one seen. Raises ``ValueError`` for none, and for
+    values that are not finite.
     """
     if not len(differences):
         raise ValueError("the signs of no differences cannot be flipped")
     values = np.asarray(differences, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"differences must be finite, got {list(differences)}")
     n = len(values)
     if n <= MOST_FLIPPED:
         signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)

@@ -196,7 +196,7 @@ def test_the_non_aligned_gain_least() -> None:
     claim = representations.NonAlignedGainLeast
     found = verdict(claim, grouped(0.02, 0.1))
     assert found.verdict == "supported"
-    assert found.parts[0].part.effect.test == "Welch's t"
+    assert found.parts[0].part.effect.test == "t of a model with random languages"
     assert "G3 +0.019" in found.remarks[0]
     assert verdict(claim, grouped(0.1, 0.02)).verdict == "contradicted"
 

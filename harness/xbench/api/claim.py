@@ -158,7 +158,17 @@ class ClaimView(Protocol):
         ...
 
     def over(self, values: Sequence[float], unit: str) -> Effect:
-        """The mean of independent values, each of one ``unit``, such as the changes of pairs."""
+        """The mean of independent values, each of one ``unit``, such as the changes of languages."""
+        ...
+
+    def over_pairs(
+        self, first: Mapping[str, float], second: Mapping[str, float] | None = None
+    ) -> Effect:
+        """The mean over pairs of languages (``deu-eng`` -> value), or ``first``'s less ``second``'s.
+
+        Pairs that share a language are no independent values: the error has the variance of
+        languages in it.
+        """
         ...
 
     def over_seeds(

@@ -13,6 +13,7 @@ from xbench.inference import group_effect, mean_effect
 from xbench.report.averages import is_done
 from xbench.report.background import Background
 from xbench.report.changes import accuracy_changes, measure_changes
+from xbench.report.pair_effect import pair_effect
 from xbench.report.probe_rows import Measure, ProbeResults, has_probes, read_probes
 from xbench.report.reading import read_results
 from xbench.report.results import Encoder, Results, Run, Selection
@@ -303,6 +304,12 @@ class RunView:
             selection = replace(self._selection, align_seed=seed)
             self._alone[seed] = RunView(rows, selection, self._background, self.source)
         return self._alone[seed]
+
+    def over_pairs(
+        self, first: Mapping[str, float], second: Mapping[str, float] | None = None
+    ) -> Effect:
+        """The mean over pairs of languages that share languages, or the difference of two."""
+        return pair_effect(first, second)
 
     def between(self, first: Sequence[float], second: Sequence[float], unit: str) -> Effect:
         """The mean of the first values less that of the second."""

@@ -59,7 +59,7 @@ class CosineRises(Claim):
 class NonAlignedGainLeast(Claim):
     """Gain in cosine of the other groups of pairs less that of the source language with others.
 
-    At layer 8 of 12, the mean over variants but the word loss alone; Welch's t over pairs.
+    At layer 8 of 12, the mean over variants but the word loss alone; over pairs that share languages.
     """
 
     statement: ClassVar[str] = (
@@ -75,10 +75,9 @@ class NonAlignedGainLeast(Claim):
             reason = "needs a group G3 of pairs" if gains else reason
             yield Part("other groups less G3", Effect(None, reason=reason))
             return
-        others = [gains[pair] for pair in sorted(gains) if pair not in own]
-        inside = [gains[pair] for pair in sorted(gains) if pair in own]
-        effect = view.between(others, inside, "pairs of languages")
-        yield Part("other groups less G3", effect)
+        others = {pair: gain for pair, gain in gains.items() if pair not in own}
+        inside = {pair: gain for pair, gain in gains.items() if pair in own}
+        yield Part("other groups less G3", view.over_pairs(others, inside))
 
     def remarks(self, view: ClaimView) -> Iterable[str]:
         """The mean gain of each group."""

@@ -77,18 +77,16 @@ def in_groups(view: ClaimView, values: Mapping[str, float]) -> dict[str, float]:
 
 def over_pairs(view: ClaimView, values: Mapping[str, float], lacking: str) -> Effect:
     """The mean over pairs of languages; ``lacking`` is the reason where there are none."""
-    return _over(view, values, "pairs of languages", lacking)
+    if not values:
+        return Effect(None, unit="pairs of languages", reason=lacking)
+    return view.over_pairs(values)
 
 
 def over_languages(view: ClaimView, values: Mapping[str, float], lacking: str) -> Effect:
     """The mean over languages."""
-    return _over(view, values, "languages", lacking)
-
-
-def _over(view: ClaimView, values: Mapping[str, float], unit: str, lacking: str) -> Effect:
     if not values:
-        return Effect(None, unit=unit, reason=lacking)
-    return view.over([values[name] for name in sorted(values)], unit)
+        return Effect(None, unit="languages", reason=lacking)
+    return view.over([values[name] for name in sorted(values)], "languages")
 
 
 def lacking(view: ClaimView, probe: str, names: Iterable[str]) -> str:
