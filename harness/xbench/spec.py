@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from xbench.errors import UnknownName, XbenchError
+from xbench.yamlfile import Document, about_booleans, read_document
 
 _EXPONENT = re.compile(r"[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)[eE][-+]?[0-9]+")
 
@@ -68,42 +69,52 @@ class RunSpec(BaseModel):
 
 def read_spec(path: Path) -> RunSpec:
     """Read a YAML spec. Raises :class:`XbenchError` naming file and field."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise XbenchError(f"The spec {path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise XbenchError(f"The spec {path} is no text in UTF-8.") from error
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise XbenchError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise XbenchError(f"{path}: a spec is a mapping of options, as `suite: mini`.")
-    return make_spec(values, str(path))
+    document = read_document(path, "spec")
+    return make_spec(document.content, str(path), document)
 
 
-def make_spec(values: Mapping[str, Any], where: str) -> RunSpec:
-    """Check the values of a spec; ``where`` begins every message."""
+def make_spec(values: Mapping[str, Any], where: str, document: Document | None = None) -> RunSpec:
+    """Check the values of a spec; ``where`` begins every message, with the line in its document."""
     for name in values:
         if name not in RunSpec.model_fields:
-            raise UnknownName(f"option in {where}:", str(name), RunSpec.model_fields)
+            line = document.line([name]) if document else None
+            at = f"{where}:{line}" if line else where
+            raise UnknownName(f"option in {at}:", str(name), RunSpec.model_fields)
     try:
         return RunSpec.model_validate(dict(values))
     except ValidationError as error:
-        raise XbenchError(explain(error, where)) from error
+        raise XbenchError(explain(error, where, document)) from error
 
 
-def explain(error: ValidationError, where: str) -> str:
-    """A pydantic error as short lines: which field, what is wrong, what it was."""
-    lines = []
+def explain(error: ValidationError, where: str, document: Document | None = None) -> str:
+    """A pydantic error as short lines: which field as the user wrote it, what is wrong, what it was.
+
+    Of a field that may be a list or a mapping, what is wrong with the kind that was given.
+    """
+    found: dict[str, str] = {}
     for item in error.errors():
-        field = ".".join(map(str, item["loc"]))
+        place = [part for part in item["loc"] if not _is_internal(part)]
+        field = ".".join(map(str, place))
         got = item.get("input")
         shown = f" (got {got!r})" if isinstance(got, (str, int, float, bool)) else ""
         message = item["msg"].removeprefix("Value error, ")
-        lines.append(f"{where}{': ' + field if field else ''}: {message}{shown}")
-    return "\n".join(lines)
+        if message == "Input should be a valid dictionary":
+            message = "expected a mapping, as `name: value`"
+        elif message in ("Input should be a valid tuple", "Input should be a valid list"):
+            message = "expected a list"
+        kind = next((str(part) for part in item["loc"] if _is_internal(part)), "")
+        if kind and len(item["loc"]) == 2 and kind.startswith("dict[") != isinstance(got, Mapping):
+            continue  # it was given as the other kind, and what is wrong with that is said
+        line = document.line(place) if document else None
+        begin = f"{where}:{line}" if line else where
+        text = f"{begin}{': ' + field if field else ''}: {message}{shown}{about_booleans(got)}"
+        found.setdefault(field, text)
+    return "\n".join(found.values())
+
+
+def _is_internal(part: str | int) -> bool:
+    """Whether a part of a place is pydantic's name of a type, and no field."""
+    return isinstance(part, str) and ("[" in part or "(" in part)
 
 
 def parse_options(assignments: tuple[str, ...]) -> dict[str, Any]:

@@ -96,9 +96,45 @@ def test_commands_and_their_arguments(arguments: list[str], part: str) -> None:
 
 class TestSpecs:
     @pytest.mark.parametrize(
+        ("content", "parts"),
+        [
+            ("task: pos\nseed: 1\ntask: topic\n", ["mine.yaml:3: 'task' is there twice", "line 1"]),
+            ("align:\n  steps: 1\n  steps: 2\n", ["mine.yaml:3: 'steps' is there twice"]),
+            ("language: [deu, no]\n", ["mine.yaml:1: language.1", "YAML reads no, off", '"no"']),
+            (
+                "objective: 3\n",
+                ["mine.yaml:1: objective.0: Input should be a valid string (got 3)"],
+            ),
+            ("objective: {hictl: 3}\n", ["objective.hictl: expected a mapping", "(got 3)"]),
+            ("suite: mini\nseed: [1, x]\n", ["mine.yaml:2: seed.1", "(got 'x')"]),
+            ("suite: mini\nobjctive: hictl\n", ["mine.yaml:2:", "Did you mean 'objective'?"]),
+            ("align: 3\n", ["mine.yaml:1: align: expected a mapping"]),
+        ],
+    )
+    def test_fields_are_named_as_they_were_written(
+        self, content: str, parts: list[str], tmp_path: Path, store: Path
+    ) -> None:
+        """With their line, and never by the types that they are kept in."""
+        spec = tmp_path / "mine.yaml"
+        spec.write_text(content)
+        outcome = xbench("run", spec, "--store", store)
+        refused(outcome, *parts)
+        for word in ("function-before", "_as_list", "dict[", "tuple["):
+            assert word not in outcome.err
+        assert len(outcome.err.splitlines()) == 1
+
+    @pytest.mark.parametrize("begin", ["\ufeff", "# a comment\r\n"])
+    def test_marks_of_other_systems_are_no_fault(
+        self, begin: str, tmp_path: Path, store: Path
+    ) -> None:
+        spec = tmp_path / "mine.yaml"
+        spec.write_text(begin + "task: poss\r\n", encoding="utf-8", newline="")
+        refused(xbench("run", spec, "--store", store), "Unknown task 'poss'")
+
+    @pytest.mark.parametrize(
         ("content", "part"),
         [
-            ("suite: [mini\n", "is not valid YAML"),
+            ("suite: [mini\n", "not valid YAML"),
             ("objctive: hictl\n", "Did you mean 'objective'?"),
             ("- mini\n", "a spec is a mapping"),
             ("align:\n  stesp: 3\n", "Did you mean 'steps'?"),
@@ -106,7 +142,7 @@ class TestSpecs:
             ("seed: many\n", "got 'many'"),
             ("objective: {hictl: {S1W0M0: {temprature: 1}}}\n", "Did you mean 'temperature'?"),
             ("objective: {hictl: 3}\n", "objective"),
-            ("\x00", "is not valid YAML"),
+            ("\x00", "not valid YAML"),
         ],
     )
     def test_damaged_ones(self, content: str, part: str, tmp_path: Path, store: Path) -> None:

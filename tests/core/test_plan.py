@@ -111,6 +111,8 @@ EVALUATE: dict[str, tuple[Any, Test]] = {
     "retrieval_depth": (0.5, nothing),
     "retrieval_pooling": ("cls", nothing),
     "retrieval_similarity": ("csls", nothing),
+    "max_length": (9, nothing),
+    "precision": ("bf16", nothing),
 }
 OBJECTIVE: dict[str, Any] = {
     "sentence": 0,

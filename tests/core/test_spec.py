@@ -67,10 +67,10 @@ def test_a_misspelt_field_comes_with_a_suggestion() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"suite: [", "is not valid YAML"),
-        (b"suite: mini\n\ttask: pos", "is not valid YAML"),
-        (b"- a\n- b\n", "is a mapping of options"),
-        (b"just text", "is a mapping of options"),
+        (b"suite: [", "not valid YAML"),
+        (b"suite: mini\n\ttask: pos", "not valid YAML"),
+        (b"- a\n- b\n", "a spec is a mapping"),
+        (b"just text", "a spec is a mapping"),
         (b"\xff\xfe\x00", "no text in UTF-8"),
         (b"seed: {a: 1}", "seed"),
         (b"align: 3", "align"),

@@ -2,7 +2,6 @@
 
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
@@ -12,60 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 from xbench.errors import XbenchError
 from xbench.registry.entries import Registry
-
-Place = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Document:
-    """One file: its content, and the line on which each field stands."""
-
-    path: Path
-    content: dict[str, Any]
-    node: yaml.Node | None
-
-    def line(self, place: Sequence[str | int]) -> int | None:
-        """The line, from 1, of a field or of the nearest thing around it; None if it is not here."""
-        node, found = self.node, None
-        for part in place:
-            below = _below(node, part)
-            if below is None:
-                return found
-            line, node = below
-            found = line
-        return found
-
-
-def read_document(path: Path) -> Document:
-    """Read a file. Raises :class:`XbenchError` where it is no mapping or names a field twice."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise XbenchError(f"The registry {path} cannot be read: {reason}.") from error
-    # libyaml is ten times faster where PyYAML was built with it.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-    try:
-        node = loader.get_single_node()
-        if node is not None:
-            _refuse_duplicates(node, path)
-        content = loader.construct_document(node) if node is not None else {}
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise XbenchError(f"{path}{line}: not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise XbenchError(f"{path}: not valid YAML: {error}") from error
-    finally:
-        loader.dispose()
-    if not isinstance(content, dict):
-        raise XbenchError(f"{path}:1: a registry is a mapping, as `models: ...`")
-    return Document(path, content, node)
+from xbench.yamlfile import Document, Place, about_booleans, below, read_document
 
 
 def read_registry(base: Path, overlays: Sequence[Path]) -> Registry:
     """The catalogue in ``base``, extended and changed by the overlays in their order."""
-    documents = [read_document(path) for path in (base, *overlays)]
+    documents = [read_document(path, "registry") for path in (base, *overlays)]
     content: dict[str, Any] = {}
     for document in documents:
         content = merge(content, document.content)
@@ -91,35 +42,6 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _refuse_duplicates(node: yaml.Node, path: Path) -> None:
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_duplicates(item, path)
-    if not isinstance(node, yaml.MappingNode):
-        return
-    first: dict[Any, int] = {}
-    for key, value in node.value:
-        line = key.start_mark.line + 1
-        if key.value in first:
-            raise XbenchError(
-                f"{path}:{line}: {key.value!r} is there twice, first on line {first[key.value]}; "
-                f"one of them would be lost"
-            )
-        first[key.value] = line
-        _refuse_duplicates(value, path)
-
-
-def _below(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == str(part):
-                return key.start_mark.line + 1, value
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        item = node.value[part]
-        return item.start_mark.line + 1, item
-    return None
-
-
 def _message(item: Any, documents: Sequence[Document]) -> str:
     place: Place = item["loc"]
     # The file that was read last and says anything about the field is the one to mend.
@@ -132,6 +54,7 @@ def _message(item: Any, documents: Sequence[Document]) -> str:
         what = "unknown field" + _suggestion(place)
     elif item["type"] == "missing":
         what = "this field is missing"
+    what += about_booleans(item.get("input"))
     field = ".".join(map(str, place))
     return f"{document.path}:{line}: {field}: {what}"
 
@@ -139,10 +62,10 @@ def _message(item: Any, documents: Sequence[Document]) -> str:
 def _depth(document: Document, place: Place) -> int:
     node: yaml.Node | None = document.node
     for depth, part in enumerate(place):
-        below = _below(node, part)
-        if below is None:
+        step = below(node, part)
+        if step is None:
             return depth
-        node = below[1]
+        node = step[1]
     return len(place)
 
 
