@@ -61,8 +61,10 @@ def test_leaked_sentences_are_left_out_and_counted(guarded: World) -> None:
     stage = guarded.stage("align", align={**settings, "exclude_overlap": True})
     cleaned = result(guarded.run(stage))
     assert cleaned["pairs_available"] == 24 - LEAKED
-    assert cleaned["excluded"] == {"topical": LEAKED}
-    assert [entry["split"] for entry in stage.spec["guard"]] == ["test", "test"]  # both languages
+    assert cleaned["excluded"] == {"topical": LEAKED, "tagged": 0}
+    assert [entry["split"] for entry in stage.spec["guard"]] == [
+        "test"
+    ] * 4  # both languages of either
 
 
 def test_no_batch_holds_a_guarded_sentence(guarded: World) -> None:
@@ -98,3 +100,39 @@ def test_a_guard_that_is_not_here_is_said(guarded: World, monkeypatch: pytest.Mo
     plan = guarded.plan(arm=("aligned",), align={"steps": 2, "exclude_overlap": True})
     assert set(plan.unguarded) == {"topical: aaa", "topical: bbb"}
     assert plan.gaps == {}
+
+
+def test_the_runs_own_test_sets_guard_too(world: World) -> None:
+    """Without a word in the suite: a treebank, pairs of texts, a retrieval."""
+    align = {"steps": 2, "exclude_overlap": True}
+    for task, source in (("tags", "tagged"), ("pairs", "paired"), ("finding", "bitext")):
+        plan = world.plan(arm=("aligned",), task=(task,), align=align)
+        (key,) = plan.of_kind("align")
+        bindings = {where["binding"]["source"] for where in plan.stages[key].recipe["guard"]}
+        assert source in bindings, task
+
+
+def test_a_tagged_sentence_is_known_by_its_text(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words of a treebank are not the words of the text: in dem, for im."""
+    from dataclasses import replace
+
+    read = toys.Tagged.read
+    surface = "Sie wohnt im schönen Haus am Fluss."
+
+    def treebank(self: Any, languages: Any, split: str) -> Any:
+        for index, sentence in enumerate(read(self, languages, split)):
+            yield replace(sentence, surface=surface) if index == 0 and split == "test" else sentence
+
+    monkeypatch.setattr(toys.Tagged, "read", treebank)
+    bitext = toys.Bitext.read
+
+    def leaking(self: Any, languages: Any, split: str) -> Any:
+        for index, pair in enumerate(bitext(self, languages, split)):
+            yield replace(pair, source=surface.upper()) if index == 3 else pair
+
+    monkeypatch.setattr(toys.Bitext, "read", leaking)
+    align = {"steps": 2, "batch_size": 4, "exclude_overlap": True}
+    stage = world.stage("align", task=("tags",), align=align)
+    assert result(world.run(stage))["excluded"]["tagged"] == 1

@@ -8,13 +8,15 @@ class TaggedSentence:
     """A sentence cut into words, each with a tag (a token-level example).
 
     ``words`` and ``tags`` have the same length; ``id`` names the sentence in its corpus, and ``at``
-    says for a person where it was read (``test.conllu:12``).
+    says for a person where it was read (``test.conllu:12``). ``surface`` is the sentence as it is
+    written, where that is not its words in a row: French *du* is the two words *de le*.
     """
 
     words: tuple[str, ...]
     tags: tuple[str, ...]
     id: str = ""
     at: str = field(default="", compare=False, repr=False)
+    surface: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.tags):

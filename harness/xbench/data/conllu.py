@@ -15,6 +15,7 @@ UPOS = (
 
 _COLUMNS = 10
 _SENTENCE_ID = re.compile(r"#\s*sent_id\s*=\s*(.*?)\s*$")
+_TEXT = re.compile(r"#\s*text\s*=\s*(.*?)\s*$")
 _NOT_A_WORD = re.compile(r"[0-9]+[-.][0-9]+")
 
 
@@ -25,7 +26,7 @@ def read_conllu(path: Path) -> Iterator[TaggedSentence]:
     left out. Forms are kept as they are, spaces included. ``id`` is the ``sent_id``, if any.
     Raises :class:`~xbench.data.files.DataError` with file and line of all malformed rows.
     """
-    sentence_id, first = "", 0
+    sentence_id, surface, first = "", "", 0
     words: list[str] = []
     tags: list[str] = []
     bad = BadLines(path)
@@ -34,6 +35,8 @@ def read_conllu(path: Path) -> Iterator[TaggedSentence]:
         if line.startswith("#"):
             if found := _SENTENCE_ID.match(line):
                 sentence_id = found.group(1)
+            elif found := _TEXT.match(line):
+                surface = found.group(1)
         elif line:
             try:
                 word = _word(line.split("\t"), position=None if rows is None else rows + 1)
@@ -48,8 +51,9 @@ def read_conllu(path: Path) -> Iterator[TaggedSentence]:
                 tags.append(word[1])
         else:
             if words:
-                yield TaggedSentence(tuple(words), tuple(tags), sentence_id, f"{path}:{first}")
-            sentence_id, first, rows, words, tags = "", 0, 0, [], []
+                at = f"{path}:{first}"
+                yield TaggedSentence(tuple(words), tuple(tags), sentence_id, at, surface)
+            sentence_id, surface, first, rows, words, tags = "", "", 0, 0, [], []
     bad.check()
 
 

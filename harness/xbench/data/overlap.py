@@ -51,7 +51,7 @@ def is_known(text: str, known: Set[bytes]) -> bool:
 def texts_of(record: Any) -> Iterator[str]:
     """The texts of a record of :mod:`xbench.api.examples`, whatever its kind."""
     if hasattr(record, "words"):
-        yield " ".join(record.words)
+        yield getattr(record, "surface", "") or " ".join(record.words)
     for name in ("text", "second", "source", "target"):
         value = getattr(record, name, None)
         if isinstance(value, str):

@@ -10,7 +10,7 @@ from xbench.errors import XbenchError
 from xbench.hub import NotHere
 from xbench.identity import component
 from xbench.objectives import Method, configured, find_method
-from xbench.plan.data import Data
+from xbench.plan.data import Data, written
 from xbench.plan.graph import Plan, Stage
 
 # What phase I is told that is no part of how an encoder is trained.
@@ -207,7 +207,8 @@ class Arms:
     def _guard(self, pair: str) -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
         """(identity, where it lies) of every guarded test set that is here, in the pair's languages.
 
-        One that is not here guards nothing, and the plan says so.
+        Guarded are those that the suite names, and those of the run's own tasks. One that is not
+        here guards nothing, and the plan says so.
         """
         if pair not in self._guards:
             self._guards[pair] = tuple(self._guarded(pair))
@@ -216,7 +217,8 @@ class Arms:
 
     def _guarded(self, pair: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         codes = pair.split("-")
-        for binding in self._suite.guard:
+        own = (self._suite.tasks[task] for task in self._plan.spec.task or ())
+        for binding in {written(each): each for each in (*self._suite.guard, *own)}.values():
             source = self._context.discovery.table.get("sources", binding.source).load()
             reads = [tuple(codes)] if source.languages_per_read == 2 else [(c,) for c in codes]
             for languages in reads:

@@ -35,7 +35,7 @@ _READS = {
     "sentence": ("text", "LabelledText"),
     "pair": ("second", "LabelledPair"),
 }
-COLUMNS = 3  # raised when the columns change: tables that were kept before are made anew
+COLUMNS = 4  # raised when the columns change: tables that were kept before are made anew
 
 
 @dataclass(frozen=True)

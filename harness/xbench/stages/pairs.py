@@ -102,6 +102,7 @@ def _guarded(where: Mapping[str, Any], bench: Bench) -> set[bytes]:
     """The digests of a guarded test set's sentences, in the languages of the pair."""
     languages = [bench.context.languages.get(code) for code in where["languages"]]
     records = bench.source_at(where).read(languages, "test")
+    # Of a pair of texts each by itself: a premise in the alignment text is enough.
     return digests(sentence for one in records for sentence in texts_of(one))
 
 
