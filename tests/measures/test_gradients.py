@@ -95,6 +95,32 @@ def test_one_part_tells_nothing_of_noise() -> None:
             measures.mean_gradient(parts(count))
 
 
+@pytest.mark.parametrize(
+    ("strength", "ceiling", "mean"), [(0.5, 0.2, 1.005), (0.3, 0.082, 1.05), (0.22, 0.046, 1.22)]
+)
+def test_at_low_signal_the_corrected_cosine_is_too_large_as_the_documentation_says(
+    strength: float, ceiling: float, mean: float
+) -> None:
+    """Two equal gradients of 400 parameters, in 4 parts each with noise of variance 1."""
+    chance, found, ceilings = torch.Generator().manual_seed(1), [], []
+    for _ in range(500):
+        signal = torch.randn(400, generator=chance, dtype=torch.float64) * strength
+        one, other = (
+            measures.mean_gradient(
+                {"w": signal + torch.randn(400, generator=chance, dtype=torch.float64)}
+                for _ in range(4)
+            )
+            for _ in range(2)
+        )
+        pair = measures.compare(one, other, measures.inner_products(one, other), ["w"])
+        ceilings.append(pair.first.ceiling or 0.0)
+        value = measures.corrected_cosine(pair).value
+        found += [] if value is None else [value]
+    assert np.mean(ceilings) == pytest.approx(ceiling, abs=0.01)
+    error = np.std(found) / math.sqrt(len(found))
+    assert np.mean(found) == pytest.approx(mean, abs=4 * error)
+
+
 def test_the_corrected_cosine_follows_a_true_one() -> None:
     """Two directions at 60 degrees under noise of eight times their length: 0.5 in the mean."""
     rng = np.random.default_rng(0)

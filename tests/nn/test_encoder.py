@@ -72,7 +72,7 @@ def test_layers_one_by_one_equal_forward(config: EncoderConfig) -> None:
     state, bias = encoder.embed(ids), encoder.attention_bias(mask)
     for index, expected in enumerate(states[1:]):
         state = encoder.layer(index, state, bias)
-        assert torch.equal(state, expected)
+        torch.testing.assert_close(state, expected)
     assert len(encoder(ids, mask, layers=1)) == 2
     with pytest.raises(ValueError, match="expected 0 to 3"):
         encoder(ids, mask, layers=4)
@@ -99,7 +99,7 @@ def test_what_stands_at_masked_places_does_not_matter(config: EncoderConfig) -> 
     other[:, :, 6:] = some_ids(config, 1, 2, 3, seed=9)
     assert not torch.equal(ids, other)
     states, others = encoder(ids, mask)[-1], encoder(other, mask)[-1]
-    assert torch.equal(states[:, :, :6], others[:, :, :6])
+    torch.testing.assert_close(states[:, :, :6], others[:, :, :6])
     assert not torch.equal(states[:, :, 6:], others[:, :, 6:])
 
 
@@ -167,7 +167,7 @@ def test_replicas_equal_separate_encoders(config: EncoderConfig) -> None:
             torch.testing.assert_close(ours[part], theirs, atol=1e-10, rtol=0)
         torch.testing.assert_close(logits[part], own_logits, atol=1e-10, rtol=0)
         for (name, ours), theirs in zip(stack.named_parameters(), single.parameters(), strict=True):
-            assert torch.equal(ours[part], theirs), name
+            torch.testing.assert_close(ours[part], theirs)
             torch.testing.assert_close(
                 ours.grad[part], theirs.grad, atol=1e-8, rtol=1e-10, msg=lambda m, n=name: n + m
             )

@@ -42,10 +42,10 @@ def test_tokens_come_back_to_where_they_were(lengths: list[int], padding: int) -
     states = torch.randn(*mask.shape, 2)
     rows = packing.rows_of(states)
     assert rows.shape[:2] == packing.owners.shape
-    assert torch.equal(packing.batch_of(rows), states * mask.unsqueeze(-1))
+    torch.testing.assert_close(packing.batch_of(rows), states * mask.unsqueeze(-1))
     assert (rows[packing.owners < 0] == 0).all()
     for sentence, length in enumerate(lengths):
-        assert torch.equal(rows[packing.owners == sentence], states[sentence, :length])
+        torch.testing.assert_close(rows[packing.owners == sentence], states[sentence, :length])
 
 
 @given(LENGTHS)
@@ -66,7 +66,7 @@ def test_gradients_take_the_same_ways_back() -> None:
     weights = torch.randn(3, 5, 2, dtype=torch.float64)
     (packing.batch_of(packing.rows_of(states)) * weights).sum().backward()
     assert states.grad is not None
-    assert torch.equal(states.grad, weights * mask.unsqueeze(-1))
+    torch.testing.assert_close(states.grad, weights * mask.unsqueeze(-1))
 
 
 @pytest.mark.parametrize("lengths", [[0], [0, 0, 0]])

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -48,6 +49,11 @@ def ready(objective: Any, encoder: TinyEncoder | None = None) -> Any:
     torch.manual_seed(5)
     objective.setup(encoder)
     return objective.train()
+
+
+def close(found: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    """The same values up to rounding, for a comparison of two computations."""
+    return {name: (pytest.approx(total, rel=1e-9), count) for name, (total, count) in found.items()}
 
 
 def values(objective: Any, batch: Any) -> dict[str, tuple[float, float]]:

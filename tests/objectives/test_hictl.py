@@ -15,6 +15,7 @@ from xbench_plugins.losses.hard_negatives import smoothed_similarities
 from xbench_plugins.objectives.hictl import HiCTL
 
 from .fake_batch import BEGIN, END, SPECIALS, FakeBatch, TinyEncoder, random_pairs
+from .slow_contrast import close
 
 EVERYTHING = 10_000  # more negatives than there are words: nothing is left to chance
 PAIRS = random_pairs(6)
@@ -132,7 +133,7 @@ def test_a_sample_of_negatives_makes_the_word_term_smaller() -> None:
 
 def test_the_batch_generator_decides_the_negatives() -> None:
     sampled = objective(sentence=0, mlm=0, negatives=3)
-    assert values(sampled, batch(seed=1)) == values(sampled, batch(seed=1))
+    assert values(sampled, batch(seed=1)) == close(values(sampled, batch(seed=1)))
     assert values(sampled, batch(seed=1)) != values(sampled, batch(seed=2))
 
 
@@ -336,7 +337,7 @@ def test_a_restored_state_continues_alike() -> None:
         loss.terms(batch())
         loss.after_step(torch.nn.Identity(), 5)
     assert torch.equal(first.success, second.success)
-    assert values(first, batch()) == values(second, batch())
+    assert values(first, batch()) == close(values(second, batch()))
 
 
 # Configuration

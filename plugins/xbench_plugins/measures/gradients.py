@@ -164,8 +164,10 @@ def corrected_cosine(pair: Comparison) -> Value:
 
     With g_p and h_q the gradients of disjoint parts: the mean of ``<g_p, h_q>`` over all p and q,
     over the geometric mean of the mean ``<g_p, g_p'>`` and the mean ``<h_q, h_q'>`` of different
-    parts. Numerator and both parts of the denominator are unbiased, their ratio is not quite, and
-    an estimate may exceed 1; far beyond, it is flagged. Undefined where one of the latter is not
+    parts. Numerator and both parts of the denominator are unbiased, their ratio is not: at low signal
+    it is too large. Of two gradients that are equal, of 400 parameters in 4 parts each, it is 1.00 in
+    the mean where the ceiling is .2, 1.05 at .08 and 1.2 at .05; more parameters make it less. An
+    estimate far beyond 1 is flagged. Undefined where one of the latter is not
     positive: the data do not tell that gradient from noise. This is the correction for attenuation
     of Spearman 1904.
     """
