@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from .command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+if not torch.cuda.is_available():
+    pytest.skip("needs a CUDA device", allow_module_level=True)
 
 # What comes later on a command line counts: the device of the small options is the CPU.
 GPU = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--device", "cuda", "--objective", "hictl:S1W1M1"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xbench.engine.work import Work
+from xbench.models import weight_files
 from xbench.plan import Plan, Stage
 from xbench.stages.cost import Group, group_of, units_of
 from xbench.store import STATUS, Store
@@ -148,7 +149,7 @@ def weights_bytes(folder: Path) -> int:
 
     Raises ``OSError`` or ``ValueError`` where there are none to read.
     """
-    files = sorted(folder.glob("*.safetensors"))
+    files = weight_files(folder)
     if not files:
         raise ValueError(f"{folder} holds no safetensors")
     return FLOAT * sum(_numbers(path) for path in files)

@@ -62,7 +62,7 @@ def find_model(name: str, registry: Registry, offline: bool = False) -> Model:
 
 def identity(folder: Path) -> dict[str, Any]:
     """sha256 of configuration, weights and tokenizer files. Raises where one of them is missing."""
-    weights = sorted(folder.glob(WEIGHTS))
+    weights = weight_files(folder)
     tokenizer = [folder / name for name in TOKENIZER if (folder / name).is_file()]
     _require(folder, "config.json", (folder / "config.json").is_file())
     _require(folder, "weights (model.safetensors)", bool(weights))
@@ -74,6 +74,11 @@ def identity(folder: Path) -> dict[str, Any]:
         "weights": {path.name: file_digest(path) for path in weights},
         "tokenizer": {path.name: file_digest(path) for path in tokenizer},
     }
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a model folder; hidden ones (``._model.safetensors``) are none."""
+    return sorted(path for path in folder.glob(WEIGHTS) if not path.name.startswith("."))
 
 
 def _require(folder: Path, what: str, found: bool) -> None:
@@ -117,7 +122,7 @@ def model_files(entry: ModelEntry, name: str) -> Wanted:
 
 def _from_hub(entry: ModelEntry, name: str, offline: bool) -> Path:
     folder = fetch(model_files(entry, name), offline)
-    if not list(folder.glob(WEIGHTS)):
+    if not weight_files(folder):
         raise NotHere(
             f"The model {entry.hub_id or name} has no safetensors on the hub. Its other weights are "
             f"pickles and are never read; convert them once with transformers, "

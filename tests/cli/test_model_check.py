@@ -173,6 +173,14 @@ def test_the_shapes_expected_are_the_encoders(kind: str, tmp_path: Path) -> None
 
 
 class TestFolders:
+    def test_hidden_files_are_no_weights(self, model: Path) -> None:
+        from xbench.models import identity
+
+        before = identity(model)
+        (model / "._model.safetensors").write_bytes(b"left by a system")
+        assert identity(model) == before
+        check_model(model)
+
     @pytest.mark.parametrize("names", [["0_Transformer"], ["checkpoint-1000", "checkpoint-500"]])
     def test_the_model_is_one_below(self, names: list[str], model: Path, tmp_path: Path) -> None:
         outer = tmp_path / "outer"

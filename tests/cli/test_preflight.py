@@ -102,3 +102,11 @@ def test_labels_that_the_task_lacks_name_file_line_language_split_and_ways_out(
     monkeypatch.setenv("XBENCH_REGISTRY", str(registry))
     outcome = paper(data, tmp_path / "store", *options)
     assert outcome.code == 0, outcome.err
+
+
+def test_text_that_guards_an_alignment_is_looked_at_too(topics: Path, tmp_path: Path) -> None:
+    """It is read by the alignment, hours later, and not by this run's task."""
+    path = sib(topics, "deu_Latn", "test", [("a", "travel", '"never closed')])
+    options = ("--arm", "aligned", "--objective", "mlm", "--pair", "de-en", "--task", "pos")
+    outcome = paper(topics, tmp_path / "store", *options, "--mode", "linear")
+    refused(outcome, f"{path}:2: a quote opens a column")

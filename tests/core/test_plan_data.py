@@ -1,6 +1,5 @@
 """Digests of the content of model and data are in the keys of what is computed from them."""
 
-import os
 import shutil
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +10,7 @@ from xbench.errors import XbenchError
 from xbench.plan import Plan
 from xbench.spec import make_spec
 
+from .. import real
 from ..command import TUNED, Test, below, changed, everything, nothing, plan_of, roles, where
 
 
@@ -121,12 +121,11 @@ class TestFiles:
 
 def test_the_study_is_planned_whole() -> None:
     """The matrix of the reference study, on its real data where that is configured."""
-    for variable in ("XBENCH_DATA", "XBENCH_MODELS"):
-        if variable not in os.environ:
-            pytest.skip(f"{variable} is not set: no real data to plan for")
+    models = real.folder("XBENCH_MODELS")
+    real.folder("XBENCH_DATA")
     values = {
         "suite": "paper",
-        "model": str(Path(os.environ["XBENCH_MODELS"]) / "xlmr-small"),
+        "model": str(models / "xlmr-small"),
         "objective": "hictl",
         "task": "pos,topic",
         "device": "cpu",

@@ -1,14 +1,14 @@
 """The registry's languages: codes, ids that the data sets really have, distances to English."""
 
-import os
 from collections import Counter
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
 from xbench.registry import load_registry, registry_path
 from xbench_plugins.languages.typology import DISTANCES, GLOTTOCODES, to_english
+
+from .. import real
 
 REGISTRY = load_registry(registry_path())
 LANGUAGES = REGISTRY.languages
@@ -80,9 +80,7 @@ def test_distances_are_those_of_uriel_plus() -> None:
 
 @pytest.mark.parametrize("data_set", sorted(LISTED))
 def test_what_a_folder_holds_is_listed(data_set: str) -> None:
-    if "XBENCH_DATA" not in os.environ:
-        pytest.skip("XBENCH_DATA is not set: no real data to look at")
-    place = Path(os.environ["XBENCH_DATA"])
+    place = real.folder("XBENCH_DATA")
     template, everything = LISTED[data_set]
     there = set(place.glob(everything))
     ids = [e.resources[data_set] for e in LANGUAGES.values() if data_set in e.resources]
@@ -93,8 +91,6 @@ def test_what_a_folder_holds_is_listed(data_set: str) -> None:
 
 
 def test_tatoeba_ids_are_there() -> None:
-    if "XBENCH_DATA" not in os.environ:
-        pytest.skip("XBENCH_DATA is not set: no real data to look at")
-    folder = Path(os.environ["XBENCH_DATA"]) / "tatoeba" / "v1"
+    folder = real.folder("XBENCH_DATA") / "tatoeba" / "v1"
     ids = {e.resources["tatoeba"] for e in LANGUAGES.values() if "tatoeba" in e.resources}
     assert all((folder / f"tatoeba.{one}-eng.{one}.gz").is_file() for one in ids - {"eng"})

@@ -1,11 +1,12 @@
 """Real data where it is configured, and small tokenizers of the three usual families."""
 
-import os
 from pathlib import Path
 
 import pytest
 import tokenizers
 from tokenizers import models, normalizers, pre_tokenizers, processors, trainers
+
+from ..real import folder
 
 SENTENCES = [
     "The quick brown fox jumps over the lazy dog.",
@@ -16,20 +17,14 @@ SENTENCES = [
 ] * 4
 
 
-def _configured(variable: str) -> Path:
-    if variable not in os.environ:
-        pytest.skip(f"{variable} is not set: no real data to read")
-    return Path(os.environ[variable])
-
-
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    return _configured("XBENCH_DATA")
+    return folder("XBENCH_DATA")
 
 
 @pytest.fixture(scope="session")
 def real_model() -> Path:
-    return _configured("XBENCH_MODELS") / "xlmr-small"
+    return folder("XBENCH_MODELS") / "xlmr-small"
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,10 @@ def test_records_of_every_kind_have_their_texts() -> None:
     assert list(texts_of(ParallelText("a", "b"))) == ["a", "b"]
 
 
-@pytest.mark.skipif("XBENCH_DATA" not in os.environ, reason="XBENCH_DATA is not set: no real data")
+@pytest.mark.skipif(
+    "XBENCH_DATA" not in os.environ,
+    reason="set XBENCH_DATA to a folder of real data, laid out as docs/data.md says",
+)
 def test_sib200_is_made_of_flores_sentences() -> None:
     from xbench.data.bitext import read_line_aligned
     from xbench.data.tsv import read_sib200

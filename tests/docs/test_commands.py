@@ -21,6 +21,7 @@ import pytest
 
 from xbench.cli import COMMANDS, group
 
+from .. import real
 from ..command import QUICK_OPTIONS, Outcome, xbench
 from ..hub.server import Hub
 from ..hub.test_hub import MODEL, hub  # noqa: F401  (a fixture)
@@ -160,11 +161,8 @@ def test_command_on_real_data(line: str, workplace: Path, real_data: tuple[Path,
 @pytest.fixture(scope="module")
 def real_data() -> tuple[Path, Path]:
     """Folders of data and of an encoder, where this machine has them."""
-    data, models = os.environ.get("XBENCH_DATA"), os.environ.get("XBENCH_MODELS")
-    if not data or not models:
-        pytest.skip("XBENCH_DATA and XBENCH_MODELS are not set")
-    encoder = next(path.parent for path in sorted(Path(models).glob("*/config.json")))
-    return Path(data), encoder
+    data, models = real.folder("XBENCH_DATA"), real.folder("XBENCH_MODELS")
+    return data, next(path.parent for path in sorted(models.glob("*/config.json")))
 
 
 def on_data(line: str, workplace: Path) -> None:

@@ -1,6 +1,5 @@
 """The encoder against transformers: states, logits, gradients, and folders in both directions."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from torch import Tensor
 
 from xbench.nn.encoder import Encoder
 from xbench.nn.hf_weights import file_names
+
+from .. import real
 
 SHAPES = {
     "xlmr-2x32": (transformers.XLMRobertaConfig, 2, 32, 4, {"type_vocab_size": 1}),
@@ -187,9 +188,7 @@ def test_transformers_loads_a_random_encoder(tmp_path: Path, kind: str) -> None:
 
 
 def test_the_small_real_encoder_equals_transformers(tmp_path: Path) -> None:
-    if "XBENCH_MODELS" not in os.environ:
-        pytest.skip("XBENCH_MODELS is not set: no folder of real encoders")
-    folder = Path(os.environ["XBENCH_MODELS"]) / "xlmr-small"
+    folder = real.folder("XBENCH_MODELS") / "xlmr-small"
     ours = Encoder.from_folder(folder).eval()
     theirs = transformers.AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32).eval()
     ids, mask, _ = inputs(theirs.config, padded=True)

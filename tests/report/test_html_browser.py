@@ -16,9 +16,10 @@ from .browser import CHROMIUM, DRIVER, Browser, browser
 from .conftest import study_rows
 from .hostile import NAMES, hostile_table
 
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM or not DRIVER, reason="chromium or chromedriver is not installed"
-)
+if not CHROMIUM or not DRIVER:
+    pytest.skip(
+        "install chromium and chromedriver, a browser to open pages in", allow_module_level=True
+    )
 
 TABLE = "section.table"
 ROWS = """

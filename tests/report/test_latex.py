@@ -87,7 +87,9 @@ def compile_document(text: str, folder: Path) -> None:
     assert (folder / "report.pdf").stat().st_size > 1000
 
 
-needs_tex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+needs_tex = pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="install pdflatex (texlive-latex-recommended)"
+)
 
 
 @needs_tex

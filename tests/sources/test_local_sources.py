@@ -11,6 +11,8 @@ from xbench_plugins.sources.bitext import Bitext
 from xbench_plugins.sources.sib200 import Sib200
 from xbench_plugins.sources.universal_dependencies import UniversalDependencies
 
+from .. import real
+
 
 def language(code: str, iso639_1: str = "", **resources: str) -> Language:
     ids = {name.replace("_", "-"): value for name, value in resources.items()}
@@ -185,9 +187,7 @@ def test_wrong_number_of_languages(place: Path) -> None:
 
 
 def test_real_data() -> None:
-    if "XBENCH_DATA" not in os.environ:
-        pytest.skip("XBENCH_DATA is not set: no real data to read")
-    place = Path(os.environ["XBENCH_DATA"])
+    place = real.folder("XBENCH_DATA")
     assert sum(1 for _ in UniversalDependencies(place).read([GERMAN], "test")) == 977
     assert sum(1 for _ in Sib200(place).read([KASHMIRI], "train")) == 701
     assert sum(1 for _ in Bitext(place).read([ENGLISH, GERMAN], "train")) == 9979

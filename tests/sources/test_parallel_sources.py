@@ -106,7 +106,10 @@ def test_what_stands_in_is_said() -> None:
         Muse(Path()).resource(KAZ)
 
 
-@pytest.mark.skipif("XBENCH_DATA" not in os.environ, reason="XBENCH_DATA is not set: no real data")
+@pytest.mark.skipif(
+    "XBENCH_DATA" not in os.environ,
+    reason="set XBENCH_DATA to a folder of real data, laid out as docs/data.md says",
+)
 @pytest.mark.parametrize(
     ("source", "first", "second", "count"),
     [

@@ -1,7 +1,6 @@
 """WikiANN, MasakhaNER, KazNERD, XNLI and PAWS-X: layouts, the hub's tables, missing files, cuts."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from xbench_plugins.sources.pawsx import PawsX
 from xbench_plugins.sources.split_files import SplitFiles
 from xbench_plugins.sources.wikiann import WikiAnn
 from xbench_plugins.sources.xnli import Xnli
+
+from .. import real
 
 NAMES = ("wikiann", "xnli", "pawsx", "masakhaner2", "kaznerd")
 GERMAN = Language("deu", "German", "Latn", resources=dict.fromkeys(NAMES, "de"))
@@ -180,9 +181,7 @@ def test_parts_have_their_shares() -> None:
 
 
 def test_real_data() -> None:
-    if "XBENCH_DATA" not in os.environ:
-        pytest.skip("XBENCH_DATA is not set: no real data to read")
-    place = Path(os.environ["XBENCH_DATA"])
+    place = real.folder("XBENCH_DATA")
     entries = load_registry(registry_path()).languages
     languages = {c: Language(c, **e.model_dump()) for c, e in entries.items()}
 

@@ -1,7 +1,6 @@
 """Tatoeba on real data, against XTREME's procedure on transformers' own model."""
 
 import gzip
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from xbench.store import Store
 
+from .. import real
 from ..command import compute, request
 
 LANGUAGE = "kaz"  # 575 pairs
@@ -19,10 +19,7 @@ LENGTH = 512
 
 @pytest.fixture(scope="module")
 def places() -> tuple[Path, Path]:
-    for variable in ("XBENCH_DATA", "XBENCH_MODELS"):
-        if variable not in os.environ:
-            pytest.skip(f"{variable} is not set")
-    return Path(os.environ["XBENCH_DATA"]), Path(os.environ["XBENCH_MODELS"]) / "xlmr-small"
+    return real.folder("XBENCH_DATA"), real.folder("XBENCH_MODELS") / "xlmr-small"
 
 
 def embedded(model: Path, texts: list[str], depth: float, specials: bool) -> Tensor:

@@ -90,7 +90,7 @@ class _Found:
 
 
 def _reads(stage: Stage) -> Iterator[_Read]:
-    """All text that a stage reads, but the guard's: that is read with the corpus, or not at all."""
+    """All text that a stage reads, that of the test sets which guard an alignment included."""
     spec, recipe = stage.spec, stage.recipe
     task, label = recipe.get("task"), recipe.get("label", "")
     data = spec.get("corpus", spec.get("data"))
@@ -102,6 +102,8 @@ def _reads(stage: Stage) -> Iterator[_Read]:
         yield _Read(text, recipe["texts"][code], None, "parallel text")
     for pair, data in spec.get("dictionaries", {}).items():
         yield _Read(data, recipe["dictionaries"][pair], None, "dictionary")
+    for data, where in zip(spec.get("guard", []), recipe.get("guard", []), strict=True):
+        yield _Read(data, where, None, f"guard {where['binding']['source']}")
     joint = spec.get("joint", {})
     if "corpus" in joint:
         yield _Read(joint["corpus"], recipe["joint"]["pairs"], None, label)
@@ -181,7 +183,7 @@ def _differences(reads: Mapping[str, tuple[_Read, str]], context: Context) -> It
 def _records(read: _Read, source: Source, context: Context) -> Iterator[Any]:
     split = read.data["split"]
     languages = [context.languages.get(code) for code in read.where["languages"]]
-    if len(languages) == 2:  # parallel text
+    if len(languages) == 2 or read.task is None:  # parallel text, or text that guards
         return source.read(languages, split)
     task = context.discovery.table.get("tasks", str(read.task)).load()()
     found: Iterator[Any] = task.examples(source, languages[0], split)
