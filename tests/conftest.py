@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from xbench.discovery import discovery
 
 from .command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, fake_distribution, xbench
 
 Install = Callable[..., Path]
+
+# How long an example takes says nothing on a machine that does other things as well.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 # Sums depend on the number of threads, and tests run beside each other on few cores.
 torch.set_num_threads(1)

@@ -152,5 +152,5 @@ def test_two_processes_may_build_at_once(tmp_path: Path) -> None:
     builders = [
         subprocess.Popen([sys.executable, "-c", BUILDER, str(tmp_path), name]) for name in "ab"
     ]
-    assert [builder.wait(timeout=60) for builder in builders] == [0, 0]
+    assert [builder.wait(timeout=600) for builder in builders] == [0, 0]
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".arrow"]

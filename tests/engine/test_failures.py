@@ -98,7 +98,7 @@ def test_the_failure_is_listed_once_with_its_log_and_the_way_to_retry(runs: Runs
     log = Path(line.split("Log: ")[1])
     assert log.is_relative_to(runs.store)
     assert "The same command tries them again" in shown
-    assert "FAILED align broken:default qaa-qac: RuntimeError" in runs.first.err
+    assert "FAILED align broken:default qaa-qac align seed 42: RuntimeError" in runs.first.err
 
 
 def test_the_table_is_shown_all_the_same(runs: Runs) -> None:

@@ -21,7 +21,7 @@ from xbench.plan import KINDS
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
 from .unruly import install_unruly
 
-PATIENCE = 120  # seconds until a test that waits for a process gives up
+PATIENCE = 900  # seconds until a test that waits for a process gives up, on a busy machine too
 OPTIONS = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--objective", "pull", "--jobs", "1"]
 OPTIONS += ["--save-state", "0", "-O", "align.steps=6", "-O", "finetune.steps=6"]
 MAIN = "from xbench.cli import main; main()"

@@ -36,7 +36,7 @@ class Browser:
         data = json.dumps(content or {}).encode() if method == "POST" else None
         request = Request(self.address + path, data, method=method)
         try:
-            with urlopen(request, timeout=60) as answer:
+            with urlopen(request, timeout=300) as answer:
                 return json.load(answer)["value"]
         except HTTPError as error:
             raise RuntimeError(json.load(error)["value"]["message"]) from error
