@@ -15,6 +15,7 @@ from typing import Any
 
 from xbench.engine.work import Work
 from xbench.models import weight_files
+from xbench.nn.hf_files import read_header
 from xbench.plan import Plan, Stage
 from xbench.stages.cost import Group, group_of, units_of
 from xbench.store import STATUS, Store
@@ -152,13 +153,6 @@ def weights_bytes(folder: Path) -> int:
     files = weight_files(folder)
     if not files:
         raise ValueError(f"{folder} holds no safetensors")
-    return FLOAT * sum(_numbers(path) for path in files)
-
-
-def _numbers(path: Path) -> int:
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    return sum(
-        math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"
-    )
+    headers = (read_header(path)[0] for path in files)
+    numbers: int = sum(math.prod(one["shape"]) for header in headers for one in header.values())
+    return FLOAT * numbers

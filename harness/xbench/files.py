@@ -22,6 +22,11 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     sync_folder(path.parent)
 
 
+def is_hidden(path: Path) -> bool:
+    """Whether the file's name begins with a dot: systems and editors leave such files beside others."""
+    return path.name.startswith(".")
+
+
 def write_synced(path: Path, data: bytes) -> None:
     """Write and force to disk."""
     with path.open("wb") as file:

@@ -6,24 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xbench import artefacts
 from xbench.errors import UnknownName, XbenchError
-from xbench.files import file_digest
+from xbench.files import file_digest, is_hidden
 from xbench.hub import NotHere, Wanted, commit_of, fetch
 from xbench.registry import ModelEntry, Registry
 
 WEIGHTS = "*.safetensors"
 # One of these has to be there: the tokenizer itself, or a vocabulary of the older kinds.
-VOCABULARIES = (
-    "tokenizer.json",
-    "sentencepiece.bpe.model",
-    "spm.model",
-    "spiece.model",
-    "tokenizer.model",
-    "vocab.txt",
-    "vocab.json",
-)
-BESIDE = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "merges.txt")
-TOKENIZER = (*VOCABULARIES, *BESIDE)
+VOCABULARIES = (artefacts.TOKENIZER, *artefacts.OLDER_VOCABULARIES)
+TOKENIZER = (*VOCABULARIES, artefacts.TOKENIZER_CONFIG, *artefacts.BESIDE_VOCABULARIES)
 
 
 @dataclass(frozen=True)
@@ -78,7 +70,7 @@ def identity(folder: Path) -> dict[str, Any]:
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a model folder; hidden ones (``._model.safetensors``) are none."""
-    return sorted(path for path in folder.glob(WEIGHTS) if not path.name.startswith("."))
+    return sorted(path for path in folder.glob(WEIGHTS) if not is_hidden(path))
 
 
 def _require(folder: Path, what: str, found: bool) -> None:

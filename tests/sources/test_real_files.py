@@ -228,3 +228,11 @@ class TestParallelText:
         write(tmp_path, "tatoeba/v1/tatoeba.deu-eng.eng", "a\nb\nc\n")
         with pytest.raises(DataError, match=r"tatoeba\.deu-eng\.deu:2: no text"):
             list(Tatoeba(tmp_path).read([GERMAN, ENGLISH], "test"))
+
+
+def test_a_file_that_has_changed_is_looked_at_again(tmp_path: Path) -> None:
+    """Its prefix is not remembered from before: words would keep it, or lose letters."""
+    path = write(tmp_path, "x.tsv", "de:Anton\tB-PER\n")
+    assert [s.words for s in read_iob2(path)] == [("Anton",)]
+    write(tmp_path, "x.tsv", "de:Anton\tB-PER\n\nUlm\tB-LOC\n")
+    assert [s.words for s in read_iob2(path)] == [("de:Anton",), ("Ulm",)]

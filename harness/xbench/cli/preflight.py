@@ -31,15 +31,12 @@ def check_inputs(plan: Plan, work: Work, context: Context, store: Store) -> list
 
     Raises :class:`XbenchError` (file, line, advice) for a damaged model, tokenizer or corpus.
     """
-    todo = [plan.stages[key] for key in plan.stages if key in work.todo]
     try:
-        for folder, digest in {model_of(stage) for stage in todo}:
-            marker = _marker(store, {"model": digest, "check": MODEL_CHECK})
-            if not marker.exists():
-                check_model(folder, store.root / "cache")
-                load_foreign(folder)
-                _remember(marker, {"model": digest})
-        return _check_data(todo, context, store)
+        for folder, marker in _unknown_models(plan, work, store):
+            check_model(folder, store.root / "cache")
+            load_foreign(folder)
+            _remember(marker, {"model": folder.name})
+        return _check_data(_todo(plan, work), context, store)
     except ValueError as error:
         raise XbenchError(str(error)) from error
 
@@ -49,19 +46,26 @@ def check_models(plan: Plan, work: Work, store: Store) -> None:
 
     A model that is not on this machine is not looked at.
     """
-    todo = [plan.stages[key] for key in plan.stages if key in work.todo]
     try:
-        for folder, digest in {model_of(stage) for stage in todo}:
-            marker = _marker(store, {"model": digest, "check": MODEL_CHECK})
-            if folder.is_dir() and not marker.exists():
+        for folder, _ in _unknown_models(plan, work, store):
+            if folder.is_dir():
                 check_model(folder)
     except ValueError as error:
         raise XbenchError(str(error)) from error
 
 
-def model_of(stage: Stage) -> tuple[Path, str]:
-    """Where the encoder lies that a stage begins with, and the digest of its files."""
-    return Path(stage.recipe["model_folder"]), stage.recipe["model_digest"]
+def _todo(plan: Plan, work: Work) -> list[Stage]:
+    return [plan.stages[key] for key in plan.stages if key in work.todo]
+
+
+def _unknown_models(plan: Plan, work: Work, store: Store) -> Iterator[tuple[Path, Path]]:
+    """The folders of models that were not looked at before, each with its marker in the store."""
+    recipes = (stage.recipe for stage in _todo(plan, work))
+    found = {(recipe["model_folder"], recipe["model_digest"]) for recipe in recipes}
+    for folder, digest in found:
+        marker = _marker(store, {"model": digest, "check": MODEL_CHECK})
+        if not marker.exists():
+            yield Path(folder), marker
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,10 @@ def _reads(stage: Stage) -> Iterator[_Read]:
 def _check_data(todo: Iterable[Stage], context: Context, store: Store) -> list[str]:
     notes: dict[str, None] = {}
     parallel: dict[tuple[Any, ...], dict[str, tuple[_Read, str]]] = defaultdict(dict)
+    every: dict[str, _Read] = {}  # thousands of stages read the same few files
     for read in (read for stage in todo for read in _reads(stage)):
+        every.setdefault(key_of({"data": read.data, "task": read.task}), read)
+    for read in every.values():
         source = open_at(read.where, context)
         found = _check(read, source, context, store)
         notes |= dict.fromkeys(found.notes)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from xbench.files import is_hidden as is_hidden  # for sources, which import xbench.data alone
+
 _GZIP_MAGIC = b"\x1f\x8b"  # never the start of UTF-8 text, so the two kinds cannot be confused
 _BLOCK = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff"
@@ -136,11 +138,6 @@ def find_all(folder: Path, *patterns: str) -> list[Path]:
         if path.is_file() and not is_hidden(path)
     }
     return [matches[name] for name in sorted(matches)]
-
-
-def is_hidden(path: Path) -> bool:
-    """Whether the file's name begins with a dot."""
-    return path.name.startswith(".")
 
 
 def name_without_gzip(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def read_iob2(
     where all of a file are, the language is taken off. Raises :class:`DataError` with all lines of
     another form.
     """
-    prefix = _language_prefix(path, separator)
+    prefix = language_prefix(path, separator)
     words: list[str] = []
     tags: list[str] = []
     sentences = first = 0
@@ -64,9 +63,11 @@ def _parted(line: str, separator: str) -> tuple[str, str, str | None]:
     return word, tag, found.group(1)
 
 
-@cache
-def _language_prefix(path: Path, separator: str) -> str:
-    """``de:`` where every word of the file begins with it, and is more than that; else nothing."""
+def language_prefix(path: Path, separator: str = "\t") -> str:
+    """What :func:`read_iob2` takes off every word of a file: ``de:``, where all begin with it.
+
+    Usually nothing, which the first word shows.
+    """
     shared: str | None = None
     for line in read_lines(path):
         word = line.rpartition(separator)[0]
@@ -77,11 +78,6 @@ def _language_prefix(path: Path, separator: str) -> str:
             return ""
         shared = found.group()
     return shared or ""
-
-
-def language_prefix(path: Path, separator: str = "\t") -> str:
-    """What :func:`read_iob2` takes off the beginning of every word of a file; usually nothing."""
-    return _language_prefix(path, separator)
 
 
 def tagged_rows(files: Sequence[Path], words: str, tags: str) -> Iterator[TaggedSentence]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import tokenizers
 
+from xbench.artefacts import TOKENIZER as DEFINITION_FILE
 from xbench.data.input_format import InputFormat, read_format
 from xbench.data.tokenizer_files import (
-    DEFINITION_FILE,
     TokenizerFiles,
     TokenizerFolderError,
     read_tokenizer_files,

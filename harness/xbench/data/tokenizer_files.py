@@ -12,22 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from xbench.artefacts import BESIDE_VOCABULARIES, OLDER_VOCABULARIES
+from xbench.artefacts import TOKENIZER as DEFINITION_FILE
+from xbench.artefacts import TOKENIZER_CONFIG as CONFIG_FILE
 from xbench.files import file_digest, write_atomic
 
-DEFINITION_FILE = "tokenizer.json"
-CONFIG_FILE = "tokenizer_config.json"
 # Files that AutoTokenizer reads beside the definition and the configuration.
-OTHER_FILES = (
-    "added_tokens.json",
-    "special_tokens_map.json",
-    "sentencepiece.bpe.model",
-    "spm.model",
-    "spiece.model",
-    "tokenizer.model",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-)
+OTHER_FILES = (*OLDER_VOCABULARIES, *BESIDE_VOCABULARIES)
 # Classes of transformers that take tokenizer.json as it is; all others make a tokenizer of their own.
 _PLAIN_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
 # Settings of tokenizer_config.json that change no id: names of special tokens are looked up.

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -146,22 +147,31 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / shard for shard in shards]
 
 
+def read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Tensor name -> what a safetensors file says of it, and where the tensors' bytes begin.
+
+    Of a file that is cut off too. Raises ``OSError`` or ``ValueError`` where there is no header.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header: dict[str, Any] = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return header, 8 + length
+
+
 def _header(path: Path) -> Iterator[StoredTensor]:
     """The library checks that the file is whole; where in it a tensor begins, it does not tell."""
     try:
         with safe_open(path, framework="numpy"):
             pass
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
+        header, begin = read_header(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise EncoderFolderError(
             f"{path}: not a complete safetensors file ({error}); fetch or write it again"
         ) from error
     for name, tensor in header.items():
-        if name != "__metadata__":
-            shape, (start, _) = tuple(tensor["shape"]), tensor["data_offsets"]
-            yield StoredTensor(path, name, tensor["dtype"], shape, 8 + length + start)
+        shape, (start, _) = tuple(tensor["shape"]), tensor["data_offsets"]
+        yield StoredTensor(path, name, tensor["dtype"], shape, begin + start)
 
 
 def some(items: Iterable[object], separator: str = ", ", limit: int = 10) -> str:
