@@ -44,6 +44,7 @@ class Driver:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hear_interrupts,
         )
 
     def worker(self) -> int:
@@ -56,6 +57,12 @@ class Driver:
         """Exit code and stderr."""
         _, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, err
+
+
+def _hear_interrupts() -> None:
+    # What a shell starts in the background (`make test &` in a script) ignores Ctrl-C, and so do
+    # all its children; these are to be interrupted wherever the tests run.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait(until: Callable[[], bool]) -> None:
