@@ -19,18 +19,19 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from xbench.cli.session import context, open_session
+from xbench.catalogue.catalogue import Catalogue
+from xbench.cli.session import open_session
 from xbench.engine.job import JobRunner
-from xbench.memory import trim_memory
-from xbench.nn.views import TextView
-from xbench.spec import make_spec
+from xbench.nn.memory import trim_memory
+from xbench.nn.text_view import TextView
+from xbench.spec.request import make_spec
 from xbench.stages import finetune
 from xbench.stages.align import total
-from xbench.stages.bench import Bench
 from xbench.stages.features import features_of
 from xbench.stages.gradients import EncoderGradients
-from xbench.stages.losses import build_objective
-from xbench.stages.probe_text import ProbedText
+from xbench.stages.inputs.probe_text import ProbedText
+from xbench.stages.objective import build_objective
+from xbench.stages.resources import Bench
 from xbench.store import Store
 from xbench_plugins.probes.gradients import GradientAgreement
 
@@ -62,7 +63,7 @@ def prepare(model: str | None, folder: Path, options: dict[str, int]) -> Encoder
     asked = ASKED | {"options": QUICK | options} | ({"model": model} if model else {})
     store = Store(folder)
     session = open_session(make_spec(asked, "the benchmark"), store, offline=True)
-    stages, bench = session.plan.stages, Bench(store, context())
+    stages, bench = session.plan.stages, Bench(store, Catalogue.installed())
     runner = JobRunner(stages, bench, lambda *_: None, keep=False)
     runner.run([key for key, stage in stages.items() if stage.kind in ("align", "finetune")])
     stage = next(stage for stage in stages.values() if stage.kind == "probe")
@@ -82,7 +83,7 @@ def plain(gradients: EncoderGradients, parts: int = 4) -> None:
     """The same losses of the same batches, forward and backward."""
     encoder, tuned = gradients._encoder.requires_grad_(True), gradients._tuned
     asked = gradients._stage.spec["objective"]
-    objective = build_objective(asked, gradients._bench.context, encoder, 0).eval()
+    objective = build_objective(asked, gradients._bench.catalogue, encoder, 0).eval()
     examples, pairs = gradients._examples(LANGUAGE), gradients._pairs()
     assert tuned is not None
     for part in range(parts // 2):

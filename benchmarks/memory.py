@@ -18,9 +18,10 @@ from typing import Any
 
 import click
 
+from xbench.catalogue.catalogue import Catalogue
 from xbench.cli.options import spec_from, spec_options
-from xbench.cli.session import Session, context, open_session
-from xbench.memory import keep_memory_flat
+from xbench.cli.session import Session, open_session
+from xbench.nn.memory import keep_memory_flat
 from xbench.store import Store
 
 DEFAULT = {"objective": "hictl:S1W1M1", "arm": "aligned", "mode": "full", "seed": "15"}
@@ -98,7 +99,7 @@ def as_worker(session: Session, store: Store, meter: Meter) -> None:
 
     from xbench.engine.job import JobRunner
     from xbench.plan import Stage
-    from xbench.stages.bench import Bench
+    from xbench.stages.resources import Bench
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -111,7 +112,7 @@ def as_worker(session: Session, store: Store, meter: Meter) -> None:
         if event == "failed":
             raise RuntimeError(details["traceback"])
 
-    bench = Bench(store, context(), lambda step, steps, values: meter.look())
+    bench = Bench(store, Catalogue.installed(), lambda step, steps, values: meter.look())
     for job in session.work.jobs:
         JobRunner(session.plan.stages, bench, hear, keep=False).run(job.stages)
 
@@ -121,12 +122,12 @@ def plainly(session: Session, store: Store, meter: Meter) -> None:
     import torch
     from transformers.utils import logging
 
-    from xbench.stages.bench import Bench
+    from xbench.stages.resources import Bench
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.set_num_threads(1)
-    bench, plan = Bench(store, context()), session.plan
+    bench, plan = Bench(store, Catalogue.installed()), session.plan
     for kind, compute in (("align", _align), ("finetune", _finetune)):
         for key in plan.of_kind(kind):
             meter.start(kind)
@@ -170,8 +171,8 @@ def _align(stage: Any, bench: Any, meter: Meter) -> Any:
     import torch.nn.functional as F
     from pydantic import TypeAdapter
 
-    from xbench.settings import AlignSettings
-    from xbench.stages.pairs import Corpus, PairText, pair_table, pair_texts
+    from xbench.catalogue.settings import AlignSettings
+    from xbench.stages.inputs.pairs import Corpus, PairText, pair_table, pair_texts
 
     settings = TypeAdapter(AlignSettings).validate_python(dict(stage.spec["settings"]))
     text = PairText(stage.spec, stage.recipe, settings)
@@ -207,7 +208,7 @@ def _align(stage: Any, bench: Any, meter: Meter) -> Any:
 
 
 def _examples(stage: Any, parent: Any, bench: Any, split: str, most: int | None) -> Any:
-    from xbench.stages.examples import load_examples
+    from xbench.stages.inputs.examples import load_examples
 
     limits = {"max_length": parent.spec["settings"]["max_length"], "max_items": most}
     return load_examples(stage, bench, bench.tokenizer(stage), split, limits)

@@ -16,15 +16,15 @@ import torch.nn.functional as F
 from transformers import AutoModelForTokenClassification
 from transformers.utils import logging
 
+from xbench.catalogue.models import find_model
+from xbench.catalogue.registry import load_registry
 from xbench.data.tokenise import tokenise_sentences
 from xbench.data.tokenizer import Tokenizer
-from xbench.models import find_model
-from xbench.nn.encoder import Encoder
+from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.heads import Head
 from xbench.nn.optimise import Group, Optimiser, Schedule
-from xbench.nn.views import Text, TextView, pad
-from xbench.registry import load_registry
-from xbench.stages.bench import text_format
+from xbench.nn.text_view import Text, TextView, pad
+from xbench.stages.resources import text_format
 from xbench_plugins.clones.corpus import treebank
 from xbench_plugins.clones.languages import QAA
 from xbench_tasks.pos import PartOfSpeech

@@ -14,12 +14,12 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from xbench.api import hookspecs
-from xbench.context import Context
-from xbench.discovery import KINDS, Plugin, discovery
-from xbench.objectives import find_method
-from xbench.registry import load_registry, plain, sources
-from xbench.settings import PHASES
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.discovery import KINDS, Plugin, discovery
+from xbench.catalogue.registry import load_registry, plain, sources
+from xbench.catalogue.settings import PHASES
+from xbench.engine import hookspecs
+from xbench.spec.methods import find_method
 
 ROOT = Path(__file__).parents[1]
 DISTRIBUTION = "xbench"
@@ -145,7 +145,7 @@ def _entry(plugin: Plugin) -> str:
     loaded = plugin.load()
     kind = plugin.kind.removesuffix("s")
     if kind == "objective":
-        kind = find_method(plugin.name, Context(load_registry(), discovery)).kind
+        kind = find_method(plugin.name, Catalogue(load_registry(), discovery)).kind
     lines = [f"### `{plugin.name}`", "", _about_in_markdown(loaded), ""]
     lines += (
         [f"- A {kind}; {_home(loaded)}"] if kind != plugin.kind[:-1] else [f"- {_home(loaded)}"]
@@ -224,11 +224,11 @@ def _compositions() -> list[str]:
 
 
 def _languages() -> str:
-    context = Context(load_registry(), discovery)
-    own = [name for name in context.languages.codes() if _is_own_language(name)]
+    catalogue = Catalogue(load_registry(), discovery)
+    own = [name for name in catalogue.languages.codes() if _is_own_language(name)]
     rows = []
     for code in own:
-        each = context.languages.get(code)
+        each = catalogue.languages.get(code)
         rows.append((f"`{code}`", each.name, each.script, each.family, each.word_order))
     return markdown(("code", "name", "script", "family", "word order"), rows)
 

@@ -12,13 +12,14 @@ from unittest.mock import patch
 
 import torch
 
+from xbench.catalogue.catalogue import Catalogue
 from xbench.cli import main
-from xbench.cli.session import Session, context, open_session
+from xbench.cli.session import Session, open_session
 from xbench.engine.job import JobRunner
 from xbench.plan import Plan, build_plan
-from xbench.resolve import resolve
-from xbench.spec import RunSpec, make_spec
-from xbench.stages.bench import Bench
+from xbench.spec.request import RunSpec, make_spec
+from xbench.spec.resolve import resolve
+from xbench.stages.resources import Bench
 from xbench.store import Store
 
 # Four steps of everything: a cell takes a fraction of a second.
@@ -87,7 +88,7 @@ def request(**changes: Any) -> RunSpec:
 
 def plan_of(spec: RunSpec, place: Any = None) -> Plan:
     """The plan of a request."""
-    here = place or context()
+    here = place or Catalogue.installed()
     return build_plan(resolve(spec, here), here, offline=True)
 
 
@@ -102,7 +103,7 @@ def compute(spec: RunSpec, store: Store) -> Session:
 def work_off(session: Session, store: Store) -> None:
     """Compute all jobs of a session, in this process and, as workers do, with one thread."""
     torch.set_num_threads(1)
-    bench = Bench(store, context())
+    bench = Bench(store, Catalogue.installed())
     for job in session.work.jobs:
         runner = JobRunner(session.plan.stages, bench, lambda event, stage, details: None, False)
         runner.run(job.stages)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from xbench.discovery import discovery
+from xbench.catalogue.discovery import discovery
 
 from .command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, fake_distribution, xbench
 

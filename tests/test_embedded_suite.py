@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from xbench.cli.session import context, open_session
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.models import find_model
+from xbench.catalogue.registry import load_registry
+from xbench.cli.session import open_session
 from xbench.data.tokenizer import Tokenizer
-from xbench.models import find_model
-from xbench.nn.encoder import Encoder
-from xbench.nn.views import Text, TextView, pad
-from xbench.registry import load_registry
-from xbench.spec import make_spec
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.text_view import Text, TextView, pad
+from xbench.spec.request import make_spec
 from xbench.stages import align
-from xbench.stages.bench import Bench, text_format
+from xbench.stages.resources import Bench, text_format
 from xbench.store import Store
 from xbench_plugins.clones.corpus import parallel_text
 from xbench_plugins.clones.languages import QAA, QAC
@@ -52,7 +53,7 @@ def lifts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     store.prepare()
     request = {"objective": ["hictl:S1W0M0"], "arm": ["aligned", "shuffled"], "pair": ["qaa-qac"]}
     session = open_session(make_spec(request, "test"), store, offline=True)
-    bench = Bench(store, context())
+    bench = Bench(store, Catalogue.installed())
     found = {"none": lift(find_model("mini-encoder", load_registry()).folder)}
     for stage in session.plan.stages.values():
         if stage.kind != "align":

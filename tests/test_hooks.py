@@ -14,9 +14,10 @@ from typing import Any
 import pluggy
 import pytest
 
-from xbench import hooks, localfile
-from xbench.api import hookimpl, hookspecs
-from xbench.discovery import PluginError
+from xbench.api import hookimpl
+from xbench.catalogue import xbenchfile as localfile
+from xbench.catalogue.discovery import PluginError
+from xbench.engine import hooks, hookspecs
 from xbench.errors import XbenchError
 
 from .command import QUICK_OPTIONS
@@ -234,7 +235,7 @@ def implement(monkeypatch: pytest.MonkeyPatch) -> Any:
         module = ModuleType("observer")
         for name, function in functions.items():
             setattr(module, name, hookimpl(function))
-        manager = pluggy.PluginManager(hookspecs.PROJECT)
+        manager = pluggy.PluginManager("xbench")
         manager.add_hookspecs(hookspecs)
         manager.register(module, "observer")
         monkeypatch.setattr(hooks, "manager", lambda: manager)

@@ -19,16 +19,22 @@ OPEN_TO_PLUGINS = ("xbench.api", "xbench.data")
 # A plugin's name may stand as a string literal in these places only.
 EXCEPTIONS = {
     ("harness/xbench/api/task.py", "accuracy"),  # API default: the metric of a task that names none
-    ("harness/xbench/report/results.py", "accuracy"),  # the metric shown where a run names none
-    ("harness/xbench/settings.py", "argmax"),  # API default: the aligner of a suite that names none
+    (
+        "harness/xbench/report/results/results.py",
+        "accuracy",
+    ),  # the metric shown where a run names none
+    (
+        "harness/xbench/catalogue/settings.py",
+        "argmax",
+    ),  # API default: the aligner of a suite that names none
     # control arm: what --arm mlm is called in options and notes
     ("harness/xbench/cli/options.py", "mlm"),
-    ("harness/xbench/cli/tables.py", "mlm"),
-    ("harness/xbench/report/notes.py", "mlm"),
+    ("harness/xbench/report/run/style.py", "mlm"),
+    ("harness/xbench/report/tables/notes.py", "mlm"),
     ("harness/xbench/report/style.py", "hictl"),  # control arm: which rows are the mlm control
     # a task in the example of an option's help, and in the commands that `xbench new` prints
-    ("harness/xbench/cli/results_command.py", "pos"),
-    ("harness/xbench/scaffold/kinds.py", "pos"),
+    ("harness/xbench/cli/commands/results.py", "pos"),
+    ("harness/xbench/cli/scaffold/kinds.py", "pos"),
     ("harness/xbench/testing/language.py", "flores200"),  # an example in a message
     ("harness/xbench/testing/claim.py", "accuracy"),  # the metric of made-up results
 }

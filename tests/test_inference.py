@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from xbench import inference
 from xbench.api.claim import Effect
-from xbench.inference import (
+from xbench.report.statistics import inference
+from xbench.report.statistics.inference import (
     PairedItems,
     benjamini_hochberg,
     combined,

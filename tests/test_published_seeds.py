@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from xbench.api.claim import Effect
-from xbench.inference import (
+from xbench.report.statistics.inference import (
     benjamini_hochberg,
     holm,
     interval,
@@ -16,7 +16,7 @@ from xbench.inference import (
     p_within,
     sign_flip,
 )
-from xbench.stats import mean_sd
+from xbench.report.statistics.stats import mean_sd
 
 TABLE = pd.read_csv(Path(__file__).parent / "published" / "udpos_xlmr_base.csv")
 LANGUAGES = [name for name in TABLE.columns if len(name) == 2]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from xbench.stats import (
+from xbench.report.statistics.stats import (
     RESAMPLES,
     RESAMPLING_SEED,
     Estimate,
@@ -233,7 +233,7 @@ def test_intervals_of_correlations_cover_as_often_as_they_say(
     the pooled interval covered 94 to 95 % with 13 clusters, 97 % with 6; that of clusters' means,
     which are few, 95 to 99 %. Allowed is 94 to 99 %, and 2.6 points for chance.
     """
-    monkeypatch.setattr("xbench.stats.RESAMPLES", 300)
+    monkeypatch.setattr("xbench.report.statistics.stats.RESAMPLES", 300)
     rng = np.random.default_rng(0)
     studies = [cells(clusters, 7, between, within, share, rng) for _ in range(300)]
     found = [correlations(*study) for study in studies]
@@ -257,7 +257,7 @@ def test_the_interval_within_clusters_covers_as_often_as_it_says(
     many = cells(20000, 7, 0.0, 0.4, 0.0, rng)
     ranks = [stats.rankdata(m.reshape(-1, 7), axis=1).ravel() - 4 for m in many[:2]]
     truth = float(ranks[0] @ ranks[1] / math.sqrt((ranks[0] @ ranks[0]) * (ranks[1] @ ranks[1])))
-    monkeypatch.setattr("xbench.stats.RESAMPLES", 300)
+    monkeypatch.setattr("xbench.report.statistics.stats.RESAMPLES", 300)
     found = [correlations(*cells(13, 7, 0.9, 0.4, 0.6, rng)).within for _ in range(300)]
     assert covered(found, truth) == pytest.approx(0.95, abs=0.04)
 
@@ -265,7 +265,7 @@ def test_the_interval_within_clusters_covers_as_often_as_it_says(
 def test_means_and_contrasts_of_clusters_cover_as_often_as_they_say(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("xbench.stats.RESAMPLES", 300)
+    monkeypatch.setattr("xbench.report.statistics.stats.RESAMPLES", 300)
     rng = np.random.default_rng(0)
     means, contrasts = [], []
     for _ in range(300):

@@ -28,18 +28,18 @@ from xbench.api import (
     Term,
     Transform,
 )
-from xbench.context import Context
-from xbench.discovery import Plugin, PluginTable
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.discovery import Plugin, PluginTable
+from xbench.catalogue.registry import Registry
 from xbench.engine.job import JobRunner
-from xbench.engine.work import find_work
-from xbench.nn.encoder import Encoder
-from xbench.nn.encoder_config import EncoderConfig
+from xbench.engine.todo import find_work
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.encoders.encoder_config import EncoderConfig
 from xbench.plan import Plan, Stage, build_plan
-from xbench.registry import Registry
-from xbench.resolve import resolve
-from xbench.spec import RunSpec
+from xbench.spec.request import RunSpec
+from xbench.spec.resolve import resolve
 from xbench.stages import align, evaluate, finetune, fit, links, retrieve, score
-from xbench.stages.bench import Bench, Progress
+from xbench.stages.resources import Bench, Progress
 from xbench.store import Store
 
 TAGS = ("NAME", "VERB", "THING")
@@ -502,15 +502,15 @@ class World:
     state_interval: float = 60.0
 
     @property
-    def context(self) -> Context:
+    def catalogue(self) -> Catalogue:
         made = registry(self.corpus, self.data, self.text, self.suite)
-        return Context(made, ToyDiscovery())  # type: ignore[arg-type]
+        return Catalogue(made, ToyDiscovery())  # type: ignore[arg-type]
 
     def plan(self, **spec: Any) -> Plan:
         """The plan of a run; ``spec`` are fields of a run's spec."""
         defaults = {"objective": ("everything:all",), "task": ("tags",), "language": ("bbb",)}
         asked = RunSpec(suite="toy", model=str(self.model), device="cpu", **{**defaults, **spec})
-        return build_plan(resolve(asked, self.context), self.context)
+        return build_plan(resolve(asked, self.catalogue), self.catalogue)
 
     def stage(self, kind: str, **spec: Any) -> Stage:
         """The only stage of its kind in the plan."""
@@ -520,7 +520,7 @@ class World:
 
     def bench(self, progress: Progress = lambda step, steps, values: None) -> Bench:
         """A bench of its own, as a new process would have."""
-        return Bench(self.store, self.context, progress, self.state_interval)
+        return Bench(self.store, self.catalogue, progress, self.state_interval)
 
     def run(self, stage: Stage, bench: Bench | None = None, parent: Stage | None = None) -> Path:
         """Compute a stage into the store; returns its folder.

@@ -1,4 +1,7 @@
-"""Writing so that a reader never sees half a file: temporary sibling, fsync, rename."""
+"""Files: written so that a reader never sees half of one, digested, and the names of a tokenizer's.
+
+A file is written to a temporary sibling, flushed to the disk and renamed.
+"""
 
 import hashlib
 import json
@@ -7,6 +10,19 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+TOKENIZER = "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+# What a tokenizer was kept in before there was tokenizer.json.
+OLDER_VOCABULARIES = (
+    "sentencepiece.bpe.model",
+    "spm.model",
+    "spiece.model",
+    "tokenizer.model",
+    "vocab.txt",
+    "vocab.json",
+)
+BESIDE_VOCABULARIES = ("special_tokens_map.json", "added_tokens.json", "merges.txt")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

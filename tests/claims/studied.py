@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xbench.report.background import Background
-from xbench.report.claim_view import RunView
-from xbench.report.reading import COLUMNS
-from xbench.report.results import Selection
+from xbench.report.claims.view import RunView
+from xbench.report.results.background import Background
+from xbench.report.results.reading import COLUMNS
+from xbench.report.results.results import Selection
 
 LANGUAGES = ("eng", "deu", "spa", "bul", "rus", "hin", "kaz")
 SOURCE, TARGETS = LANGUAGES[0], LANGUAGES[1:]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from xbench.api.claim import Claim
-from xbench.report.judging import Judged, judge
+from xbench.report.claims.verdicts import Judged, judge
 from xbench_plugins.claims import accuracy, gradients, prediction, propositions, representations
 from xbench_plugins.claims.study import every, main_effect
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xbench.results import find_run, read_run
+from xbench.report.run.stored import StoredRun
 from xbench.store import Store
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
@@ -64,14 +64,13 @@ def test_a_part_of_the_seeds_is_not_computed_again(store: Path, tmp_path: Path) 
 
 def test_an_alignment_that_failed_is_a_gap_and_named(store: Path, tmp_path: Path) -> None:
     broken = Store(Path(shutil.copytree(store, tmp_path / "store")))
-    run = read_run(find_run(broken))
-    for cell in run["cells"]:
-        at = cell["coordinates"]
+    for cell in StoredRun.find(broken).record.cells:
+        at = cell.coordinates
         if (at["arm"], at.get("align_seed")) == ("aligned", 43):
             for kind in ("score", "evaluate", "finetune", "align"):
-                shutil.rmtree(broken.folder(kind, cell[kind]), ignore_errors=True)
+                shutil.rmtree(broken.folder(kind, getattr(cell, kind)), ignore_errors=True)
             failure = {"error": "RuntimeError: loss is NaN", "traceback": "", "cause": "diverged"}
-            broken.write_failure("align", cell["align"], {}, failure)
+            broken.write_failure("align", str(cell.align), {}, failure)
     table = table_of(broken.root, tmp_path / "out")
     lines = [line for line in table.splitlines() if line.startswith("| qaa-qac")]
     assert all("blocked" in line for line in lines)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from xbench.cli.claims import judged_claims
-from xbench.report.background import Background
-from xbench.report.results import Selection
+from xbench.catalogue.catalogue import Catalogue
+from xbench.report.results.background import Background
+from xbench.report.results.results import Selection
+from xbench.report.run.claims import judged_claims
 
 from ..claims import studied
 from ..command import Outcome, xbench
@@ -30,7 +31,7 @@ class SeedsMatter(Claim):
 
 def judged() -> dict[str, str]:
     frame = studied.frame(studied.score_rows(studied.nothing))
-    found = judged_claims(frame, Selection(), Background(), "eng")
+    found = judged_claims(frame, Selection(), Background(), "eng", Catalogue.installed())
     return {one.name: "; ".join((one.verdict, *one.needed)) for one in found}
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -15,10 +16,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from xbench.catalogue.discovery import KINDS
 from xbench.cli import COMMANDS
-from xbench.discovery import KINDS
 from xbench.plan import KINDS as KINDS_OF_STAGES
-from xbench.results import COLUMNS
+from xbench.store.rows import COLUMNS
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
 from ..conftest import Install
@@ -157,7 +158,7 @@ class TestPlan:
 
     def test_every_option_has_a_help_text(self) -> None:
         for name in COMMANDS:
-            command = import_module(f"xbench.cli.{name}_command").command
+            command = import_module(f"xbench.cli.commands.{name}").command
             options = [option for option in command.params if isinstance(option, click.Option)]
             silent = [option.opts for option in options if not option.help]
             assert silent in ([], [["--format"]]), name  # its choices say what it is
@@ -339,13 +340,15 @@ class TestReport:
 
     def test_of_another_split_than_test(self, finished: Finished, tmp_path: Path) -> None:
         """The split of the run is reported, whatever it is."""
-        from xbench.cli.tables import tables_of
-        from xbench.results import read_run, results
+        from xbench.report.run.stored import StoredRun
+        from xbench.report.run.tables import tables_of
         from xbench.store import Store
 
-        (folder,) = (p.parent for p in finished[0].glob("runs/*/plan.json"))
-        run = read_run(folder)
-        frame = results(Store(finished[0]), run).assign(split="dev")
-        for cell in run["cells"]:
-            cell["coordinates"]["split"] = "dev"
-        assert tables_of(folder, run, frame)
+        run = StoredRun.find(Store(finished[0]))
+        cells = [
+            replace(cell, coordinates={**cell.coordinates, "split": "dev"})
+            for cell in run.record.cells
+        ]
+        run.rows = run.rows.assign(split="dev")
+        run.record = replace(run.record, cells=tuple(cells))
+        assert tables_of(run)

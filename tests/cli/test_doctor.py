@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from xbench import doctor
-from xbench.doctor import Finding
+from xbench.cli import doctor
+from xbench.cli.doctor import Finding
 from xbench.store import Store
 
 from ..command import xbench

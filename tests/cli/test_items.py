@@ -5,18 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from xbench.cli.items import item_reader, items_of
-from xbench.results import find_run, read_run, results
+from xbench.report.run.items import item_reader, items_of
+from xbench.report.run.stored import StoredRun
 from xbench.store import Store
 
 from ..command import Outcome, xbench
 
 
 def test_contributions_give_the_scores_of_the_store(finished: tuple[Path, Outcome]) -> None:
-    store = Store(finished[0])
-    run = read_run(find_run(store))
-    frame = results(store, run)
-    reader = item_reader(store, run)
+    run = StoredRun.find(Store(finished[0]))
+    frame = run.rows
+    reader = item_reader(run)
     rows = frame[(frame["metric"] == "accuracy") & (frame["status"] == "done")]
     assert len(rows) == 8
     for row in rows.itertuples():
@@ -28,8 +27,8 @@ def test_contributions_give_the_scores_of_the_store(finished: tuple[Path, Outcom
 
 
 def test_what_is_not_in_the_store_is_no_error(finished: tuple[Path, Outcome]) -> None:
-    store = Store(finished[0])
-    assert item_reader(store, read_run(find_run(store))).read("pos", "no such key") is None
+    run = StoredRun.find(Store(finished[0]))
+    assert item_reader(run).read("pos", "no such key") is None
 
 
 def test_the_table_is_written_where_it_is_asked_for(
@@ -47,11 +46,9 @@ def test_the_table_is_written_where_it_is_asked_for(
 
 
 def test_differences_are_those_of_table_1(finished: tuple[Path, Outcome]) -> None:
-    store = Store(finished[0])
-    folder = find_run(store)
-    run = read_run(folder)
-    frame = results(store, run)
-    (table,) = items_of(folder, run, frame)
+    run = StoredRun.find(Store(finished[0]))
+    frame = run.rows
+    (table,) = items_of(run)
     rows = frame[(frame["metric"] == "accuracy") & (frame["mode"] == "full")]
     means = rows.groupby("arm")["value"].mean()
     value = table.cells[0][0].value

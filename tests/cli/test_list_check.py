@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from xbench.check_imports import check
-from xbench.discovery import discovery
+from xbench.catalogue.check_imports import check
+from xbench.catalogue.discovery import discovery
 
 from ..command import xbench
 

@@ -10,9 +10,9 @@ import tokenizers
 import torch
 from safetensors.torch import load_file, save_file
 
-from xbench.cli.model_check import check_model
-from xbench.nn.encoder import Encoder
-from xbench.nn.hf_files import names_in, stored_tensors
+from xbench.engine.model_check import check_model
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.encoders.hf_files import names_in, stored_tensors
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
 from ..nn.families import model_folder as other_family
@@ -130,7 +130,7 @@ def test_names_of_wrappers_are_taken_off(wrapper: str, model: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["deberta-v2", "modernbert"])
 def test_so_they_are_for_other_families(kind: str, tmp_path: Path) -> None:
-    from xbench.nn.loading import load_encoder
+    from xbench.nn.encoders.loading import load_encoder
 
     folder = other_family(tmp_path / kind, kind)
     plain = load_encoder(folder).state_dict()
@@ -174,7 +174,7 @@ def test_the_shapes_expected_are_the_encoders(kind: str, tmp_path: Path) -> None
 
 class TestFolders:
     def test_hidden_files_are_no_weights(self, model: Path) -> None:
-        from xbench.models import identity
+        from xbench.catalogue.models import identity
 
         before = identity(model)
         (model / "._model.safetensors").write_bytes(b"left by a system")
@@ -201,7 +201,7 @@ class TestFolders:
 def test_a_sound_model_is_looked_through_once(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import xbench.cli.preflight as preflight
+    import xbench.engine.preflight as preflight
 
     looked: list[Path] = []
     monkeypatch.setattr(preflight, "check_model", lambda folder, cache: looked.append(folder))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xbench.scaffold import KINDS, write_distribution
+from xbench.cli.scaffold import KINDS, write_distribution
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
 

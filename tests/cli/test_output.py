@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xbench.report import build
+from xbench.report import write as build
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
 from ..conftest import Install

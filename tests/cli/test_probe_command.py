@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from xbench.models import find_model
-from xbench.registry import load_registry
+from xbench.catalogue.models import find_model
+from xbench.catalogue.registry import load_registry
 
 from ..command import xbench
 

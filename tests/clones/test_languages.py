@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from xbench.api import Language
-from xbench.registry import load_registry
+from xbench.catalogue.registry import load_registry
 from xbench_plugins.clones.language import CloneLanguage
 from xbench_plugins.clones.languages import ALIGNED_PAIRS, LANGUAGES, QAA
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from xbench.discovery import discovery
-from xbench.registry import load_registry
+from xbench.catalogue.discovery import discovery
+from xbench.catalogue.registry import load_registry
 from xbench.testing.clones import clone_pairs
 from xbench.testing.training import Training
 from xbench.testing.trials import pairing

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from xbench.context import Context
-from xbench.discovery import KINDS, discovery
-from xbench.registry import load_registry
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.discovery import KINDS, discovery
+from xbench.catalogue.registry import load_registry
 from xbench.testing import Contract, LanguageContract, contract_of, contract_of_composition
 
 OURS = [plugin for plugin in discovery.table if plugin.distribution == "xbench"]
@@ -23,7 +23,7 @@ def contracts() -> Iterator[tuple[str, type[Contract]]]:
         yield f"{plugin.kind}-{plugin.name}", contract_of(plugin)
     for name in REGISTRY.compositions:
         yield f"compositions-{name}", contract_of_composition(name)
-    known = Context(REGISTRY, discovery).languages
+    known = Catalogue(REGISTRY, discovery).languages
     for code in REGISTRY.languages:
         named = {"language": known.get(code)}
         yield f"registry-{code}", type("Test", (LanguageContract,), named)

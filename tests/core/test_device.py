@@ -6,17 +6,11 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from xbench.device import (
-    computes_bf16,
-    is_lost,
-    ran_out_of_memory,
-    release_memory,
-    resolve_device,
-    resolve_precision,
-)
+from xbench.engine.device_errors import is_lost, ran_out_of_memory, release_memory
 from xbench.engine.job import cause_of
 from xbench.errors import UnknownName, XbenchError
-from xbench.results import ADVICE
+from xbench.spec.device import computes_bf16, resolve_device, resolve_precision
+from xbench.store.failures import ADVICE
 
 
 @pytest.fixture

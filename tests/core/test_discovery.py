@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xbench.discovery import KINDS, Plugin, PluginError, PluginTable, discovery
+from xbench.catalogue.discovery import KINDS, Plugin, PluginError, PluginTable, discovery
 from xbench.errors import UnknownName
 
 from ..conftest import Install

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from xbench.engine.work import Job, Work
-from xbench.estimate import estimate, weights_bytes
+from xbench.engine.cost import group_of, measured, units_of
+from xbench.engine.estimate import estimate, weights_bytes
+from xbench.engine.todo import Job, Work
 from xbench.plan import Plan, Stage
-from xbench.stages.cost import group_of, measured, units_of
 from xbench.store import Store
 
 WEIGHTS = 10 * 30 * 4 + 8 * 4  # bytes in float32

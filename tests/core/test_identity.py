@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from xbench.discovery import Plugin, PluginError
-from xbench.identity import code_digest, component
+from xbench.catalogue.discovery import Plugin, PluginError
+from xbench.catalogue.identity import code_digest, component
 
 Digest = Callable[[str], str]
 MODULES = {

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from xbench import lease
-from xbench.lease import DEAD_AFTER, HEARTBEAT, Busy, Lease, is_dead
+from xbench.store import lease
+from xbench.store.lease import DEAD_AFTER, HEARTBEAT, Busy, Lease, is_dead
 
 
 @pytest.fixture

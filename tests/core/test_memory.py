@@ -8,15 +8,15 @@ from unittest.mock import Mock
 
 import pytest
 
-from xbench import memory
-from xbench.memory import keep_memory_flat, trim_memory
+from xbench.nn import memory
+from xbench.nn.memory import keep_memory_flat, trim_memory
 
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the heap of glibc")
 # Blocks with something small between them that stays, so that the freed ones leave gaps.
 TRIAL = """
 import sys
 import torch
-from xbench.memory import keep_memory_flat, trim_memory
+from xbench.nn.memory import keep_memory_flat, trim_memory
 
 def megabytes():
     lines = open("/proc/self/status").read().splitlines()

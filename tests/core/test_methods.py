@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from xbench.api import Objective
-from xbench.context import Context
-from xbench.discovery import Plugin, PluginTable
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.configs import configured
+from xbench.catalogue.discovery import Plugin, PluginTable
 from xbench.errors import UnknownName, XbenchError
-from xbench.objectives import configured, find_method, parse, resolve_objectives
-from xbench.spec import make_spec
+from xbench.spec.configs import parse, resolve_objectives
+from xbench.spec.methods import find_method
+from xbench.spec.request import make_spec
 
 from ..toys import ToyDiscovery, registry
 
@@ -32,7 +34,7 @@ class Tuned(Objective):
         scale: float = 1.0
 
 
-def context(**parts: Mapping[str, Any]) -> Context:
+def catalogue(**parts: Mapping[str, Any]) -> Catalogue:
     """The toy plugins, two of this file, and a composition ``both`` (of PARTS by default)."""
     discovery = ToyDiscovery()
     mine = [
@@ -41,13 +43,13 @@ def context(**parts: Mapping[str, Any]) -> Context:
     ]
     discovery.table = PluginTable([*discovery.table, *mine])
     made = registry({}, {}, changes={"compositions": {"both": {"parts": parts or PARTS}}})
-    return Context(made, discovery)  # type: ignore[arg-type]
+    return Catalogue(made, discovery)  # type: ignore[arg-type]
 
 
-def settings(objective: Any, here: Context | None = None, **options: Any) -> Any:
+def settings(objective: Any, here: Catalogue | None = None, **options: Any) -> Any:
     dotted = {f"objective.{name.replace('__', '.')}": value for name, value in options.items()}
     spec = make_spec({"suite": "toy", "objective": objective, "options": dotted}, "the test")
-    return resolve_objectives(spec, here or context())
+    return resolve_objectives(spec, here or catalogue())
 
 
 class TestKinds:
@@ -67,49 +69,57 @@ class TestKinds:
     def test_what_a_name_stands_for(
         self, name: str, kind: str, phases: tuple[str, ...], pairs: bool
     ) -> None:
-        method = find_method(name, context())
+        method = find_method(name, catalogue())
         assert (method.kind, method.phases, method.uses_pairs) == (kind, phases, pairs)
 
     def test_a_composition_needs_what_any_part_needs(self) -> None:
-        assert find_method("both", context()).needs == {"pairs", "links"}
+        assert find_method("both", catalogue()).needs == {"pairs", "links"}
 
     def test_a_composition_acts_when_all_parts_can(self) -> None:
-        here = context(everything={}, early={})
+        here = catalogue(everything={}, early={})
         assert find_method("both", here).phases == ("before",)
 
     @pytest.mark.parametrize(
         ("here", "name", "message"),
         [
-            (context(), "after", "'after' can act in no phase .before, during.: after after"),
-            (context(early={}, smooth={}), "both", "early before; smooth during"),
-            (context(everything={}, centre={}), "both", "'centre' is no loss and cannot be a part"),
-            (context(everything={}, latest={}), "both", "'latest' is no loss and cannot be a part"),
+            (catalogue(), "after", "'after' can act in no phase .before, during.: after after"),
+            (catalogue(early={}, smooth={}), "both", "early before; smooth during"),
+            (
+                catalogue(everything={}, centre={}),
+                "both",
+                "'centre' is no loss and cannot be a part",
+            ),
+            (
+                catalogue(everything={}, latest={}),
+                "both",
+                "'latest' is no loss and cannot be a part",
+            ),
         ],
         ids=["unknown phase", "no phase in common", "a transform as part", "a merge as part"],
     )
-    def test_what_cannot_act_is_refused(self, here: Context, name: str, message: str) -> None:
+    def test_what_cannot_act_is_refused(self, here: Catalogue, name: str, message: str) -> None:
         with pytest.raises(XbenchError, match=message):
             find_method(name, here)
 
     def test_a_part_that_is_not_there_is_an_unknown_name(self) -> None:
         with pytest.raises(UnknownName, match=r"evrything.*Did you mean 'everything'"):
-            find_method("both", context(evrything={}))
+            find_method("both", catalogue(evrything={}))
 
     def test_a_name_of_both_sorts_is_refused(self) -> None:
         both = {"linked": {"parts": {"everything": {}}}}
         made = registry({}, {}, changes={"compositions": both})
         with pytest.raises(XbenchError, match="'linked' is both a composition"):
-            find_method("linked", Context(made, ToyDiscovery()))  # type: ignore[arg-type]
+            find_method("linked", Catalogue(made, ToyDiscovery()))  # type: ignore[arg-type]
 
     def test_unknown_names_are_compared_with_compositions_too(self) -> None:
         with pytest.raises(UnknownName, match="Did you mean 'both'"):
-            find_method("boht", context())
+            find_method("boht", catalogue())
 
 
 class TestNames:
     def test_variants_of_all_kinds(self) -> None:
         tokens = ["everything:contrast", "all", "both", "centre", "latest"]
-        assert parse(tokens, context()) == {
+        assert parse(tokens, catalogue()) == {
             "everything": ("contrast", "all"),
             "both": ("default",),
             "centre": ("default",),
@@ -119,7 +129,7 @@ class TestNames:
     @pytest.mark.parametrize("token", ["both:all", "centre:x", "latest:x"])
     def test_a_variant_that_there_is_not(self, token: str) -> None:
         with pytest.raises(UnknownName, match=f"variant of {token.split(':')[0]}"):
-            parse([token], context())
+            parse([token], catalogue())
 
 
 class TestCompositions:
@@ -134,7 +144,7 @@ class TestCompositions:
         }
 
     def test_fields_of_the_registry_change_the_variant(self) -> None:
-        here = context(everything={"variant": "contrast", "config": {"only": "mlm"}})
+        here = catalogue(everything={"variant": "contrast", "config": {"only": "mlm"}})
         found = settings(["both"], here)["both"]["default"]
         assert found == {"everything": {"weight": 1.0, "config": {"only": "mlm"}}}
 
@@ -193,12 +203,12 @@ class TestCompositions:
             settings({"both": {"default": parts}})
 
     def test_a_variant_that_the_registry_has_wrong(self) -> None:
-        here = context(everything={"variant": "contrats"})
+        here = catalogue(everything={"variant": "contrats"})
         with pytest.raises(UnknownName, match=r"part everything: 'contrats'.*'contrast'"):
             settings(["both"], here)
 
     def test_only_what_a_method_has_identifies_it(self) -> None:
-        here = context()
+        here = catalogue()
         found = find_method("both", here).identity(
             settings(["both"])["both"]["default"], here.discovery
         )

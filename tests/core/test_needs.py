@@ -2,14 +2,14 @@
 
 import pytest
 
-from xbench.cli.session import context
+from xbench.catalogue.catalogue import Catalogue
 from xbench.plan import Need, build_plan, data_needs
-from xbench.resolve import resolve
-from xbench.spec import make_spec
+from xbench.spec.request import make_spec
+from xbench.spec.resolve import resolve
 
 
 def needs(**request: object) -> dict[str, Need]:
-    here = context()
+    here = Catalogue.installed()
     spec = resolve(make_spec({"suite": "paper", "seed": [15], **request}, "the test"), here)
     return {need.binding.source: need for need in data_needs(spec, here)}
 
@@ -65,7 +65,7 @@ def test_methods_bring_needs_of_their_own(
 
 
 def test_what_a_generator_gives_is_asked_for_as_the_plan_does() -> None:
-    here = context()
+    here = Catalogue.installed()
     request = {"objective": ["hictl:S1W0M0", "procrustes"], "task": ["pos", "ner"], "seed": [15]}
     spec = resolve(make_spec(request, "the test"), here)
     plan = build_plan(spec, here, offline=True)

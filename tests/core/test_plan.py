@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from xbench import identity
 from xbench import plan as planning
-from xbench.cli.session import context
-from xbench.context import Context
-from xbench.identity import component
+from xbench.catalogue import identity
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.identity import component
+from xbench.catalogue.settings import AlignSettings, EvaluateSettings, FinetuneSettings
 from xbench.plan import Plan, Stage
-from xbench.settings import AlignSettings, EvaluateSettings, FinetuneSettings
 from xbench_plugins.clones.sources import CloneBitext, CloneTopics, CloneTreebank
 from xbench_plugins.metrics.accuracy import Accuracy
 from xbench_plugins.metrics.macro_f1 import MacroF1
@@ -284,7 +283,7 @@ def test_the_version_of_a_plugin_changes_what_it_computes(
 def test_so_does_its_code(
     base: Plan, module: str, noticed: Test, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hictl = context().discovery.table.get("objectives", "hictl")
+    hictl = Catalogue.installed().discovery.table.get("objectives", "hictl")
     assert "code" in component(hictl), "the tests need an editable install"
     true = identity.code_digest
     monkeypatch.setattr(identity, "code_digest", lambda m: "changed" if m == module else true(m))
@@ -316,12 +315,15 @@ def test_so_does_the_schema_of_a_stage(
     ],
 )
 def test_so_do_the_options_of_a_source(base: Plan, binding: Any, noticed: Test) -> None:
-    registry = context().registry.model_dump(mode="json")
+    registry = Catalogue.installed().registry.model_dump(mode="json")
     place = registry["suites"]["mini"]
     for name in binding:
         place = place[name]
     place["options"] = {"train": 300}
-    here = Context(type(context().registry).model_validate(registry), context().discovery)
+    here = Catalogue(
+        type(Catalogue.installed().registry).model_validate(registry),
+        Catalogue.installed().discovery,
+    )
     spec = request(**MATRIX, options={"finetune.steps": 4})
     assert changed(base, plan_of(spec, here)) == where(base, noticed)
 

@@ -8,7 +8,7 @@ import pytest
 
 from xbench.errors import XbenchError
 from xbench.plan import Plan
-from xbench.spec import make_spec
+from xbench.spec.request import make_spec
 
 from .. import real
 from ..command import TUNED, Test, below, changed, everything, nothing, plan_of, roles, where

@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xbench.catalogue.registry import load_registry, registry_path, sources
+from xbench.catalogue.registry.reading import merge, read_registry
 from xbench.errors import XbenchError
 from xbench.files import documentation
-from xbench.registry import load_registry, registry_path, sources
-from xbench.registry.reading import merge, read_registry
 
 REGISTRY = load_registry(registry_path())
 STUDY_LANGUAGES = {

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from xbench.registry import load_registry, registry_path
+from xbench.catalogue.registry import load_registry, registry_path
 from xbench_plugins.languages.typology import DISTANCES, GLOTTOCODES, to_english
 
 from .. import real

@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
-from xbench.cli.session import context
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.registry import load_registry, plain
+from xbench.catalogue.settings import (
+    AlignSettings,
+    EvaluateSettings,
+    FinetuneSettings,
+    known_fields,
+)
 from xbench.errors import UnknownName, XbenchError
-from xbench.registry import load_registry, plain
-from xbench.resolve import reads_pairs, resolve
-from xbench.settings import AlignSettings, EvaluateSettings, FinetuneSettings, known_fields
-from xbench.spec import RunSpec, make_spec, read_spec
+from xbench.spec.request import RunSpec, make_spec, read_spec
+from xbench.spec.resolve import reads_pairs, resolve
 from xbench_plugins.objectives.hictl import HiCTL
 
 from ..command import plan_of, request, roles
@@ -20,7 +25,7 @@ MINI = load_registry().suite("mini")
 
 
 def resolved(**values: Any) -> RunSpec:
-    return resolve(make_spec(values, "the test"), context())
+    return resolve(make_spec(values, "the test"), Catalogue.installed())
 
 
 def finetune(task: str, mode: str, **options: Any) -> Mapping[str, Any]:
@@ -86,13 +91,13 @@ class TestPairs:
     def test_there_are_none_where_nothing_reads_them(self, changes: dict[str, Any]) -> None:
         spec = resolved(**changes)
         assert spec.pair == ()
-        assert not reads_pairs(spec, context())
+        assert not reads_pairs(spec, Catalogue.installed())
 
     @pytest.mark.parametrize("objective", ["hictl:S1W0M0", ["mean_center", "hictl:S1W0M0"]])
     def test_an_aligned_arm_has_those_of_the_suite(self, objective: Any) -> None:
         spec = resolved(objective=objective)
         assert spec.pair == tuple(MINI.default_pairs or ())
-        assert reads_pairs(spec, context())
+        assert reads_pairs(spec, Catalogue.installed())
 
 
 class TestObjectives:

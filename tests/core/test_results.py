@@ -9,8 +9,10 @@ import pytest
 
 from xbench.errors import UnknownName, XbenchError
 from xbench.files import dump_json
-from xbench.results import COLUMNS, failures, find_run, read_run, record_run, results
 from xbench.store import Store
+from xbench.store.failures import failures
+from xbench.store.rows import COLUMNS, results
+from xbench.store.runs import find_run, read_run, record_run
 
 from ..command import plan_of, request
 

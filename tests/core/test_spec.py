@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from xbench.errors import UnknownName, XbenchError
-from xbench.spec import RunSpec, make_spec, parse_options, read_spec
+from xbench.spec.request import RunSpec, make_spec, parse_options, read_spec
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.settings import PHASES
+from xbench.cli.commands.run import command
 from xbench.cli.options import COMPUTE, spec_from
-from xbench.cli.run_command import command
-from xbench.cli.session import context
-from xbench.resolve import resolve
-from xbench.settings import PHASES
-from xbench.spec import RunSpec
+from xbench.spec.request import RunSpec
+from xbench.spec.resolve import resolve
 
-HERE = context()
-HICTL = HERE.discovery.table.get("objectives", "hictl").load()
+HERE = Catalogue.installed()
+HICTL = HERE.load("objectives", "hictl")
 VARIANTS = ("S1W0M0", "S0W1M0", "S1W1M1")
 SCOPES = ((), ("full",), ("linear",), ("pos",), ("topic",), ("pos", "full"), ("topic", "linear"))
 FLAGS = {

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from xbench.api import MissingData, Source
-from xbench.cli.session import context
-from xbench.registry import load_registry, registry_path
-from xbench.registry.reading import read_registry
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.registry import load_registry, registry_path
+from xbench.catalogue.registry.reading import read_registry
 
 from ..real import folder
 from .data_folder import write_file
@@ -44,13 +44,13 @@ def section_of(source: str) -> str:
 
 
 def opened(source: str, place: Path) -> Source:
-    made: Source = context().discovery.table.get("sources", source).load()(place)
+    made: Source = Catalogue.installed().load("sources", source)(place)
     return made
 
 
 def fingerprinted(source: Source, codes: Sequence[str], split: str) -> set[str]:
     """The files that a reading takes, after it has given something."""
-    languages = [context().languages.get(code) for code in codes]
+    languages = [Catalogue.installed().languages.get(code) for code in codes]
     assert next(iter(source.read(languages, split)), None) is not None
     return {file["name"] for file in source.fingerprint(languages, split)["files"]}
 
@@ -62,7 +62,9 @@ def shown_in(section: str) -> list[list[str]]:
 
 
 def test_every_source_has_a_section() -> None:
-    plugins = [plugin for plugin in context().discovery.table if plugin.kind == "sources"]
+    plugins = [
+        plugin for plugin in Catalogue.installed().discovery.table if plugin.kind == "sources"
+    ]
     own = [plugin for plugin in plugins if plugin.distribution == "xbench"]
     for plugin in own:
         section_of(plugin.name)
@@ -99,7 +101,7 @@ def test_sources_read_real_files() -> None:
 def test_what_a_section_says_of_the_hub_and_the_licence_is_so(name: str) -> None:
     section = section_of(name)
     dataset = load_registry().datasets.get(name)
-    reads_hub = context().discovery.table.get("sources", name).load().reads_hub
+    reads_hub = Catalogue.installed().load("sources", name).reads_hub
     assert ("On the hub:" in section) == reads_hub
     assert "icence" in section
     if dataset is not None:
@@ -125,7 +127,7 @@ def test_a_registry_of_ones_own(block: Block, tmp_path: Path) -> None:
 def test_the_sources_of_the_examples_take_their_options() -> None:
     for block in blocks("yaml", "registry", PAGE):
         for name, options in re.findall(r"source: (\S+)\n +options: \{(\w+):", block.text):
-            assert options in context().discovery.table.get("sources", name).load().defaults
+            assert options in Catalogue.installed().load("sources", name).defaults
 
 
 def test_gaps_are_gaps() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from xbench.api import hookspecs
-from xbench.discovery import GROUP, HOOKS, KINDS
-from xbench.localfile import registered
+from xbench.catalogue.discovery import GROUP, HOOKS, KINDS
+from xbench.catalogue.xbenchfile import registered
+from xbench.engine import hookspecs
 
 from .guide import Workshop
 from .pages import DOCUMENTS, Block, blocks, blocks_of, read

@@ -16,17 +16,17 @@ import yaml
 
 import xbench
 from xbench.api import Objective
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.discovery import GROUP, KINDS
+from xbench.catalogue.models import find_model
 from xbench.cli import COMMANDS, group
 from xbench.cli.options import COMPUTE_OPTIONS
-from xbench.cli.session import context
-from xbench.discovery import GROUP, KINDS
 from xbench.errors import XbenchError
-from xbench.lease import DEAD_AFTER, HEARTBEAT
-from xbench.models import find_model
 from xbench.plan import KINDS as STAGES
-from xbench.resolve import resolve
-from xbench.spec import make_spec
+from xbench.spec.request import make_spec
+from xbench.spec.resolve import resolve
 from xbench.store import FORMAT, MARKER, Store
+from xbench.store.lease import DEAD_AFTER, HEARTBEAT
 
 from ..toys import model_folder
 from .pages import DOCUMENTS, ROOT, Block, blocks, read
@@ -39,7 +39,7 @@ WITH_PYTHON = {"CONTRIBUTING.md", "docs/encoders.md"}
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=lambda block: block.document)
 def test_spec(block: Block) -> None:
-    resolved = resolve(make_spec(yaml.safe_load(block.text), block.document), context())
+    resolved = resolve(make_spec(yaml.safe_load(block.text), block.document), Catalogue.installed())
     assert isinstance(resolved.objective, dict)
     assert resolved.pair == ("deu-eng", "eng-kaz")
 
@@ -65,7 +65,7 @@ def test_example_of_an_objective(examples: dict[str, Any]) -> None:
 
 
 def test_example_of_a_language(examples: dict[str, Any]) -> None:
-    treebank = context().discovery.table.get("sources", "clone-treebank").load()()
+    treebank = Catalogue.installed().load("sources", "clone-treebank")()
     sentence = next(iter(treebank.read([examples["QAK"]], "test")))
     assert len(sentence.words) == len(sentence.tags) > 0
 
@@ -85,9 +85,9 @@ def test_example_of_converting_weights(tmp_path: Path, monkeypatch: pytest.Monke
     (folder / "model.safetensors").unlink()
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     with pytest.raises(XbenchError, match="pickles"):
-        find_model(str(folder), context().registry)
+        find_model(str(folder), Catalogue.installed().registry)
     exec(compile(block.text, block.document, "exec", dont_inherit=True), {})
-    converted = find_model(str(tmp_path / name.split("/")[1]), context().registry)
+    converted = find_model(str(tmp_path / name.split("/")[1]), Catalogue.installed().registry)
     assert set(converted.identity["weights"]) == {"model.safetensors"}
     shutil.rmtree(folder)
 
@@ -130,7 +130,7 @@ def test_the_table_of_modules_is_the_rule() -> None:
     layers = [set(re.split(r"\s*[|:]\s*", layer)) for layer in rule["layers"]]
     table = read("docs/architecture.md").partition("| line | modules |")[2].partition("\n\n")[0]
     rows = [set(re.findall(r"`(\w+)`", row)) for row in table.splitlines()]
-    assert [row for row in rows if row] == [layer for layer in layers if layer != {"__main__"}]
+    assert [row for row in rows if row] == [layer - {"__main__"} for layer in layers]
 
 
 def test_the_page_of_the_store_has_all_kinds_of_stages() -> None:
@@ -171,7 +171,7 @@ def test_the_page_of_the_store_quotes_its_messages(tmp_path: Path) -> None:
     quotes = re.findall(r'^- \*"(.*?)"\*', text, re.MULTILINE)
     assert quotes[0] in str(newer.value)
     assert quotes[1] in str(damaged.value)
-    sources = "".join(path.read_text() for path in (ROOT / "harness/xbench").glob("*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "harness/xbench").rglob("*.py"))
     assert all(quote in sources for quote in quotes[2:])
 
 

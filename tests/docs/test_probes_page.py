@@ -8,17 +8,19 @@ import pandas as pd
 import pytest
 
 from xbench.api import ProbeView
-from xbench.cli.probe_command import _default_probes
-from xbench.cli.session import context
-from xbench.resolve import PROBED
-from xbench.results import COLUMNS
+from xbench.catalogue.catalogue import Catalogue
+from xbench.cli.commands.probe import _default_probes
+from xbench.spec.resolve import PROBED
+from xbench.store.rows import COLUMNS
 from xbench.testing.probe_view import ToyProbeView
 
 from .guide import Workshop
 from .pages import blocks_of, read, sections
 
 PAGE = "docs/probes.md"
-PROBES = [plugin.name for plugin in context().discovery.table if plugin.kind == "probes"]
+PROBES = [
+    plugin.name for plugin in Catalogue.installed().discovery.table if plugin.kind == "probes"
+]
 
 
 def code_in(text: str) -> list[str]:
@@ -101,7 +103,7 @@ def test_every_probe_has_a_section() -> None:
 @pytest.mark.parametrize("name", PROBES)
 def test_a_section_names_the_metrics_that_there_are(name: str) -> None:
     (text,) = (text for heading, text in sections(PAGE).items() if f"`{name}`" in heading)
-    loaded = context().discovery.table.get("probes", name).load()
+    loaded = Catalogue.installed().load("probes", name)
     probe = loaded(loaded.Config())
     rows = list(probe.measure(ToyProbeView(probe.needs, probe.depths())))
     metrics = {row.metric for row in rows}

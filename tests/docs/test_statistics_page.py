@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from xbench.inference import FEWEST_CHANGED, sign_flip
+from xbench.report.statistics.inference import FEWEST_CHANGED, sign_flip
 
 from .guide import Workshop
 from .pages import read

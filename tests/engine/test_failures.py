@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from xbench.cli import run_command
-from xbench.discovery import discovery
-from xbench.results import record_run
+from xbench.catalogue.discovery import discovery
+from xbench.cli.commands import run as run_command
 from xbench.store import Store
+from xbench.store.runs import record_run
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, plan_of, request, xbench
 from .unruly import install_unruly
@@ -38,7 +38,7 @@ class Runs:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     folder = install_unruly(tmp_path_factory.mktemp("unruly"))
     store = tmp_path_factory.mktemp("failures") / "store"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.catalogue() as patch:
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", str(folder), prepend=":")
         discovery.__dict__.clear()

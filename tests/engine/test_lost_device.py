@@ -12,7 +12,7 @@ from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
 GLITCH = '''
 import os
 from xbench.api import Objective, Term
-from xbench.nn import views
+from xbench.nn import text_view as views
 
 encode = views.TextView.states
 

@@ -7,13 +7,15 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from xbench.cli.session import context, open_session
+from xbench.catalogue.catalogue import Catalogue
+from xbench.cli.session import open_session
 from xbench.engine.job import JobRunner
-from xbench.engine.work import find_work
+from xbench.engine.todo import find_work
 from xbench.plan import Stage
-from xbench.results import results
-from xbench.stages.bench import Bench
+from xbench.stages.resources import Bench
 from xbench.store import Store
+from xbench.store.rows import read_rows
+from xbench.store.runs import RunRecord
 
 from ..command import Outcome, compute, kinds, plan_of, request, roles, work_off
 
@@ -38,11 +40,7 @@ def store(computed: Store, tmp_path: Path) -> Store:
 
 def values(store: Store, **changes: Any) -> list[Any]:
     plan = plan_of(request(**changes))
-    cells = [
-        {**vars(cell), "coordinates": {**cell.coordinates}, "unavailable": ""}
-        for cell in plan.cells
-    ]
-    frame = results(store, {"cells": cells, "metrics": {"pos": ["accuracy"]}})
+    frame = read_rows(store, RunRecord.of(plan))
     assert set(frame["status"]) == {"done"}
     return list(frame["value"])
 
@@ -216,7 +214,9 @@ class TestAnotherRun:
                 runner._tuned.clear()
                 assert store.free("finetune", finetune, ENCODER) > 0
 
-        runner = JobRunner(session.plan.stages, Bench(store, context()), frees, keep=True)
+        runner = JobRunner(
+            session.plan.stages, Bench(store, Catalogue.installed()), frees, keep=True
+        )
         (job,) = session.work.jobs
         runner.run(job.stages)
         assert store.has_file("finetune", finetune, ENCODER)

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from xbench.engine.work import Work, find_work, free_alignments, only_failed
+from xbench.engine.todo import Work, find_work, free_alignments, only_failed
 from xbench.plan import Plan
-from xbench.results import failures, read_run, record_run, results
+from xbench.report.run.stored import StoredRun
 from xbench.stages import finetune
 from xbench.store import Store
+from xbench.store.runs import record_run
 
 from ..toys import Centre, Linked, World, model_folder
 
@@ -238,13 +239,13 @@ def _kinds(plan: Plan) -> set[str]:
 class TestFailures:
     def rows(self, world: World, plan: Plan) -> tuple[dict[Any, str], list[str], Any]:
         """(objective, mode, language) -> status; the failures in words; the table."""
-        run = read_run(record_run(plan, world.store))
-        frame = results(world.store, run)
+        run = StoredRun(record_run(plan, world.store))
+        frame = run.rows
         status = {
             (row["objective"], row["mode"], row["language"]): row["status"]
             for row in frame.astype(object).where(frame.notna(), None).to_dict("records")
         }
-        return status, failures(world.store, run), frame
+        return status, [str(each) for each in run.failures], frame
 
     def test_links_that_fail_cost_their_own_cells_only(
         self, world: World, monkeypatch: pytest.MonkeyPatch

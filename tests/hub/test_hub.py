@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xbench.hub import NotHere, Wanted, cached, commit_of, fetch, look_up
-from xbench.models import find_model
-from xbench.registry import load_registry
+from xbench.catalogue.hub import NotHere, Wanted, cached, commit_of, fetch, look_up
+from xbench.catalogue.models import find_model
+from xbench.catalogue.registry import load_registry
 
 from ..command import QUICK_OPTIONS, Outcome, xbench
 from ..toys import model_folder

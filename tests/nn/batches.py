@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from xbench.api.batch import Vocabulary
-from xbench.nn.encoder import Encoder
-from xbench.nn.encoder_config import EncoderConfig
-from xbench.nn.views import PairTexts, PairViews, Text, TextFormat, TextView, pad
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.encoders.encoder_config import EncoderConfig
+from xbench.nn.pair_views import PairTexts, PairViews
+from xbench.nn.text_view import Text, TextFormat, TextView, pad
 
 BEGIN, PAD, END, UNKNOWN, MASK = 0, 1, 2, 3, 39
 SPECIALS = (BEGIN, PAD, END, UNKNOWN, MASK)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from xbench.nn.encoder import MASKED, Encoder
-from xbench.nn.encoder_config import EncoderConfig
+from xbench.nn.encoders.encoder import MASKED, Encoder
+from xbench.nn.encoders.encoder_config import EncoderConfig
 
 XLMR = EncoderConfig(
     model_type="xlm-roberta",

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from xbench.nn.encoder import Encoder
-from xbench.nn.encoder_config import EncoderConfig
-from xbench.nn.hf_weights import EncoderFolderError
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.encoders.encoder_config import EncoderConfig
+from xbench.nn.encoders.hf_weights import EncoderFolderError
 
 ROBERTA = EncoderConfig(
     model_type="roberta",

@@ -8,8 +8,8 @@ import torch
 import transformers
 from torch import Tensor
 
-from xbench.nn.encoder import Encoder
-from xbench.nn.hf_weights import file_names
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.encoders.hf_weights import file_names
 
 from .. import real
 

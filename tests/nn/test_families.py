@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from xbench.api import FrozenCopy
 from xbench.data.tokenizer import Tokenizer
-from xbench.nn.encoder import Encoder
-from xbench.nn.encoder_config import EncoderFolderError
-from xbench.nn.loading import load_encoder
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.encoders.encoder_config import EncoderFolderError
+from xbench.nn.encoders.loading import load_encoder
+from xbench.nn.encoders.transformers_encoder import TransformersEncoder
 from xbench.nn.optimise import Group, Optimiser, Schedule
 from xbench.nn.training_state import TrainingState
-from xbench.nn.transformers_encoder import TransformersEncoder
-from xbench.stages.bench import text_format
+from xbench.stages.resources import text_format
 
 from .families import model_folder
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from xbench.api import Objective, Term
-from xbench.nn import views
-from xbench.nn.encoder import Encoder
+from xbench.nn import text_view as views
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.pair_views import PairViews
 from xbench.nn.replay import ReplayedBatch
-from xbench.nn.views import PairViews, TextView
+from xbench.nn.text_view import TextView
 from xbench.stages.align import total
 from xbench_plugins.objectives.hictl import HiCTL
 

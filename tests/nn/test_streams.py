@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from xbench.nn.streams import generator, permutation, seed_dropout, stream_seed
+from xbench.nn.random_streams import generator, permutation, seed_dropout, stream_seed
 
 
 def test_seeds_are_the_same_everywhere() -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from xbench.nn.encoder import Encoder
-from xbench.nn.views import Text, TextView, mean_over, pad
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.text_view import Text, TextView, mean_over, pad
 
 from .batches import (
     BEGIN,

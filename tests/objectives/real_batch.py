@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM
 
 from xbench.api import Objective
-from xbench.nn.encoder import Encoder
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.pair_views import PairTexts, PairViews
 from xbench.nn.replay import ReplayedBatch
-from xbench.nn.views import PairTexts, PairViews, Text, TextView, pad
+from xbench.nn.text_view import Text, TextView, pad
 
 from ..nn.batches import END, FORMAT, Pair, random_pairs, text, tiny_encoder
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from xbench.nn.encoder import Encoder
-from xbench.nn.loading import load_encoder
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.encoders.loading import load_encoder
 from xbench_plugins.objectives.camlm import CAMLM, from_the_translation
 from xbench_plugins.objectives.tlm import TLM
 

@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
+from xbench.catalogue.catalogue import Catalogue
 from xbench.engine import job
-from xbench.engine.work import find_work
-from xbench.objectives import find_method
+from xbench.engine.todo import find_work
 from xbench.plan import Stage, build_plan
-from xbench.resolve import resolve
-from xbench.stages.bench import Bench
+from xbench.spec.methods import find_method
+from xbench.spec.resolve import resolve
+from xbench.stages.resources import Bench
 from xbench.store import Store
 
-from ..command import context, request
+from ..command import request
 from ..pretend_device import pretending
 
-HERE = context()
+HERE = Catalogue.installed()
 OPTIONS = {"align.steps": 2, "finetune.steps": 2, "align.accumulate": 2}
 NAMES = sorted(HERE.discovery.table.names("objectives"))
 

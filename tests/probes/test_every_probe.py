@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from xbench.api.probe import Probe, Row
-from xbench.discovery import discovery
+from xbench.catalogue.discovery import discovery
 from xbench_plugins.probes.alignment_definitions import AlignmentDefinitions
 from xbench_plugins.probes.distances import Distances
 from xbench_plugins.probes.geometry import Geometry

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xbench.results import SPEC
+from xbench.store.runs import SPEC
 
 PANELS = (("pos", "full"), ("pos", "linear"), ("topic", "full"), ("topic", "linear"))
 LANGUAGES = ("deu", "eng", "kaz")

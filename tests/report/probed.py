@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xbench.report.background import Background, ProbeTable
+from xbench.report.results.background import Background, ProbeTable
 
 TARGETS = ("bul", "deu", "hin", "jpn", "kaz", "kor", "spa")
 SOURCE = "eng"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xbench.report.averages import Average, average, difference
-from xbench.report.results import Block, Measurement, Run
+from xbench.report.results.averages import Average, average, difference
+from xbench.report.results.results import Block, Measurement, Run
 
 LANGUAGES = ("deu", "eng", "kaz", "kor")
 SEEDS = (Run(15), Run(33), Run(42))

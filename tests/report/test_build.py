@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xbench.report.build import build_tables, render, write_report
 from xbench.report.table import Table
+from xbench.report.tables.study import build_tables
+from xbench.report.write import render, write_report
 
 
 def test_files_of_both_formats(study: pd.DataFrame, tmp_path: Path) -> None:

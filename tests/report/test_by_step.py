@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xbench.report.build import build_tables, render
-from xbench.stats import paired_t_interval
+from xbench.report.statistics.stats import paired_t_interval
+from xbench.report.tables.study import build_tables
+from xbench.report.write import render
 
 
 def frame_of(make: Any, steps: tuple[int, ...]) -> pd.DataFrame:

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from xbench.report.checkpoint import checkpoint_tables
 from xbench.report.table import Table
+from xbench.report.tables.probes.checkpoint import checkpoint_tables
 
 from .probed import BACKGROUND, Row, base_row, frame
 

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 
 from xbench.api.claim import Average
-from xbench.inference import interval
-from xbench.report.background import Background
-from xbench.report.changes import accuracy_changes, measure_changes
-from xbench.report.claim_view import RunView
-from xbench.report.probe_rows import Measure, read_probes
-from xbench.report.reading import COLUMNS, read_results
-from xbench.report.results import Run, Selection
-from xbench.report.run_noise import effect_over
-from xbench.stats import correlations, paired_t_interval
+from xbench.report.claims.view import RunView
+from xbench.report.results.background import Background
+from xbench.report.results.changes import accuracy_changes, measure_changes
+from xbench.report.results.probe_rows import Measure, read_probes
+from xbench.report.results.reading import COLUMNS, read_results
+from xbench.report.results.results import Run, Selection
+from xbench.report.statistics.inference import interval
+from xbench.report.statistics.run_noise import effect_over
+from xbench.report.statistics.stats import correlations, paired_t_interval
 
 from .conftest import Make
 from .probed import BACKGROUND, SOURCE, frame, study

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from xbench.api.claim import Effect, Part
-from xbench.inference import mean_effect
-from xbench.report.build import render
-from xbench.report.claims import claim_tables, findings
-from xbench.report.judging import Judged, decided, examined
+from xbench.report.claims.section import claim_tables, findings
+from xbench.report.claims.verdicts import Judged, decided, examined
+from xbench.report.statistics.inference import mean_effect
 from xbench.report.table import Table
+from xbench.report.write import render
 
 UP, DOWN = [0.019, 0.02, 0.021], [-0.019, -0.02, -0.021]
 HOSTILE = '<script>alert("x")</script> 100 % of a_b & c'

@@ -5,12 +5,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xbench.report.build import render
-from xbench.report.compare import Side, pair_up
-from xbench.report.compare_tables import compare
+from xbench.report.statistics.stats import paired_t_interval
 from xbench.report.style import Style
 from xbench.report.table import Cell, Table
-from xbench.stats import paired_t_interval
+from xbench.report.tables.comparison.compare import Side, pair_up
+from xbench.report.tables.comparison.compare_tables import compare
+from xbench.report.write import render
 
 from .conftest import SEEDS, Make, Row
 from .hostile import NAMES

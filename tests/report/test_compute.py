@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from xbench.report.build import render
-from xbench.report.compute import compute_table, duration
-from xbench.report.provenance import Stage
+from xbench.report.results.provenance import Stage
 from xbench.report.table import Cell, Table
+from xbench.report.tables.compute import compute_table, duration
+from xbench.report.write import render
 
 CPU = {"device": "cpu", "threads": 2}
 GPU = {"device": "cuda:0", "gpu": "NVIDIA V100", "threads": 8}

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xbench.report.build import build_tables, render
-from xbench.report.csv_tables import COLUMNS
-from xbench.report.escape import clean
+from xbench.report.render.csv_tables import COLUMNS
+from xbench.report.render.escape import clean
 from xbench.report.table import Cell, Column, Difference, Row, Table
+from xbench.report.tables.study import build_tables
+from xbench.report.write import render
 
 from .hostile import NAMES, hostile_table
 

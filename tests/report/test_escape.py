@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xbench.report.escape import clean, latex, markdown, markdown_paragraph
-from xbench.report.markdown import render_table as render_markdown
+from xbench.report.render.escape import clean, latex, markdown, markdown_paragraph
+from xbench.report.render.markdown import render_table as render_markdown
 from xbench.report.table import Cell, Column, Row, Table
 
 SPECIAL = '_&%#<>"\\$~^|*`{}[]-\n\t\0\x1b\u202e\u2028±−†'

@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xbench.report.build import build_tables, render
-from xbench.report.html import render_tables
+from xbench.report.render.html import render_tables
 from xbench.report.style import Style
 from xbench.report.table import Table
+from xbench.report.tables.study import build_tables
+from xbench.report.write import render
 
 GOLDEN = Path(__file__).parent / "golden"
 SUFFIXES = {"markdown": "md", "latex": "tex", "terminal": "txt", "html": "html", "csv": "csv"}

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xbench.report.build import build_tables, render
-from xbench.report.element import element, text
-from xbench.report.escape import clean
-from xbench.report.html import Finding, render_tables
-from xbench.report.html import render as render_page
-from xbench.report.provenance import Provenance, Stage
+from xbench.report.render.element import element, text
+from xbench.report.render.escape import clean
+from xbench.report.render.html import Finding, render_tables
+from xbench.report.render.html import render as render_page
+from xbench.report.results.provenance import Provenance, Stage
 from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.tables.study import build_tables
+from xbench.report.write import render
 
 from .hostile import NAMES, SCRIPT, hostile_table
 from .page import Element, data_of, read_page

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xbench.report.build import build_tables
-from xbench.report.html import Finding, render
-from xbench.report.provenance import Provenance, Stage, records
+from xbench.report.render.html import Finding, render
+from xbench.report.results.provenance import Provenance, Stage, records
 from xbench.report.style import Style
+from xbench.report.tables.study import build_tables
 
 from .browser import CHROMIUM, DRIVER, Browser, browser
 from .conftest import study_rows

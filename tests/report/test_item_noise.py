@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xbench.inference import PairedItems, interval, item_effect
-from xbench.report.item_noise import (
+from xbench.report.results.reading import read_results
+from xbench.report.results.results import Encoder, Selection
+from xbench.report.statistics.inference import PairedItems, interval, item_effect
+from xbench.report.style import Style
+from xbench.report.tables.item_noise import (
     ItemReader,
     PerItem,
     effect_of,
     item_tables,
     seed_effect,
 )
-from xbench.report.reading import read_results
-from xbench.report.results import Encoder, Selection
-from xbench.report.style import Style
 
 from .conftest import Make
 

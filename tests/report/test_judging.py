@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from xbench.api.claim import Claim, ClaimView, Effect, Part
-from xbench.inference import mean_effect, minimal_detectable_effect
-from xbench.report.background import Background
-from xbench.report.claim_view import RunView
-from xbench.report.judging import Judged, decided, detectable, examined, judge
-from xbench.report.reading import COLUMNS
-from xbench.report.results import Selection
+from xbench.report.claims.verdicts import Judged, decided, detectable, examined, judge
+from xbench.report.claims.view import RunView
+from xbench.report.results.background import Background
+from xbench.report.results.reading import COLUMNS
+from xbench.report.results.results import Selection
+from xbench.report.statistics.inference import mean_effect, minimal_detectable_effect
 
 UP, DOWN, NONE = ([s * (0.02 + d) for d in (-0.001, 0.0, 0.001)] for s in (1, -1, 0))
 ABOUT = Judged("some_claim", "Something holds.", "somebody")

@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xbench.report.build import build_tables, render
-from xbench.report.latex import render_table
+from xbench.report.render.latex import render_table
 from xbench.report.style import Style
 from xbench.report.table import COVERED, Cell, Column, Row, Table
+from xbench.report.tables.study import build_tables
+from xbench.report.write import render
 
 HOSTILE = '[x] *_ & % # < > " \\ $ ~ ^ | ` { } -- ± − † ß é'
 

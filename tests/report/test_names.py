@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xbench.report import terminal
-from xbench.report.build import RENDERERS, render
-from xbench.report.escape import clean, latex
+from xbench.report.render import terminal
+from xbench.report.render.escape import clean, latex
 from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.write import RENDERERS, render
 
 from .hostile import NAMES, hostile_table
 from .page import read_page

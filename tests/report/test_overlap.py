@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xbench.cli.tables import tables_of
-from xbench.report import notes
+from xbench.report.run.stored import StoredRun
+from xbench.report.run.tables import tables_of
+from xbench.report.tables import notes
 from xbench.store import Store
+from xbench.store.runs import RunRecord
 
 from .conftest import Make, run_folder
 
@@ -30,6 +32,14 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
+def stored(store: Store, cells: list[Any], rows: pd.DataFrame, **others: Any) -> StoredRun:
+    """A run that nobody ran, with cells and rows."""
+    run = StoredRun(run_folder(store.root))
+    content = {"cells": cells, "metrics": {"pos": ["accuracy"]}, **others}
+    run.record, run.rows = RunRecord.from_json(content), rows
+    return run
+
+
 def report(store: Store, counts: Counts, make: type[Make]) -> list[str]:
     """The notes under each table of a run whose evaluations counted so; None: nothing was counted."""
     rows = [make.row(task=task, language=code, seed=15) for task, code in counts]
@@ -40,8 +50,7 @@ def report(store: Store, counts: Counts, make: type[Make]) -> list[str]:
         with store.write("evaluate", key, {}) as entry:
             entry.result = {"items": items} | ({} if known is None else {"overlap": known})
         cells.append({"coordinates": row, "align": None, "evaluate": key})
-    run: dict[str, Any] = {"cells": cells, "metrics": {"pos": ["accuracy"]}}
-    return [" ".join(table.notes) for table in tables_of(run_folder(store.root), run, frame)]
+    return [" ".join(table.notes) for table in tables_of(stored(store, cells, frame))]
 
 
 def test_every_table_of_a_run_says_it(store: Store, make: type[Make]) -> None:
@@ -64,8 +73,7 @@ def test_a_damaged_count_costs_no_report(store: Store, make: type[Make]) -> None
     path.write_text(json.dumps({"overlap": 99}))
     rows = [make.row(task="pos", language="deu")]
     cell = {"coordinates": rows[0], "align": None, "evaluate": path.parent.name}
-    run = {"cells": [cell], "metrics": {"pos": ["accuracy"]}}
-    for table in tables_of(run_folder(store.root), run, pd.DataFrame(rows)):
+    for table in tables_of(stored(store, [cell], pd.DataFrame(rows))):
         assert "trained on" not in " ".join(table.notes)
 
 
@@ -78,9 +86,8 @@ def left_out(store: Store, excluded: dict[str, dict[str, int]], make: type[Make]
             entry.result = {"excluded": counts}
         cell = {"coordinates": {**rows[0], "pair": pair}, "align": f"align-{pair}"}
         cells.append({**cell, "evaluate": None})
-    run: dict[str, Any] = {"cells": cells, "metrics": {"pos": ["accuracy"]}}
-    run["unguarded"] = {"tatoeba: deu-eng": "is not here", "flores200: eng": "is not here"}
-    table, *_ = tables_of(run_folder(store.root), run, pd.DataFrame(rows))
+    unguarded = {"tatoeba: deu-eng": "is not here", "flores200: eng": "is not here"}
+    table, *_ = tables_of(stored(store, cells, pd.DataFrame(rows), unguarded=unguarded))
     return " ".join(table.notes)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from xbench.inference import group_effect, interval, mean_effect, p_beyond
-from xbench.registry import load_registry
-from xbench.report.pair_effect import FEWEST_LANGUAGES, TEST, UNIT, pair_effect
+from xbench.catalogue.registry import load_registry
+from xbench.report.statistics.inference import group_effect, interval, mean_effect, p_beyond
+from xbench.report.statistics.pair_effect import FEWEST_LANGUAGES, TEST, UNIT, pair_effect
 
 GROUPS = {
     name: group.pairs for name, group in load_registry().suites["paper"].retrieval_groups.items()

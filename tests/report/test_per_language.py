@@ -5,11 +5,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xbench.report.per_language import per_language
-from xbench.report.reading import read_results
-from xbench.report.results import Selection
+from xbench.report.results.reading import read_results
+from xbench.report.results.results import Selection
 from xbench.report.style import Style
 from xbench.report.table import Table
+from xbench.report.tables.per_language import per_language
 
 
 def build(frame: pd.DataFrame | list[Any], **style: Any) -> list[Table]:

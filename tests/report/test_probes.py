@@ -6,13 +6,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xbench.report.background import Background, ProbeTable
-from xbench.report.build import build_tables, render
-from xbench.report.probe_rows import AS_IT_IS, Measure, read_probes
-from xbench.report.probes import probe_tables
-from xbench.report.results import Encoder, Selection
+from xbench.report.results.background import Background, ProbeTable
+from xbench.report.results.probe_rows import AS_IT_IS, Measure, read_probes
+from xbench.report.results.results import Encoder, Selection
 from xbench.report.style import Style
 from xbench.report.table import Cell, Table
+from xbench.report.tables.probes.probes import probe_tables
+from xbench.report.tables.study import build_tables
+from xbench.report.write import render
 
 from .probed import BACKGROUND, TARGETS, Row, base_row, frame, smooth, study
 

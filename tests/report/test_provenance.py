@@ -6,21 +6,31 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xbench.report.provenance import Provenance, joined, read_provenance, records, seed_means
+from xbench.report.results.provenance import (
+    Provenance,
+    joined,
+    read_provenance,
+    records,
+    seed_means,
+)
+from xbench.report.run.stored import StoredRun
 from xbench.report.table import Cell
-from xbench.results import read_run, results
 from xbench.store import Store
+from xbench.store.runs import RunRecord
 
 from .conftest import Make
 
-RUN: dict[str, Any] = {
-    "cells": [
-        {"align": None, "finetune": "f", "evaluate": "e1", "score": "s1"},
-        {"align": None, "finetune": "f", "evaluate": "e2", "score": "s2"},
-        {"align": "a", "probe": "p"},
-        {"align": None, "finetune": "f", "evaluate": None, "score": None},
-    ]
-}
+RUN = RunRecord.from_json(
+    {
+        "metrics": {},
+        "cells": [
+            {"coordinates": {}, "align": None, "finetune": "f", "evaluate": "e1", "score": "s1"},
+            {"coordinates": {}, "align": None, "finetune": "f", "evaluate": "e2", "score": "s2"},
+            {"coordinates": {}, "align": "a", "probe": "p"},
+            {"coordinates": {}, "align": None, "finetune": "f", "evaluate": None, "score": None},
+        ],
+    }
+)
 FAILURE = {"error": "ValueError: bad", "traceback": "", "cause": "error"}
 
 
@@ -133,10 +143,7 @@ def test_two_runs_as_one(store: Store, frame: pd.DataFrame) -> None:
 
 
 def test_a_real_run_is_traced_to_every_stage(finished: tuple[Path, Any]) -> None:
-    store = Store(finished[0])
-    (folder,) = (path.parent for path in finished[0].glob("runs/*/plan.json"))
-    run = read_run(folder)
-    found = read_provenance(store, run, results(store, run), folder.name)
+    found = StoredRun.find(Store(finished[0])).provenance
     assert {stage.state for stage in found.stages.values()} == {"done"}
     assert all(stage.spec and stage.seconds is not None for stage in found.stages.values())
     chains = {tuple(found.stages[key].kind for key in chain) for chain in found.chains.values()}

@@ -1,16 +1,17 @@
 """Published values stand in tables of their own, for the same task and metric on the same kind of data."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
-from xbench.cli.tables import tables_of
-from xbench.registry import load_registry, registry_path
-from xbench.report.build import render
-from xbench.report.published import published_tables
+from xbench.catalogue.registry import load_registry, registry_path
+from xbench.report.run.stored import StoredRun
+from xbench.report.run.tables import tables_of
 from xbench.report.table import Table
+from xbench.report.tables.published import published_tables
+from xbench.report.write import render
+from xbench.store.runs import RunRecord
 
 from .conftest import Make, run_folder
 
@@ -79,7 +80,8 @@ def test_a_report_has_them_where_the_data_are_known_to_others(
         {"coordinates": dict(record), "align": None, "evaluate": None}
         for record in frame.to_dict("records")
     ]
-    run: dict[str, Any] = {"cells": cells, "metrics": METRICS}
-    found = tables_of(run_folder(tmp_path / "store"), run, frame)
+    run = StoredRun(run_folder(tmp_path / "store"))
+    run.record, run.rows = RunRecord.from_json({"cells": cells, "metrics": METRICS}), frame
+    found = tables_of(run)
     assert [table.name for table in found if table.name == "published"] == expected
     assert found[0].name == "table1"

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xbench.report.reading import read_results
-from xbench.report.results import Encoder, Results, Run, Selection
+from xbench.report.results.reading import read_results
+from xbench.report.results.results import Encoder, Results, Run, Selection
 
 NONE = Encoder("none")
 FULL = ("pos", "full")

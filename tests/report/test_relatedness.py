@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from xbench.report.probe_rows import read_probes
-from xbench.report.reading import read_results
-from xbench.report.relatedness import DIFFERENT, SAME, SEEN, relatedness, relation
-from xbench.report.results import Selection
+from xbench.report.results.probe_rows import read_probes
+from xbench.report.results.reading import read_results
+from xbench.report.results.results import Selection
 from xbench.report.style import Style
 from xbench.report.table import Cell, Table
+from xbench.report.tables.probes.relatedness import DIFFERENT, SAME, SEEN, relatedness, relation
 
 from .probed import BACKGROUND, DISTANCES, SCRIPTS, SOURCE, TARGETS, Row, frame, noisy, study
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xbench.inference import interval, p_beyond
-from xbench.report.results import NOT_TUNED, Run
-from xbench.report.run_noise import alignments, effect_over
+from xbench.report.results.results import NOT_TUNED, Run
+from xbench.report.statistics.inference import interval, p_beyond
+from xbench.report.statistics.run_noise import alignments, effect_over
 
 SEEDS = (15, 33, 42)
 NOISE = np.random.default_rng(2).normal(0.02, 0.01, (4, 3))

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from xbench.cli.tables import settings_tables, tables_of
-from xbench.report.build import write_report
-from xbench.results import read_run, record_run, results
-from xbench.spec import make_spec
+from xbench.report.run.settings import settings_tables
+from xbench.report.run.stored import StoredRun
+from xbench.report.run.tables import tables_of
+from xbench.report.write import write_report
+from xbench.spec.request import make_spec
 from xbench.store import Store
+from xbench.store.runs import record_run
 
 from ..command import plan_of
 from .page import read_page
@@ -54,11 +56,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.prepare()
     asked = {"objective": "hictl", "task": "pos", "device": "cpu"}
     of_run = record_run(plan_of(make_spec(asked, "the sample")), store)
-    run = read_run(of_run)
-    frame = results(store, run)
+    run = StoredRun(of_run)
+    frame = run.rows
     values = [0.4 + 0.001 * (place % 97) for place in range(len(frame))]
-    frame = frame.assign(status="done", value=values, n=128, reason=None)
-    tables = [*tables_of(of_run, run, frame), *settings_tables(of_run)]
+    run.rows = frame.assign(status="done", value=values, n=128, reason=None)
+    tables = [*tables_of(run), *settings_tables(run)]
     write_report(tables, folder / "report", ["markdown", "html"])
     return folder / "report"
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from xbench.registry import load_registry, plain, registry_path, sources
-from xbench.report.build import render
-from xbench.report.published import matching, published_table
-from xbench.report.settings_table import flat, kind_of, settings_table
+from xbench.catalogue.registry import load_registry, plain, registry_path, sources
+from xbench.report.tables.published import matching, published_table
+from xbench.report.tables.settings_table import flat, kind_of, settings_table
+from xbench.report.write import render
 
 REGISTRY = load_registry(registry_path())
 PAPER = REGISTRY.suite("paper")

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xbench.inference import holm
-from xbench.report.averages import Average, average, difference
-from xbench.report.results import Measurement, Run
-from xbench.report.significance import STAR, corrected
+from xbench.report.results.averages import Average, average, difference
+from xbench.report.results.results import Measurement, Run
+from xbench.report.statistics.inference import holm
 from xbench.report.table import COVERED, Cell
+from xbench.report.tables.significance import STAR, corrected
 
 from .conftest import Make
 from .test_table1 import build, cell, notes

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xbench.report.notes import selection
-from xbench.report.reading import read_results
-from xbench.report.results import Selection
+from xbench.report.results.reading import read_results
+from xbench.report.results.results import Selection
 from xbench.report.style import Style
 from xbench.report.table import Cell, Table
-from xbench.report.table1 import VARIANT_ORDER, table1
+from xbench.report.tables.notes import selection
+from xbench.report.tables.table1 import VARIANT_ORDER, table1
 
 
 def build(frame: pd.DataFrame | list[Any], **style: Any) -> Table:

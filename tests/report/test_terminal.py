@@ -5,12 +5,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xbench.report.build import build_tables, render
+from xbench.report.render.terminal import fit, rich_tables
+from xbench.report.render.terminal import render as render_width
 from xbench.report.style import Style
 from xbench.report.table import Cell, Column, Row, Table
-from xbench.report.table1 import VARIANT_ORDER
-from xbench.report.terminal import fit, rich_tables
-from xbench.report.terminal import render as render_width
+from xbench.report.tables.study import build_tables
+from xbench.report.tables.table1 import VARIANT_ORDER
+from xbench.report.write import render
 
 
 def whole_study(make: Any) -> pd.DataFrame:

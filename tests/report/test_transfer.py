@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xbench.report.changes import measure_changes, target
-from xbench.report.probe_rows import AS_IT_IS, Measure, read_probes
-from xbench.report.reading import read_results
-from xbench.report.results import Selection
+from xbench.report.results.changes import measure_changes, target
+from xbench.report.results.probe_rows import AS_IT_IS, Measure, read_probes
+from xbench.report.results.reading import read_results
+from xbench.report.results.results import Selection
 from xbench.report.style import Style
 from xbench.report.table import Table
-from xbench.report.transfer import Association, associations, transfer_table
+from xbench.report.tables.probes.transfer import Association, associations, transfer_table
 
 from .probed import BACKGROUND, SOURCE, Number, Row, frame, noisy, smooth, study
 

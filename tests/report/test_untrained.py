@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xbench.report.build import build_tables
 from xbench.report.table import Table
+from xbench.report.tables.study import build_tables
 
 GAINS = {42: 0.1, 43: 0.16, 44: 0.13}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from xbench.api import Language, MissingData
-from xbench.discovery import discovery
-from xbench.languages import Languages
-from xbench.registry import load_registry
+from xbench.catalogue.discovery import discovery
+from xbench.catalogue.languages import Languages
+from xbench.catalogue.registry import load_registry
 from xbench_plugins.sources.opus import Opus
 from xbench_plugins.sources.parallel_sentences import Flores200, Ntrex128, Tatoeba
 

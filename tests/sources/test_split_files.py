@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbench.api import LabelledPair, Language, MissingData, TaggedSentence
-from xbench.registry import load_registry, registry_path
+from xbench.catalogue.registry import load_registry, registry_path
 from xbench_plugins.sources.cut import Cut
 from xbench_plugins.sources.kaznerd import KazNerd
 from xbench_plugins.sources.masakhaner2 import MasakhaNer2

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
+from xbench.catalogue.settings import AlignSettings
 from xbench.data.ragged import RaggedTable, write_ragged
 from xbench.data.tokenizer import Tokenizer
-from xbench.nn.encoder import Encoder
-from xbench.settings import AlignSettings
-from xbench.stages.pairs import Corpus, PairRow, PairText, pair_texts
+from xbench.nn.encoders.encoder import Encoder
+from xbench.stages.inputs.pairs import Corpus, PairRow, PairText, pair_texts
 
 from ..toys import Everything, World, model_folder
 

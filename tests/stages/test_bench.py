@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from xbench.errors import XbenchError
-from xbench.nn.encoder import Encoder
+from xbench.nn.encoders.encoder import Encoder
 from xbench.store import Entry
 
 from ..toys import World, model_folder

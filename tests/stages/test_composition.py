@@ -11,10 +11,10 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from xbench.api import Objective, Term
-from xbench.nn.encoder import Encoder
+from xbench.nn.encoders.encoder import Encoder
 from xbench.stages.align import total
-from xbench.stages.bench import Bench
-from xbench.stages.losses import WeightedSum, build_objective
+from xbench.stages.objective import WeightedSum, build_objective
+from xbench.stages.resources import Bench
 
 from ..toys import Everything, World
 from .test_pairs import batches
@@ -46,9 +46,9 @@ class TestSum:
         made = batches(world, **NAMES)
         bench, encoder = world.bench(), made.encoder
         asked = stage.spec["objective"]
-        whole = build_objective(asked, bench.context, encoder, 1)
+        whole = build_objective(asked, bench.catalogue, encoder, 1)
         parts = {
-            name: build_objective(part, bench.context, encoder, 1)
+            name: build_objective(part, bench.catalogue, encoder, 1)
             for name, part in asked["parts"].items()
         }
         return whole, parts, made
@@ -227,16 +227,16 @@ class TestParts:
         assert [part.steps for part in parts.values()] == [[0, 1, 2]] * 2
 
     def test_weights_and_buffers_of_parts_are_its_own(self, world: World) -> None:
-        context = world.context
+        catalogue = world.catalogue
         asked = {
             "parts": {
                 name: {"name": name, "weight": 1.0, "config": {"only": "contrast"}}
                 for name in ("everything", "remembering")
             }
         }
-        bench = Bench(world.store, context)
+        bench = Bench(world.store, catalogue)
         encoder = bench.encoder(world.stage("align", objective=("everything:all",)))
-        made = build_objective(asked, context, encoder, 1)
+        made = build_objective(asked, catalogue, encoder, 1)
         assert set(made.state_dict()) == {
             "everything.projection.weight",
             "remembering.projection.weight",

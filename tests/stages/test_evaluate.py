@@ -11,11 +11,11 @@ import torch
 
 from xbench.plan import Plan, Stage
 from xbench.stages import finetune
-from xbench.stages.bench import text_format
 from xbench.stages.evaluate import PREDICTIONS
-from xbench.stages.examples import load_examples
 from xbench.stages.features import all_features
-from xbench.stages.finetune import Tuned
+from xbench.stages.inputs.examples import load_examples
+from xbench.stages.resources import text_format
+from xbench.stages.tuning import Tuned
 
 from ..toys import TAGS, TOPICS, Tagged, Topical, World
 from .test_finetune import rows_encoded
@@ -48,7 +48,7 @@ def one_by_one(world: World, plan: Plan, task: str) -> list[list[int]]:
     tuned = finetune.load(stage, world.bench())
     tuned.head.eval()
     tokenizer = world.bench().tokenizer(stage)
-    language = world.context.languages.get("bbb")
+    language = world.catalogue.languages.get("bbb")
     answers = []
     for record in (Tagged if task == "tags" else Topical)().read([language], "test"):
         if task == "tags":
@@ -80,7 +80,7 @@ def test_predictions_are_those_of_each_item_by_itself(world: World, task: str, m
 @MODES
 def test_gold_and_ids_are_the_sources(world: World, mode: str) -> None:
     _, folder = evaluated(world, mode=(mode,))
-    sentences = list(Tagged().read([world.context.languages.get("bbb")], "test"))
+    sentences = list(Tagged().read([world.catalogue.languages.get("bbb")], "test"))
     rows = predictions(folder)
     assert [row["id"] for row in rows] == [sentence.id for sentence in sentences]
     assert [[TAGS[n] for n in row["gold"]] for row in rows] == [list(s.tags) for s in sentences]
@@ -92,7 +92,7 @@ def test_gold_and_ids_are_the_sources(world: World, mode: str) -> None:
 
 def test_texts_have_one_prediction(world: World) -> None:
     _, folder = evaluated(world, task=("topics",))
-    texts = list(Topical().read([world.context.languages.get("bbb")], "test"))
+    texts = list(Topical().read([world.catalogue.languages.get("bbb")], "test"))
     rows = predictions(folder)
     assert [[TOPICS[n] for n in row["gold"]] for row in rows] == [[t.label] for t in texts]
     assert {len(row["predicted"]) for row in rows} == {1}
@@ -103,7 +103,7 @@ def test_a_split_sentence_has_all_its_words_in_order(new_world: Worlds, mode: st
     world = new_world(data={"shortest": 12, "longest": 20})
     _, folder = evaluated(world, mode=(mode,), finetune={"max_length": 8})
     sentences = list(
-        Tagged(shortest=12, longest=20).read([world.context.languages.get("bbb")], "test")
+        Tagged(shortest=12, longest=20).read([world.catalogue.languages.get("bbb")], "test")
     )
     rows = predictions(folder)
     assert [row["id"] for row in rows] == [sentence.id for sentence in sentences]

@@ -8,7 +8,7 @@ import torch
 
 from xbench.api import TaggedSentence
 from xbench.data.tokenizer import Tokenizer
-from xbench.stages.examples import Examples, load_examples
+from xbench.stages.inputs.examples import Examples, load_examples
 
 from ..toys import TAGS, Tagged, Tagging, World, model_folder
 
@@ -26,7 +26,7 @@ def loaded(
 
 
 def records(world: World, split: str = "train") -> list[TaggedSentence]:
-    language = world.context.languages.get("aaa")
+    language = world.catalogue.languages.get("aaa")
     return list(Tagged(**world.data).read([language], split))
 
 

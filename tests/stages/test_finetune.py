@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from xbench.nn.encoder import Encoder
+from xbench.nn.encoders.encoder import Encoder
 from xbench.stages import finetune
-from xbench.stages.bench import Bench
+from xbench.stages.resources import Bench
 
 from ..toys import World, model_folder
 

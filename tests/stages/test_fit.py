@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from xbench.nn.streams import permutation
+from xbench.nn.random_streams import permutation
 from xbench.plan import Plan
 from xbench.stages import finetune
 from xbench.stages.fit import EncodedText
@@ -36,7 +36,7 @@ TAGGING = {**TOPIC, "task": ("tags",)}
 def texts(world: World, code: str, lacking: tuple[int, ...] = ()) -> list[str]:
     """The sentences that a transform is fitted on, in one language."""
     other = "bbb" if code == "aaa" else code
-    languages = [world.context.languages.get(each) for each in ("aaa", other)]
+    languages = [world.catalogue.languages.get(each) for each in ("aaa", other)]
     options = {name: value for name, value in world.text.items() if name != "lacking"}
     pairs = Bitext(None, **options).read(languages, "train")
     found = [pair.source if code == "aaa" else pair.target for pair in pairs]
@@ -206,7 +206,7 @@ class TestLinear:
         world.finish(plan)
         slow, (key,) = Slow(calm_model), plan.of_kind("finetune")
         shift = moved(world, plan)
-        language = world.context.languages.get("aaa")
+        language = world.catalogue.languages.get("aaa")
         records = list(Topical().read([language], "train"))
         features = torch.stack([slow.sentence(record.text) for record in records])
         features = 2 * features + 1 + shift["aaa"]
@@ -261,7 +261,7 @@ def predictions(
     shift: Tensor,
 ) -> list[list[int]]:
     """Class numbers per item, from one sentence at a time."""
-    language = world.context.languages.get(code)
+    language = world.catalogue.languages.get(code)
     source = Tagged() if task == "tags" else Topical()
     found = []
     for record in source.read([language], "test"):

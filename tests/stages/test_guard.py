@@ -9,9 +9,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from xbench.api import MissingData, ParallelText
-from xbench.registry import Binding
-from xbench.settings import AlignSettings
-from xbench.stages.pairs import Corpus, PairText, pair_table
+from xbench.catalogue.registry import Binding
+from xbench.catalogue.settings import AlignSettings
+from xbench.stages.inputs.pairs import Corpus, PairText, pair_table
 
 from .. import toys
 from ..toys import World

@@ -12,15 +12,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from xbench.api import LabelledText, Term
+from xbench.catalogue.settings import AlignSettings
 from xbench.nn.heads import Head
 from xbench.nn.optimise import Optimiser
-from xbench.settings import AlignSettings
 from xbench.stages import finetune, joint
 from xbench.stages.align import pair_batches, total
-from xbench.stages.bench import Bench
-from xbench.stages.finetune import Work
-from xbench.stages.losses import build_objective
-from xbench.stages.pairs import PairText
+from xbench.stages.inputs.pairs import PairText
+from xbench.stages.objective import build_objective
+from xbench.stages.resources import Bench
+from xbench.stages.tuning import Work
 
 from ..toys import Everything, Smooth, Topical, Translating, World
 
@@ -61,7 +61,7 @@ def gradients(world: World, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Gra
                     caught[f"{kind} {name}"] = parameter.grad.clone()
         raise Seen
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.catalogue() as patch:
         patch.setattr(Bench, "encoder", wide_encoder)
         patch.setattr(finetune, "_head", wide_head)
         patch.setattr(joint, "build_objective", lambda *given: build_objective(*given).double())
@@ -82,7 +82,7 @@ def own_gradients(world: World, name: str, **spec: Any) -> Gradients:
     encoder = bench.encoder(stage).double().train()
     settings = AlignSettings(steps=1, **asked["settings"])
     text = PairText(asked, stage.recipe["joint"]["pairs"], settings)
-    objective = build_objective(asked["objective"], bench.context, encoder, 15).double()
+    objective = build_objective(asked["objective"], bench.catalogue, encoder, 15).double()
     loss, _ = total(objective, pair_batches(text, stage, bench, encoder).chunk(0, 0))
     loss.backward()  # type: ignore[no-untyped-call]
     found = {n: p.grad for n, p in encoder.named_parameters() if p.grad is not None}
@@ -319,7 +319,7 @@ class TestTranslations:
         text = {
             code: {
                 record.id: tokenizer.build_single(tokenizer.encode_texts([record.text])[0])
-                for record in Topical().read([world.context.languages.get(code)], "train")
+                for record in Topical().read([world.catalogue.languages.get(code)], "train")
             }
             for code in ("aaa", "bbb")
         }

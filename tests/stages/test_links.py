@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from xbench.api import ParallelText, WordPair, WordSide
-from xbench.stages.pairs import wrong_partners
+from xbench.stages.inputs.pairs import wrong_partners
 from xbench_plugins.aligners.argmax import Argmax
 from xbench_plugins.aligners.given import Given
 
@@ -34,7 +34,7 @@ def linked(folder: Path) -> Found:
 
 
 def corpus(world: World, **options: Any) -> list[tuple[list[str], list[str]]]:
-    languages = [world.context.languages.get(code) for code in ("aaa", "bbb")]
+    languages = [world.catalogue.languages.get(code) for code in ("aaa", "bbb")]
     pairs = Bitext(None, **{**world.corpus, **options}).read(languages, "train")
     return [(pair.source.split(), pair.target.split()) for pair in pairs]
 

@@ -67,7 +67,7 @@ def test_predictions_are_those_of_the_merged_model(world: World) -> None:
     folder = world.store.folder("finetune", tuned)
     slow, head = Slow(folder / "encoder"), load_file(folder / "head.safetensors")
     expected = []
-    for record in Topical().read([world.context.languages.get("bbb")], "test"):
+    for record in Topical().read([world.catalogue.languages.get("bbb")], "test"):
         logits = slow.sentence(record.text) @ head["weight"].T + head["bias"]
         expected.append([int(logits.argmax())])
     table = pq.read_table(world.store.folder("evaluate", evaluate) / "predictions.parquet")

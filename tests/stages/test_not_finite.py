@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from xbench.nn.encoder import Encoder
+from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.finite import NotFinite, check_logits, check_vectors
 from xbench.nn.heads import Head
 
@@ -20,9 +20,9 @@ def tokens_of(world: World, code: str) -> set[int]:
     plan = world.plan(arm=("none",))
     (key,) = plan.of_kind("finetune")
     tokenizer = world.bench().tokenizer(plan.stages[key])
-    task = world.context.discovery.table.get("tasks", "tags").load()()
+    task = world.catalogue.load("tasks", "tags")()
     source = world.bench().source(plan.stages[key])
-    language = world.context.languages.get(code)
+    language = world.catalogue.languages.get(code)
     records = list(task.examples(source, language, "test"))
     return {i for r in records for word in tokenizer.encode_words(r.words) for i in word}
 

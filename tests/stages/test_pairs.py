@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from xbench.nn.views import PairViews
+from xbench.catalogue.settings import AlignSettings
+from xbench.nn.pair_views import PairViews
 from xbench.plan import Stage
-from xbench.settings import AlignSettings
-from xbench.stages import pairs as module
 from xbench.stages.align import pair_batches
-from xbench.stages.pairs import Batches, Corpus, PairText, pair_table, wrong_partners
+from xbench.stages.inputs import pairs as module
+from xbench.stages.inputs.pairs import Batches, Corpus, PairText, pair_table, wrong_partners
 
 from ..toys import Bitext, Linked, World
 from .slow import Slow
@@ -38,7 +38,7 @@ def text_of(stage: Stage) -> PairText:
 
 
 def sentences(world: World) -> list[tuple[str, str]]:
-    languages = [world.context.languages.get(code) for code in ("aaa", "bbb")]
+    languages = [world.catalogue.languages.get(code) for code in ("aaa", "bbb")]
     found = Bitext(None, **world.corpus).read(languages, "train")
     return [(pair.source, pair.target) for pair in found]
 

@@ -10,21 +10,22 @@ import torch
 import torch.nn.functional as F
 
 from xbench.api import MissingData
-from xbench.artefacts import ROWS
-from xbench.cli.session import Session, context
+from xbench.catalogue.catalogue import Catalogue
+from xbench.cli.session import Session
 from xbench.data.overlap import digest
 from xbench.data.tokenizer import Tokenizer
 from xbench.data.words import owners, word_spans
 from xbench.engine.job import JobRunner
-from xbench.nn.loading import load_encoder
-from xbench.nn.views import Text, TextView, pad
+from xbench.nn.encoders.loading import load_encoder
+from xbench.nn.text_view import Text, TextView, pad
 from xbench.plan import Stage
-from xbench.stages.bench import Bench
-from xbench.stages.encoding import Encoding, find_entries
 from xbench.stages.gradients import EncoderGradients
-from xbench.stages.probe_text import ProbedText
+from xbench.stages.inputs.encoding import Encoding, find_entries
+from xbench.stages.inputs.probe_text import ProbedText
 from xbench.stages.probe_view import CheckpointView
+from xbench.stages.resources import Bench
 from xbench.store import Store
+from xbench.store.artefacts import ROWS
 
 from ..command import compute, kinds, plan_of, request
 
@@ -141,10 +142,11 @@ def test_a_probe_changes_no_other_key_and_only_its_own_settings_change_its_own()
 
 
 def test_rows_stand_in_the_results_table(store: Store) -> None:
-    from xbench.results import read_run, record_run, results
+    from xbench.report.run.stored import StoredRun
+    from xbench.store.runs import record_run
 
     session = compute(asked("look", arm=["none"]), store)
-    frame = results(store, read_run(record_run(session.plan, store)))
+    frame = StoredRun(record_run(session.plan, store)).rows
     probed = frame[frame["probe"] == "look"]
     assert set(probed["metric"]) == {"mean", "undefined"}
     undefined = probed[probed["metric"] == "undefined"].iloc[0]
@@ -171,7 +173,7 @@ def view(store: Store) -> CheckpointView:
 
 def view_of(session: Session, store: Store, name: str = "steep") -> CheckpointView:
     stage = probe_stage(session, name)
-    bench = Bench(store, context())
+    bench = Bench(store, Catalogue.installed())
     encoder = bench.encoder(stage).eval()
     text = ProbedText(stage, bench)
     head = session.plan.stages.get(stage.spec.get("head", ""))
@@ -255,7 +257,7 @@ def test_states_are_computed_once_for_all_probes(
     assert once == len(session.plan.stages[probe_stage(session, "look").key].spec["texts"]) + 1
     session = compute(asked("look", arm=["none"], options={"probe.look.depths": [1.0]}), store)
     stages = session.plan.stages
-    bench = Bench(store, context())
+    bench = Bench(store, Catalogue.installed())
     keys = [key for key, stage in stages.items() if stage.kind == "probe"]
     runner = JobRunner(stages, bench, lambda *_: None, False)
     seen.clear()
@@ -365,7 +367,7 @@ def test_the_head_of_the_language_model_is_no_part_of_the_encoder(view: Checkpoi
 def test_an_aligned_encoder_has_the_gradient_of_its_objective(store: Store) -> None:
     session = compute(asked("steep", arm=["aligned"], pair=["qaa-qac"]), store)
     stage = probe_stage(session, "steep", "aligned")
-    bench = Bench(store, context())
+    bench = Bench(store, Catalogue.installed())
     encoder = bench.encoder(stage).eval()
     gradients = EncoderGradients(stage, bench, encoder, ProbedText(stage, bench), None)
     assert gradients.objective == "hictl"
@@ -381,7 +383,7 @@ def aligned_gradients(store: Store, **options: Any) -> EncoderGradients:
     given = {f"align.{name}": value for name, value in options.items()}
     session = compute(asked("steep", arm=["aligned"], task=[], options=given), store)
     stage = probe_stage(session, "steep", "aligned")
-    bench = Bench(store, context())
+    bench = Bench(store, Catalogue.installed())
     encoder = bench.encoder(stage).eval()
     return EncoderGradients(stage, bench, encoder, ProbedText(stage, bench), None)
 
@@ -506,7 +508,7 @@ def test_an_objective_that_compares_with_a_queue_has_one(store: Store) -> None:
     """It is empty in an objective that was just set up: nothing would be learnt from."""
     session = compute(asked("steep", objective=["xlco"], arm=["aligned"]), store)
     stage = probe_stage(session, "steep", "aligned")
-    bench = Bench(store, context())
+    bench = Bench(store, Catalogue.installed())
     text = ProbedText(stage, bench)
     gradients = EncoderGradients(stage, bench, bench.encoder(stage).eval(), text, None)
     found, again, other = (gradients.of_objective(part, 2) for part in (0, 0, 1))
@@ -524,7 +526,7 @@ def test_an_objective_that_compares_with_a_queue_has_one(store: Store) -> None:
 def test_an_objective_that_needs_more_than_pairs_says_so(store: Store) -> None:
     session = compute(asked("steep", objective=["word_contrastive"], arm=["aligned"]), store)
     stage = probe_stage(session, "steep", "aligned")
-    bench = Bench(store, context())
+    bench = Bench(store, Catalogue.installed())
     text = ProbedText(stage, bench)
     gradients = EncoderGradients(stage, bench, bench.encoder(stage).eval(), text, None)
     with pytest.raises(MissingData, match="word_contrastive learns from links"):
@@ -548,9 +550,9 @@ def test_sentences_of_the_training_data_are_left_out(
     session = compute(request_, store)
     stage = probe_stage(session, "look")
     assert stage.parents == (stage.spec["finetune"],)
-    bench = Bench(store, context())
+    bench = Bench(store, Catalogue.installed())
     (where,), split = stage.recipe["seen"], stage.spec["seen"][0]["split"]
-    language = context().languages.get("qaa")
+    language = Catalogue.installed().languages.get("qaa")
     known = [" ".join(s.words) for s in bench.source_at(where).read([language], split)][:3]
     plain = CloneBitext.read
 
@@ -561,7 +563,7 @@ def test_sentences_of_the_training_data_are_left_out(
             yield replace(pair, source=known[number]) if number < 3 else pair
 
     monkeypatch.setattr(CloneBitext, "read", leaked)
-    text = ProbedText(stage, Bench(store, context()))
+    text = ProbedText(stage, Bench(store, Catalogue.installed()))
     long_enough = [t for t in known if digest(t) is not None]
     assert text.excluded == len(long_enough) > 0
     assert not set(long_enough) & set(text.sentences("qaa").values())
@@ -596,7 +598,7 @@ def test_weights_that_are_no_numbers_are_refused(store: Store, tmp_path: Path) -
 
     session = compute(asked("look", arm=["none"]), store)
     stage = probe_stage(session, "look")
-    bench = Bench(store, context())
+    bench = Bench(store, Catalogue.installed())
     encoder = load_encoder(bench.encoder_folder(stage))
     with torch.no_grad():
         next(iter(encoder.parameters())).fill_(float("nan"))

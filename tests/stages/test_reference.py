@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
-from xbench.nn.streams import generator, permutation
+from xbench.nn.random_streams import generator, permutation
 
 from ..toys import TAGS, TOPICS, Bitext, Tagged, Topical, World
 
@@ -48,7 +48,7 @@ def test_alignment_is_a_plain_loop(new_world: Worlds, calm_model: Path) -> None:
 
     model = AutoModel.from_pretrained(calm_model, add_pooling_layer=False).train()
     tokenizer = AutoTokenizer.from_pretrained(calm_model)
-    languages = [world.context.languages.get(code) for code in ("aaa", "bbb")]
+    languages = [world.catalogue.languages.get(code) for code in ("aaa", "bbb")]
     pairs = list(Bitext().read(languages, "train"))
     order = permutation(24, 42, "pairs", 0).tolist()
     adam = torch.optim.AdamW(decayed(model, 1e-3, 0.1))
@@ -92,7 +92,7 @@ def test_fine_tuning_is_a_plain_loop(
     head.weight.data = 0.02 * torch.randn(len(labels), 16, generator=generator(15, task, "head"))
     head.bias.data.zero_()
     source = Tagged() if task == "tags" else Topical()
-    records = list(source.read([world.context.languages.get("aaa")], "train"))
+    records = list(source.read([world.catalogue.languages.get("aaa")], "train"))
     order = permutation(24, 15, "examples", 0).tolist()
     groups = [{"params": [head.weight], "weight_decay": 0.1, "lr": 1e-2}]
     groups.append({"params": [head.bias], "weight_decay": 0.0, "lr": 1e-2})

@@ -16,7 +16,7 @@ from xbench.api import search as search_module
 from xbench.api.search import Search
 from xbench.plan import Stage
 from xbench.stages import retrieve
-from xbench.stages.examples import sample
+from xbench.stages.inputs.examples import sample
 
 from ..toys import Bitext, Centre, World
 from .slow import Slow
@@ -27,7 +27,7 @@ SIMILARITIES = ("cosine", "csls", "margin")
 
 
 def pairs(world: World, split: str = "test") -> list[ParallelText]:
-    languages = [world.context.languages.get(code) for code in ("aaa", "bbb")]
+    languages = [world.catalogue.languages.get(code) for code in ("aaa", "bbb")]
     return list(Bitext(None, **world.data).read(languages, split))
 
 
@@ -151,7 +151,7 @@ def vectors_of(world: World, stage: Stage) -> Tensor:
         compared.append(queries)
         return search_module.nearest(queries, *arguments)
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.catalogue() as patch:
         patch.setattr(retrieve, "nearest", nearest)
         world.run(stage)
     return compared[0]

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xbench.stages.evaluate import PREDICTIONS
-from xbench.stages.examples import sample
+from xbench.stages.inputs.examples import sample
 from xbench.store import Store
 
 from ..command import compute, request

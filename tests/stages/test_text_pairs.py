@@ -15,7 +15,7 @@ from xbench.api import TaggedSentence
 from xbench.data.tokenise import tokenise_text_pairs
 from xbench.data.tokenizer import Tokenizer
 from xbench.stages import finetune
-from xbench.stages.examples import load_examples
+from xbench.stages.inputs.examples import load_examples
 
 from ..nn import families
 from ..toys import Paired, PairTask, Tagged, Tagging, Topical, TopicTask, World, tokenizer_folder
@@ -86,7 +86,7 @@ def test_a_head_reads_both_texts_as_one_input(pooling: str, world: World, toy_mo
     tokenizer = AutoTokenizer.from_pretrained(toy_model)
     head = load_file(folder / "head.safetensors")
     expected, gold = [], []
-    for record in Paired().read([world.context.languages.get("bbb")], "test"):
+    for record in Paired().read([world.catalogue.languages.get("bbb")], "test"):
         ids = tokenizer(
             record.text,
             record.second,
@@ -115,7 +115,7 @@ def test_token_types_reach_the_encoder(tmp_path: Path, new_world: Worlds) -> Non
     types = batch.text.token_types
     assert types is not None
     theirs = AutoTokenizer.from_pretrained(folder)
-    records = list(Paired().read([world.context.languages.get("aaa")], "train"))[:2]
+    records = list(Paired().read([world.catalogue.languages.get("aaa")], "train"))[:2]
     expected = theirs(
         [record.text for record in records],
         [record.second for record in records],
@@ -162,7 +162,7 @@ class TestOtherKindsOfData:
         assert heard[1:] == ["evaluate blocked", "score blocked"]
 
     def test_the_sources_are_what_they_are_called(self, world: World) -> None:
-        language = world.context.languages.get("aaa")
+        language = world.catalogue.languages.get("aaa")
         for source, field in ((Topical(), "text"), (Tagged(), "words"), (Paired(), "second")):
             assert all(hasattr(record, field) for record in source.read([language], "test"))
 
@@ -179,7 +179,7 @@ class TestSpans:
             world.store.folder("evaluate", key) / "predictions.parquet"
         ).to_pydict()
         records: list[TaggedSentence] = list(
-            Tagged().read([world.context.languages.get("bbb")], "test")
+            Tagged().read([world.catalogue.languages.get("bbb")], "test")
         )
         assert table["gold"] == [[Tagging.labels.index(t) for t in r.tags] for r in records]
         assert [len(p) for p in table["predicted"]] == [len(r.words) for r in records]

@@ -12,13 +12,12 @@ if TYPE_CHECKING:
     from xbench.api.claim import Average, Claim, ClaimView, Effect, Part
     from xbench.api.copies import FrozenCopy
     from xbench.api.examples import LabelledPair, LabelledText, ParallelText, TaggedSentence
-    from xbench.api.hookspecs import hookimpl
     from xbench.api.language import Language
     from xbench.api.merge import Merge
     from xbench.api.metric import Metric
     from xbench.api.objective import Objective, Term
     from xbench.api.probe import Gradients, Probe, ProbeView, Row
-    from xbench.api.registration import register
+    from xbench.api.registration import hookimpl, register
     from xbench.api.source import MissingData, Source
     from xbench.api.task import Task
     from xbench.api.transform import FitView, Transform
@@ -54,7 +53,7 @@ _HOME = {
     "Transform": "transform",
     "View": "batch",
     "Vocabulary": "batch",
-    "hookimpl": "hookspecs",
+    "hookimpl": "registration",
     "register": "registration",
     "WordPair": "aligner",
     "WordSide": "aligner",

@@ -1,7 +1,13 @@
-"""Registers a plugin that is not packaged yet, in an ``xbenchfile.py``."""
+"""How a module says that something in it is xbench's: a plugin of an ``xbenchfile.py``, or a hook."""
 
 from collections.abc import Callable
 from typing import TypeVar
+
+from pluggy import HookimplMarker
+
+PROJECT = "xbench"
+hookimpl = HookimplMarker(PROJECT)
+"""``@hookimpl`` above a function that implements the hook of its name."""
 
 Thing = TypeVar("Thing")
 

@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
         """Import the command's module and take the command from it."""
         if cmd_name not in COMMANDS:
             return _added().get(cmd_name)
-        command: click.Command = import_module(f"xbench.cli.{cmd_name}_command").command
+        command: click.Command = import_module(f"xbench.cli.commands.{cmd_name}").command
         return command
 
     def resolve_command(
@@ -74,7 +74,7 @@ class LazyGroup(click.Group):
 
 def _added() -> dict[str, click.Command]:
     """The commands that hooks add; a built-in one cannot be replaced."""
-    from xbench.hooks import ask
+    from xbench.engine.hooks import ask
 
     found: dict[str, click.Command] = {}
     for commands in ask("xbench_commands", []):

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from xbench.errors import XbenchError
-from xbench.spec import RunSpec
+from xbench.spec.request import RunSpec
 from xbench.store import Store
 
 # Two lengths, to tell what a stage takes to begin from what a step takes.

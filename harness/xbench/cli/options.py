@@ -1,12 +1,16 @@
 """Options that several commands share, and how they become a spec."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from xbench.spec import RunSpec, make_spec, parse_options, read_spec
+from xbench.spec.request import RunSpec, make_spec, parse_options, read_spec
+
+if TYPE_CHECKING:
+    from xbench.report.table import Table
+    from xbench.spec.request import RunSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -111,3 +115,12 @@ def spec_from(values: dict[str, Any]) -> RunSpec:
     before = {name: value for name, value in base.get("options", {}).items() if name not in options}
     base["options"] = before | options  # what comes later counts
     return make_spec({**base, **given}, str(path) if path else "the command line")
+
+
+def show_tables(tables: "Sequence[Table]") -> None:
+    """Tables on the terminal."""
+    from rich.console import Console
+
+    from xbench.report.render.terminal import print_tables
+
+    print_tables(tables, Console())

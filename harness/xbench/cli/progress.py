@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from xbench.engine.work import Work
+from xbench.engine.todo import Work
 from xbench.plan import KINDS, Plan, Stage
 
 NAMES = {

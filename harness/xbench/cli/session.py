@@ -1,18 +1,21 @@
 """From a request to a plan: the steps that run and plan have in common."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
-from xbench import hooks
-from xbench.context import Context
-from xbench.discovery import discovery
-from xbench.engine.work import Work, find_work
+from xbench.catalogue.catalogue import Catalogue
+from xbench.engine import hooks
+from xbench.engine.todo import Work, find_work
 from xbench.plan import Plan, build_plan
-from xbench.registry import load_registry
-from xbench.resolve import reads_pairs, resolve
-from xbench.spec import RunSpec
+from xbench.spec.request import RunSpec
+from xbench.spec.resolve import reads_pairs, resolve
 from xbench.store import Store
+
+if TYPE_CHECKING:
+    from xbench.report.run.stored import StoredRun
+    from xbench.report.table import Table
 
 UNREAD = (
     "Note: the pairs that were asked for change nothing, since nothing in this run is aligned on "
@@ -22,16 +25,12 @@ UNREAD = (
 
 @dataclass(frozen=True)
 class Session:
-    """A resolved spec, its plan, and what the store lacks of it."""
+    """A resolved spec, its plan, what the store lacks of it, and where its names were looked up."""
 
+    catalogue: Catalogue
     spec: RunSpec
     plan: Plan
     work: Work
-
-
-def context() -> Context:
-    """The registry and the plugins of this installation."""
-    return Context(load_registry(), discovery)
 
 
 def open_session(request: RunSpec, store: Store, offline: bool, tentative: bool = False) -> Session:
@@ -39,13 +38,19 @@ def open_session(request: RunSpec, store: Store, offline: bool, tentative: bool 
 
     Hooks are told, and may take cells out of the plan.
     """
-    here = context()
-    spec = resolve(request, here)
-    if request.pair and not reads_pairs(spec, here):
+    catalogue = Catalogue.installed()
+    spec = resolve(request, catalogue)
+    if request.pair and not reads_pairs(spec, catalogue):
         click.echo(UNREAD, err=True)
     hooks.call("xbench_configure", spec=spec, store=store.root)
-    plan = build_plan(spec, here, offline, tentative)
+    plan = build_plan(spec, catalogue, offline, tentative)
     hooks.call("xbench_modify_plan", plan=plan)
     plan.prune()
     store.check_format()
-    return Session(spec, plan, find_work(plan, store))
+    return Session(catalogue, spec, plan, find_work(plan, store))
+
+
+def plugin_tables(run: "StoredRun") -> "list[Table]":
+    """The tables that hooks add to a run's report; a hook that raises is left out, with a warning."""
+    sections = hooks.ask("xbench_report_sections", [], frame=run.rows.copy(), spec=run.spec)
+    return [table for section in sections for table in section]

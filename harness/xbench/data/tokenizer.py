@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import tokenizers
 
-from xbench.artefacts import TOKENIZER as DEFINITION_FILE
 from xbench.data.input_format import InputFormat, read_format
 from xbench.data.tokenizer_files import (
     TokenizerFiles,
@@ -17,6 +16,7 @@ from xbench.data.tokenizer_files import (
     read_tokenizer_files,
     special_ids_by_role,
 )
+from xbench.files import TOKENIZER as DEFINITION_FILE
 
 if TYPE_CHECKING:
     from xbench.api.batch import Vocabulary

@@ -12,10 +12,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from xbench.artefacts import BESIDE_VOCABULARIES, OLDER_VOCABULARIES
-from xbench.artefacts import TOKENIZER as DEFINITION_FILE
-from xbench.artefacts import TOKENIZER_CONFIG as CONFIG_FILE
-from xbench.files import file_digest, write_atomic
+from xbench.files import (
+    BESIDE_VOCABULARIES,
+    OLDER_VOCABULARIES,
+    file_digest,
+    write_atomic,
+)
+from xbench.files import TOKENIZER as DEFINITION_FILE
+from xbench.files import TOKENIZER_CONFIG as CONFIG_FILE
 
 # Files that AutoTokenizer reads beside the definition and the configuration.
 OTHER_FILES = (*OLDER_VOCABULARIES, *BESIDE_VOCABULARIES)

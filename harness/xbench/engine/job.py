@@ -9,18 +9,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from xbench.artefacts import ENCODER, FITTED, LINKS, RESULT
-from xbench.device import is_lost, ran_out_of_memory, release_memory
-from xbench.discovery import PluginTable
-from xbench.engine.work import model_files, model_of
-from xbench.lease import Busy
-from xbench.memory import trim_memory
+from xbench.catalogue.discovery import PluginTable
+from xbench.engine.cost import measured
+from xbench.engine.device_errors import is_lost, ran_out_of_memory, release_memory
+from xbench.engine.todo import model_files, model_of
 from xbench.nn.finite import NotFinite
+from xbench.nn.memory import trim_memory
 from xbench.plan import Stage
 from xbench.stages import align, evaluate, finetune, fit, links, probe, retrieve, score
-from xbench.stages.bench import Bench
-from xbench.stages.cost import measured
+from xbench.stages.resources import Bench
+from xbench.stages.tuning import Tuned
 from xbench.store import Entry
+from xbench.store.artefacts import ENCODER, FITTED, LINKS, RESULT
+from xbench.store.lease import Busy
 
 Report = Callable[[str, Stage, Mapping[str, Any]], None]
 WAIT = 1.0  # seconds between looks at a stage that somebody else is computing
@@ -45,7 +46,7 @@ class JobRunner:
         self._report = report
         self._keep = keep
         self._keys: list[str] = []
-        self._tuned: dict[str, finetune.Tuned] = {}
+        self._tuned: dict[str, Tuned] = {}
 
     def run(self, keys: list[str]) -> None:
         """Compute the stages; one that fails blocks those that need it, and no others.
@@ -93,7 +94,7 @@ class JobRunner:
                 "error": f"{type(error).__name__}: {error}",
                 "traceback": traceback.format_exc(),
                 "cause": cause_of(error),
-                "plugin": blame(error, self._bench.context.discovery.table),
+                "plugin": blame(error, self._bench.catalogue.discovery.table),
             }
             with suppress(OSError):  # a full disk has no room for the record either
                 self._bench.store.write_failure(stage.kind, stage.key, stage.spec, failure)
@@ -166,7 +167,7 @@ class JobRunner:
         with_head = finetune.load(head, self._bench) if head is not None else None
         probe.run(stage, self._bench, entry, encoder, with_head)
 
-    def _model(self, stage: Stage) -> finetune.Tuned:
+    def _model(self, stage: Stage) -> Tuned:
         if stage.key not in self._tuned and not self._has_files(stage):
             self._compute(stage)  # another run has freed the weights in the meantime
         if stage.key not in self._tuned:

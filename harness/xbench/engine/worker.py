@@ -1,6 +1,6 @@
 """A worker process: jobs come in as JSON lines, events go out as JSON lines.
 
-Started by :mod:`xbench.engine.local` as ``python -m xbench.engine.worker``. When its driver goes
+Started by :mod:`xbench.engine.launcher` as ``python -m xbench.engine.worker``. When its driver goes
 away, by whatever death, its standard input closes and it ends at once.
 """
 
@@ -20,7 +20,7 @@ def main() -> None:
     threading.Thread(target=_listen, args=(source, jobs), daemon=True).start()
     settings = jobs.get()
 
-    from xbench.memory import keep_memory_flat
+    from xbench.nn.memory import keep_memory_flat
 
     keep_memory_flat()
     import torch
@@ -39,12 +39,10 @@ def serve(
     settings: Mapping[str, Any], jobs: "queue.Queue[dict[str, Any]]", channel: TextIO
 ) -> None:
     """Run one job after the other, telling the driver of every step."""
-    from xbench.context import Context
-    from xbench.discovery import discovery
+    from xbench.catalogue.catalogue import Catalogue
     from xbench.engine.job import DeviceLost, JobRunner
     from xbench.plan import Stage
-    from xbench.registry import load_registry
-    from xbench.stages.bench import Bench
+    from xbench.stages.resources import Bench
     from xbench.store import Store
 
     current: list[Stage] = []
@@ -65,7 +63,7 @@ def serve(
 
     bench = Bench(
         Store(Path(settings["store"])),
-        Context(load_registry(), discovery),
+        Catalogue.installed(),
         progress,
         settings["state_interval"],
         settings.get("lanes", 1),

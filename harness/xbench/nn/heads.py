@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xbench.nn.streams import Part, generator
+from xbench.nn.random_streams import Part, generator
 
 INITIALIZER_RANGE = 0.02
 

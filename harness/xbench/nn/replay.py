@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xbench.api.batch import AttentionRule, Perturbation, TaskBatch, Vocabulary
-from xbench.nn.views import PairViews
+from xbench.nn.pair_views import PairViews
 
 Ask = Callable[[PairViews], Tensor]
 

@@ -1,6 +1,6 @@
 """The state of a training in progress: tensors in one file, and a note that says which and why.
 
-Random streams are named by step and batches by position (:mod:`xbench.nn.streams`), so weights,
+Random streams are named by step and batches by position (:mod:`xbench.nn.random_streams`), so weights,
 moments and the step number are all there is to save. A resumed run equals an undisturbed one bit
 for bit on the CPU in float32 with the same number of threads.
 """
@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from xbench.files import dump_json, file_digest, sync_file, sync_folder, write_atomic
-from xbench.memory import trim_memory
 from xbench.nn.finite import NotFinite
+from xbench.nn.memory import trim_memory
 from xbench.nn.optimise import Optimiser
 
 NOTE = "state.json"

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xbench.api.source import MissingData
-from xbench.context import Context
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.configs import configured
+from xbench.catalogue.hub import NotHere
+from xbench.catalogue.identity import component
 from xbench.errors import XbenchError
-from xbench.hub import NotHere
-from xbench.identity import component
-from xbench.objectives import Method, configured, find_method
 from xbench.plan.data import Data, written
 from xbench.plan.graph import Plan, Stage
+from xbench.spec.methods import Method, find_method
 
 # What phase I is told that is no part of how an encoder is trained.
 _NOT_KEYED = ("checkpoints", "exclude_overlap", "aligner", "aligner_options", "fit_sentences")
@@ -58,7 +59,7 @@ class Arms:
     def __init__(
         self,
         plan: Plan,
-        context: Context,
+        catalogue: Catalogue,
         data: Data,
         model: Mapping[str, Any],
         recipe: Mapping[str, Any],
@@ -66,11 +67,11 @@ class Arms:
     ) -> None:
         self._plan = plan
         self._spec = plan.spec
-        self._context = context
+        self._catalogue = catalogue
         self._data = data
         self._model = model
         self._recipe = recipe
-        self._suite = context.registry.suite(plan.spec.suite)
+        self._suite = catalogue.registry.suite(plan.spec.suite)
         self._settings = {**plan.spec.align, "precision": precision}
         self._guards: dict[str, Any] = {}
 
@@ -81,7 +82,7 @@ class Arms:
             yield Arm({"arm": "none"}, {"base": self._model})
         assert isinstance(self._spec.objective, dict)
         for name, variants in self._spec.objective.items():
-            method = find_method(name, self._context)
+            method = find_method(name, self._catalogue)
             for number, (variant, config) in enumerate(variants.items()):
                 first_only = self._spec.shuffled_variants == "first"
                 for arm in ("aligned", "shuffled"):
@@ -93,7 +94,7 @@ class Arms:
     ) -> Iterator[Arm]:
         if arm == "shuffled" and not method.uses_pairs:  # there is nothing to shuffle
             return
-        identity = method.identity(config, self._context.discovery)
+        identity = method.identity(config, self._catalogue.discovery)
         names = {"objective": method.name, "variant": variant, "arm": arm}
         if method.kind == "transform":
             yield Arm(names, {"base": self._model}, transform=identity)
@@ -171,7 +172,7 @@ class Arms:
     def _links(self, pair: str, keyed: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
         """The stage that finds which words of the pairs translate each other."""
         name = self._settings["aligner"]
-        plugin = self._context.discovery.table.get("aligners", name)
+        plugin = self._catalogue.discovery.table.get("aligners", name)
         aligner = plugin.load()
         config = configured(f"aligner {name}", aligner, self._settings["aligner_options"])
         settings = ("max_length", "max_pairs")
@@ -219,7 +220,7 @@ class Arms:
         codes = pair.split("-")
         own = (self._suite.tasks[task] for task in self._plan.spec.task or ())
         for binding in {written(each): each for each in (*self._suite.guard, *own)}.values():
-            source = self._context.discovery.table.get("sources", binding.source).load()
+            source = self._catalogue.load("sources", binding.source)
             reads = [tuple(codes)] if source.languages_per_read == 2 else [(c,) for c in codes]
             for languages in reads:
                 try:

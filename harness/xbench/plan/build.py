@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from xbench.api.source import MissingData
-from xbench.context import Context
-from xbench.device import resolve_device, resolve_precision
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.hub import NotHere
+from xbench.catalogue.identity import component
+from xbench.catalogue.models import Model, find_model
 from xbench.errors import XbenchError
-from xbench.hub import NotHere
-from xbench.identity import component
 from xbench.keys import key_of
-from xbench.models import Model, find_model
 from xbench.plan.arms import Arm, Arms
 from xbench.plan.data import Data
 from xbench.plan.fits import Fits
 from xbench.plan.graph import Cell, Plan, Stage
 from xbench.plan.needs import Need, Needs
 from xbench.plan.probes import Probes
-from xbench.spec import RunSpec
+from xbench.spec.device import resolve_device, resolve_precision
+from xbench.spec.request import RunSpec
 
 # Settings of the evaluation that retrieval tasks alone read: they are in no other key.
 _RETRIEVAL = (
@@ -32,7 +32,7 @@ _RETRIEVAL = (
 
 
 def build_plan(
-    spec: RunSpec, context: Context, offline: bool = False, tentative: bool = False
+    spec: RunSpec, catalogue: Catalogue, offline: bool = False, tentative: bool = False
 ) -> Plan:
     """The graph of a resolved spec. Raises :class:`XbenchError` on missing model, pair or training data.
 
@@ -41,27 +41,27 @@ def build_plan(
     """
     plan = Plan(spec)
     assert spec.model is not None
-    model = _model(spec.model, context, offline or tentative, plan if tentative else None)
+    model = _model(spec.model, catalogue, offline or tentative, plan if tentative else None)
     if model.revision:
         plan.resolved[model.name] = model.revision
-    data = Data(plan, context, offline or tentative, tentative)
-    _Planner(plan, context, model, data).build()
+    data = Data(plan, catalogue, offline or tentative, tentative)
+    _Planner(plan, catalogue, model, data).build()
     return plan
 
 
-def data_needs(spec: RunSpec, context: Context) -> list[Need]:
+def data_needs(spec: RunSpec, catalogue: Catalogue) -> list[Need]:
     """What a run of a resolved spec reads; nothing of it has to be here."""
     plan = Plan(spec)
-    needs = Needs(plan, context)
+    needs = Needs(plan, catalogue)
     name = str(spec.model)
-    _Planner(plan, context, Model(name, Path(name), {"unresolved": name}), needs).build()
+    _Planner(plan, catalogue, Model(name, Path(name), {"unresolved": name}), needs).build()
     return list(needs.found.values())
 
 
-def _model(name: str, context: Context, offline: bool, tentative: Plan | None) -> Model:
+def _model(name: str, catalogue: Catalogue, offline: bool, tentative: Plan | None) -> Model:
     try:
         # A count is no reason to fetch a gigabyte.
-        return find_model(name, context.registry, offline)
+        return find_model(name, catalogue.registry, offline)
     except NotHere as error:
         if tentative is None:
             raise
@@ -70,11 +70,11 @@ def _model(name: str, context: Context, offline: bool, tentative: Plan | None) -
 
 
 class _Planner:
-    def __init__(self, plan: Plan, context: Context, model: Model, data: Data) -> None:
+    def __init__(self, plan: Plan, catalogue: Catalogue, model: Model, data: Data) -> None:
         self.plan = plan
         self.spec = plan.spec
-        self.context = context
-        self.suite = context.registry.suite(plan.spec.suite)
+        self.catalogue = catalogue
+        self.suite = catalogue.registry.suite(plan.spec.suite)
         self.model = model
         self.data = data
         self.device = resolve_device(plan.spec.device)
@@ -90,9 +90,11 @@ class _Planner:
 
     def build(self) -> None:
         precision = resolve_precision(self.spec.align["precision"], self.device)
-        arms = Arms(self.plan, self.context, self.data, self.model.identity, self.recipe, precision)
+        arms = Arms(
+            self.plan, self.catalogue, self.data, self.model.identity, self.recipe, precision
+        )
         probes = Probes(
-            self.plan, self.context, self.data, self.recipe, self._heads, self.model.name
+            self.plan, self.catalogue, self.data, self.recipe, self._heads, self.model.name
         )
         for arm in arms.all():
             for task in self.spec.task or ():
@@ -364,7 +366,7 @@ class _Planner:
         )
 
     def _task(self, task: str) -> dict[str, Any]:
-        plugin = self.context.discovery.table.get("tasks", task)
+        plugin = self.catalogue.discovery.table.get("tasks", task)
         task_class = plugin.load()
         return {
             **component(plugin),
@@ -373,7 +375,7 @@ class _Planner:
         }
 
     def _metrics(self, task: str) -> list[dict[str, Any]]:
-        table = self.context.discovery.table
+        table = self.catalogue.discovery.table
         return [component(table.get("metrics", m)) for m in table.get("tasks", task).load().metrics]
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 from xbench.api.language import Language
 from xbench.api.source import MissingData, Source
-from xbench.context import Context
-from xbench.discovery import PluginError
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.discovery import PluginError
+from xbench.catalogue.hub import NotHere, Wanted, commit_of, fetch, patterns_of
+from xbench.catalogue.identity import component
+from xbench.catalogue.registry import Binding
 from xbench.errors import XbenchError
 from xbench.files import documentation
-from xbench.hub import NotHere, Wanted, commit_of, fetch, patterns_of
-from xbench.identity import component
 from xbench.keys import canonical
 from xbench.plan.graph import Plan
-from xbench.registry import Binding
 
 Identity = dict[str, Any]
 
@@ -25,9 +25,9 @@ Identity = dict[str, Any]
 class Data:
     """The data of a plan. With ``tentative`` a name stands for what is not on this machine."""
 
-    def __init__(self, plan: Plan, context: Context, offline: bool, tentative: bool) -> None:
+    def __init__(self, plan: Plan, catalogue: Catalogue, offline: bool, tentative: bool) -> None:
         self._plan = plan
-        self._context = context
+        self._catalogue = catalogue
         self._offline = offline
         self._tentative = tentative
         self._fetched: dict[str, tuple[str, str]] = {}
@@ -68,7 +68,7 @@ class Data:
 
     def _identify(self, written: str, codes: tuple[str, ...], split: str) -> Identity:
         binding = Binding.model_validate_json(written)
-        languages = [self._context.languages.get(code) for code in codes]
+        languages = [self._catalogue.languages.get(code) for code in codes]
         try:
             source = self._open(binding, languages, split)
         except NotHere as error:
@@ -84,7 +84,7 @@ class Data:
             raise PluginError(
                 f"The fingerprint of source {binding.source!r} cannot be part of a key: {error}"
             ) from error
-        plugin = self._context.discovery.table.get("sources", binding.source)
+        plugin = self._catalogue.discovery.table.get("sources", binding.source)
         return {
             "source": component(plugin),
             "options": binding.options,
@@ -94,15 +94,15 @@ class Data:
 
     def _open(self, binding: Binding, languages: list[Language], split: str) -> Source:
         """The bound source: on the data folder, or on what was fetched from the hub."""
-        found = hub_files(binding, languages, (split,), self._context)
+        found = hub_files(binding, languages, (split,), self._catalogue)
         if self._place is not None or found is None:
-            return open_source(binding, self._place, self._context)
+            return open_source(binding, self._place, self._catalogue)
         folder = fetch(found[0], self._offline)
         commit = commit_of(folder)
         if commit:
             self._plan.resolved[found[0].repository] = commit
         self._fetched[written(binding)] = (str(folder), found[1])
-        return open_source(binding, folder, self._context, found[1])
+        return open_source(binding, folder, self._catalogue, found[1])
 
     def _unresolved(
         self, binding: Binding, languages: list[Language], split: str, error: NotHere
@@ -117,7 +117,7 @@ class Data:
 
     def require_known(self, binding: Binding, languages: Sequence[Language]) -> None:
         """Raises :class:`MissingData` where the registry has the data set, and not the languages."""
-        known = binding.source in self._context.registry.datasets
+        known = binding.source in self._catalogue.registry.datasets
         lacking = [one.code for one in languages if binding.source not in one.resources]
         if known and lacking:
             raise MissingData(f"{binding.source} has no data for {', '.join(lacking)}")
@@ -129,15 +129,15 @@ def written(binding: Binding) -> str:
 
 
 def open_source(
-    binding: Binding, place: Path | None, context: Context, hub_files: str | None = None
+    binding: Binding, place: Path | None, catalogue: Catalogue, hub_files: str | None = None
 ) -> Source:
     """The source that a suite binds, at the data folder; raises where it needs one and has none.
 
     ``hub_files`` says how files are named where the folder was fetched from the hub.
     """
-    source_class = context.discovery.table.get("sources", binding.source).load()
+    source_class = catalogue.load("sources", binding.source)
     if source_class.needs_place and place is None:
-        entry = context.registry.datasets.get(binding.source)
+        entry = catalogue.registry.datasets.get(binding.source)
         where = f" The data set's home: {entry.homepage}." if entry and entry.homepage else ""
         raise NotHere(
             f"The data of source {binding.source!r} is not here. Pass a folder that holds it: "
@@ -151,22 +151,22 @@ def open_source(
     return source
 
 
-def open_at(where: Mapping[str, Any], context: Context) -> Source:
+def open_at(where: Mapping[str, Any], catalogue: Catalogue) -> Source:
     """The source that :meth:`Data.where` described."""
     place = Path(where["place"]) if where["place"] else None
     binding = Binding.model_validate(where["binding"])
-    return open_source(binding, place, context, where.get("hub_files"))
+    return open_source(binding, place, catalogue, where.get("hub_files"))
 
 
 def hub_files(
-    binding: Binding, languages: Sequence[Language], splits: Sequence[str], context: Context
+    binding: Binding, languages: Sequence[Language], splits: Sequence[str], catalogue: Catalogue
 ) -> tuple[Wanted, str] | None:
     """(what to fetch for these languages, the template of file names); None where the hub has none.
 
     A source reads from the hub what the registry's data set of its name says is there.
     """
-    entry = context.registry.datasets.get(binding.source)
-    source_class = context.discovery.table.get("sources", binding.source).load()
+    entry = catalogue.registry.datasets.get(binding.source)
+    source_class = catalogue.load("sources", binding.source)
     if entry is None or entry.hub_id is None or not entry.files or not source_class.reads_hub:
         return None
     ids = [one.resources[binding.source] for one in languages if binding.source in one.resources]

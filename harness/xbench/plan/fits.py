@@ -5,11 +5,11 @@ from functools import cached_property
 from typing import Any
 
 from xbench.api.source import MissingData
+from xbench.catalogue.registry import SuiteEntry
 from xbench.errors import XbenchError
 from xbench.plan.arms import Arm
 from xbench.plan.data import Data
 from xbench.plan.graph import Plan, Stage
-from xbench.registry import SuiteEntry
 
 # What of a head's or a retrieval's settings decides on the vectors that a transform is fitted on.
 _KEPT = ("max_length", "precision", "sentence_pooling", "depth")

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from xbench.keys import key_of
-from xbench.spec import RunSpec
+from xbench.spec.request import RunSpec
 
 KINDS = ("links", "align", "fit", "finetune", "evaluate", "score", "probe")
 # Bumped when the engine's own numbers change for that kind of stage.

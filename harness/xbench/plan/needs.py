@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xbench.api.source import MissingData
-from xbench.context import Context
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.registry import Binding
 from xbench.plan.data import Data, Identity, written
 from xbench.plan.graph import Plan
-from xbench.registry import Binding
 
 GUARD = "test sentences to keep out"
 
@@ -36,9 +36,9 @@ class Need:
 class Needs(Data):
     """Notes what a plan asks for, and gives a name in place of all of it."""
 
-    def __init__(self, plan: Plan, context: Context) -> None:
-        super().__init__(plan, context, offline=True, tentative=True)
-        self._suite = context.registry.suite(plan.spec.suite)
+    def __init__(self, plan: Plan, catalogue: Catalogue) -> None:
+        super().__init__(plan, catalogue, offline=True, tentative=True)
+        self._suite = catalogue.registry.suite(plan.spec.suite)
         self.found: dict[str, Need] = {}
 
     def identity(self, binding: Binding, codes: Sequence[str], split: str) -> Identity:
@@ -69,7 +69,7 @@ class Needs(Data):
         roles: Sequence[str],
         required: bool = True,
     ) -> Identity:
-        languages = [self._context.languages.get(code) for code in codes]
+        languages = [self._catalogue.languages.get(code) for code in codes]
         self.require_known(binding, languages)
         need = self.found.setdefault(written(binding), Need(binding))
         need.note(roles, codes, split, required)

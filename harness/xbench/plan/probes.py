@@ -5,14 +5,14 @@ from functools import cached_property
 from typing import Any
 
 from xbench.api.source import MissingData
-from xbench.context import Context
-from xbench.device import resolve_precision
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.hub import NotHere
+from xbench.catalogue.identity import component
 from xbench.errors import XbenchError
-from xbench.hub import NotHere
-from xbench.identity import component
 from xbench.plan.arms import Arm
 from xbench.plan.data import Data
 from xbench.plan.graph import Cell, Plan, Stage
+from xbench.spec.device import resolve_precision
 
 _OF_GRADIENTS = ("gradient_batches", "gradient_batch_size")
 # What of an alignment's settings its objective's loss depends on: whose negatives, which text.
@@ -32,7 +32,7 @@ class Probes:
     def __init__(
         self,
         plan: Plan,
-        context: Context,
+        catalogue: Catalogue,
         data: Data,
         recipe: Mapping[str, Any],
         heads: Heads,
@@ -42,10 +42,10 @@ class Probes:
         self._heads = heads
         self._model_name = model_name
         self._spec = plan.spec
-        self._context = context
+        self._catalogue = catalogue
         self._data = data
         self._recipe = recipe
-        self._suite = context.registry.suite(plan.spec.suite)
+        self._suite = catalogue.registry.suite(plan.spec.suite)
         assert isinstance(plan.spec.probe, dict)
         self._asked = plan.spec.probe
         self._settings = dict(plan.spec.probing)
@@ -62,7 +62,7 @@ class Probes:
                 self._plan.cells.append(self._cell(arm, name, config, coordinates, checkpoint))
 
     def _needs(self, name: str) -> frozenset[str]:
-        found: frozenset[str] = self._context.discovery.table.get("probes", name).load().needs
+        found: frozenset[str] = self._catalogue.load("probes", name).needs
         return found
 
     def _checkpoints(self, arm: Arm, name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -105,7 +105,7 @@ class Probes:
         coordinates: Mapping[str, Any],
         checkpoint: Mapping[str, Any],
     ) -> Cell:
-        probe = self._context.discovery.table.get("probes", name)
+        probe = self._catalogue.discovery.table.get("probes", name)
         needs = self._needs(name)
         spec = {
             **checkpoint,
@@ -146,7 +146,7 @@ class Probes:
     @cached_property
     def _depths(self) -> list[float]:
         """What all probes together will ask for: states are computed once."""
-        table = self._context.discovery.table
+        table = self._catalogue.discovery.table
         found: set[float] = set()
         for name, config in self._asked.items():
             loaded = table.get("probes", name).load()
@@ -213,7 +213,7 @@ class Probes:
             return [], []
         source, identities, places = self._suite.source_language, [], []
         for task in self._spec.task or ():
-            if self._context.discovery.table.get("tasks", task).load().level != "retrieval":
+            if self._catalogue.load("tasks", task).level != "retrieval":
                 binding = self._suite.tasks[task]
                 identities.append(self._data.identity(binding, (source,), "train"))
                 places.append({**self._data.where(binding, (source,)), "task": task})

@@ -12,20 +12,20 @@ from torch import Tensor
 
 from xbench.api.batch import PairBatch
 from xbench.api.objective import Objective
-from xbench.artefacts import LINKS
+from xbench.catalogue.settings import AlignSettings
 from xbench.files import sync_file
-from xbench.nn.loading import AnyEncoder
+from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.optimise import Group, Optimiser, Schedule
+from xbench.nn.random_streams import seed_dropout
 from xbench.nn.replay import ReplayedBatch
-from xbench.nn.streams import seed_dropout
 from xbench.nn.training_state import Losses, TrainingState, check_weights
 from xbench.plan import Stage
-from xbench.settings import AlignSettings
-from xbench.stages.bench import Bench, text_format
-from xbench.stages.losses import build_objective
-from xbench.stages.pairs import Batches, Corpus, PairText, excluded, pair_table
-from xbench.stages.word_links import Links
+from xbench.stages.inputs.pairs import Batches, Corpus, PairText, excluded, pair_table
+from xbench.stages.inputs.word_links import Links
+from xbench.stages.objective import build_objective
+from xbench.stages.resources import Bench, text_format
 from xbench.store import Entry
+from xbench.store.artefacts import LINKS
 
 
 def run(stage: Stage, bench: Bench, entry: Entry) -> None:
@@ -36,7 +36,7 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     text = PairText(stage.spec, stage.recipe, settings)
     encoder = bench.encoder(stage).train()
     objective = build_objective(
-        stage.spec["objective"], bench.context, encoder, stage.spec["seed"]
+        stage.spec["objective"], bench.catalogue, encoder, stage.spec["seed"]
     ).to(stage.recipe["device"])
     batches = pair_batches(text, stage, bench, encoder)
     optimiser = _optimiser(encoder, objective, settings)

@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from xbench.artefacts import PREDICTIONS
+from xbench.catalogue.settings import FinetuneSettings
 from xbench.nn.finite import check_logits
 from xbench.plan import Stage
-from xbench.settings import FinetuneSettings
-from xbench.stages.bench import Bench, text_format
-from xbench.stages.contamination import learnt_from, overlap
-from xbench.stages.examples import Examples, load_examples
 from xbench.stages.features import all_features, transformed
-from xbench.stages.finetune import Tuned
+from xbench.stages.inputs.contamination import learnt_from, overlap
+from xbench.stages.inputs.examples import Examples, load_examples
+from xbench.stages.resources import Bench, text_format
+from xbench.stages.tuning import Tuned
 from xbench.store import Entry
+from xbench.store.artefacts import PREDICTIONS
 
 SCHEMA = pa.schema(
     [("id", pa.string()), ("gold", pa.list_(pa.int32())), ("predicted", pa.list_(pa.int32()))]

@@ -5,11 +5,11 @@ from torch import Tensor
 
 from xbench.api.batch import View
 from xbench.api.transform import Transform
+from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.finite import NotFinite, check_vectors
-from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import autocast
-from xbench.nn.views import TextFormat, TextView
-from xbench.stages.examples import WORD_LEVELS, Batch, Examples
+from xbench.nn.text_view import TextFormat, TextView
+from xbench.stages.inputs.examples import WORD_LEVELS, Batch, Examples
 
 
 def features(

@@ -4,8 +4,6 @@ Writes ``head.safetensors`` and, in mode ``full``, the tuned encoder under ``enc
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,81 +14,28 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from xbench.api.merge import Merge
+from xbench.catalogue.configs import make_component
+from xbench.catalogue.settings import FinetuneSettings
+from xbench.nn.encoders.loading import AnyEncoder, load_encoder
 from xbench.nn.finite import check_logits
 from xbench.nn.heads import Head
-from xbench.nn.loading import AnyEncoder, load_encoder
 from xbench.nn.optimise import Group, Optimiser, Schedule
-from xbench.nn.streams import permutation, seed_dropout
+from xbench.nn.random_streams import seed_dropout
+from xbench.nn.text_view import TextView
 from xbench.nn.training_state import Losses, TrainingState, check_weights
-from xbench.nn.views import TextFormat, TextView
-from xbench.objectives import make_component
 from xbench.plan import Stage
-from xbench.settings import FinetuneSettings
-from xbench.stages.bench import Bench, text_format
-from xbench.stages.examples import Examples, load_examples
 from xbench.stages.features import all_features, features_of, transformed
+from xbench.stages.inputs.examples import Examples, load_examples
 from xbench.stages.joint import Joint
+from xbench.stages.resources import Bench, text_format
 from xbench.stages.selection import LastStep, Selection, evaluating
 from xbench.stages.snapshots import Snapshots
+from xbench.stages.tuning import Tuned, Work
 from xbench.store import Entry
 
 INFERENCE_BATCH = 64
 # rows, labels of the whole batch, step, chunk -> the loss, and what is noted beside it
 LossOf = Callable[[list[int], int, int, int], tuple[Tensor, dict[str, Tensor]]]
-
-
-@dataclass
-class Tuned:
-    """A fine-tuned model: the encoder (frozen or tuned) and the head on it."""
-
-    encoder: AnyEncoder
-    head: Head
-
-
-@dataclass(frozen=True)
-class Work:
-    """What fine-tuning one stage works with."""
-
-    stage: Stage
-    bench: Bench
-    settings: FinetuneSettings
-    examples: Examples
-    format: TextFormat
-
-    @property
-    def seed(self) -> int:
-        """The fine-tuning seed."""
-        return int(self.stage.spec["seed"])
-
-    @property
-    def steps(self) -> int:
-        """The number of updates: asked for, or epochs times batches (the last may be smaller)."""
-        if self.settings.steps is not None:
-            return self.settings.steps
-        assert self.settings.epochs is not None
-        return self.settings.epochs * self.per_epoch
-
-    @property
-    def per_epoch(self) -> int:
-        """Batches in one pass over the training data."""
-        return -(-len(self.examples) // self.settings.batch_size)
-
-    def rows(self, step: int) -> list[int]:
-        """The rows of a step: a new random order each epoch."""
-        epoch, index = divmod(step, self.per_epoch)
-        size = self.settings.batch_size
-        order = _order(len(self.examples), self.seed, epoch)
-        chosen: list[int] = order[index * size : (index + 1) * size].tolist()
-        return chosen
-
-
-@lru_cache(maxsize=1)
-def _order(count: int, seed: int, epoch: int) -> Tensor:
-    """[count] the order of the examples, kept for the length of an epoch.
-
-    Drawing it anew each step would cost as much as training.
-    """
-    return permutation(count, seed, "examples", epoch)
 
 
 def run(stage: Stage, bench: Bench, entry: Entry) -> Tuned:
@@ -317,7 +262,7 @@ def _keeper(
     """What decides on the weights that are left: a merge, the development split, or nothing."""
     asked = work.stage.spec.get("merge")
     if asked is not None:
-        merge: Merge = make_component("objectives", asked, work.bench.context)
+        merge: Merge = make_component("objectives", asked, work.bench.catalogue)
         return Snapshots(folder, modules, merge, work.steps)
     if work.settings.selection == "last":
         return LastStep()

@@ -10,22 +10,22 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from xbench.api.transform import Transform, Unit
-from xbench.artefacts import FITTED
+from xbench.catalogue.configs import make_component
+from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.finite import NotFinite
-from xbench.nn.loading import AnyEncoder
-from xbench.nn.views import TextView
-from xbench.objectives import make_component
+from xbench.nn.text_view import TextView
 from xbench.plan import Stage
-from xbench.stages.bench import Bench
-from xbench.stages.texts import encoded
+from xbench.stages.inputs.encoding import encoded
+from xbench.stages.resources import Bench
 from xbench.store import Entry
+from xbench.store.artefacts import FITTED
 
 
 def run(stage: Stage, bench: Bench, entry: Entry, tuned: AnyEncoder | None) -> None:
     """Fit on the stage's encoder, or on one that was fine-tuned."""
     encoder = bench.encoder(stage) if tuned is None else tuned
     view = EncodedText(stage, bench, encoder.eval())
-    transform: Transform = make_component("objectives", stage.spec["objective"], bench.context)
+    transform: Transform = make_component("objectives", stage.spec["objective"], bench.catalogue)
     with torch.no_grad():
         transform.fit(view)
     # Each a tensor of its own: parts of one cannot be saved.
@@ -96,11 +96,11 @@ class EncodedText:
 
 def _read(stage: Stage, bench: Bench) -> dict[str, dict[str, tuple[str, str]]]:
     """language -> item -> (text in the source language, its translation)."""
-    source = bench.context.languages.get(stage.spec["source"])
+    source = bench.catalogue.languages.get(stage.spec["source"])
     texts: dict[str, dict[str, tuple[str, str]]] = {}
     for code, where in stage.recipe["texts"].items():
         split = stage.spec["texts"][code]["split"]
-        pairs = bench.source_at(where).read([source, bench.context.languages.get(code)], split)
+        pairs = bench.source_at(where).read([source, bench.catalogue.languages.get(code)], split)
         texts[code] = {
             pair.id or str(number): (pair.source, pair.target) for number, pair in enumerate(pairs)
         }

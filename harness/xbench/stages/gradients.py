@@ -13,20 +13,21 @@ from torch import Tensor
 from xbench.api.objective import Objective
 from xbench.api.probe import Gradient
 from xbench.api.source import MissingData
-from xbench.nn.loading import AnyEncoder
+from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.optimise import float32
+from xbench.nn.pair_views import PairViews
+from xbench.nn.random_streams import permutation
 from xbench.nn.replay import ReplayedBatch
-from xbench.nn.streams import permutation
-from xbench.nn.views import MaskedTextView, PairViews, Text, TextView, pad
+from xbench.nn.text_view import MaskedTextView, Text, TextView, pad
 from xbench.plan import Stage
 from xbench.stages.align import total
-from xbench.stages.bench import Bench, text_format
-from xbench.stages.examples import Examples, load_examples
 from xbench.stages.features import features_of
-from xbench.stages.finetune import Tuned
-from xbench.stages.losses import build_objective
-from xbench.stages.pairs import Integers, PairRow, pair_texts
-from xbench.stages.probe_text import ProbedText
+from xbench.stages.inputs.examples import Examples, load_examples
+from xbench.stages.inputs.pairs import Integers, PairRow, pair_texts
+from xbench.stages.inputs.probe_text import ProbedText
+from xbench.stages.objective import build_objective
+from xbench.stages.resources import Bench, text_format
+from xbench.stages.tuning import Tuned
 
 Item = TypeVar("Item")
 OBJECTIVE = "objective"
@@ -104,7 +105,7 @@ class EncoderGradients:
         asked = self._stage.spec.get("objective")
         if asked is None:
             raise MissingData("the untouched encoder has no objective to take a gradient of")
-        objective = build_objective(asked, self._bench.context, self._encoder, 0).to(self._device)
+        objective = build_objective(asked, self._bench.catalogue, self._encoder, 0).to(self._device)
         objective.eval()
         losses = (each for each in objective.modules() if isinstance(each, Objective))
         lacking = sorted({need for each in losses for need in each.needs} - {"pairs", "text"})

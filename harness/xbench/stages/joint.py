@@ -8,20 +8,20 @@ from torch import Tensor, nn
 
 from xbench.api.batch import TaskBatch, View, Vocabulary
 from xbench.api.objective import Objective
+from xbench.catalogue.settings import AlignSettings
+from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.heads import Head
-from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import Optimiser
-from xbench.nn.streams import generator, permutation, seed_dropout
-from xbench.nn.views import TextFormat, TextView
-from xbench.settings import AlignSettings
+from xbench.nn.random_streams import generator, permutation, seed_dropout
+from xbench.nn.text_view import TextFormat, TextView
 from xbench.stages.align import pair_batches, prepare, total
-from xbench.stages.examples import Batch, Examples, load_translations
 from xbench.stages.features import features_of
-from xbench.stages.losses import build_objective
-from xbench.stages.pairs import Batches, PairText
+from xbench.stages.inputs.examples import Batch, Examples, load_translations
+from xbench.stages.inputs.pairs import Batches, PairText
+from xbench.stages.objective import build_objective
 
 if TYPE_CHECKING:
-    from xbench.stages.finetune import Work
+    from xbench.stages.tuning import Work
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Joint:
         device = stage.recipe["device"]
         seed = stage.spec["seed"]
         self.objective: Objective = build_objective(
-            asked["objective"], bench.context, encoder, seed
+            asked["objective"], bench.catalogue, encoder, seed
         ).to(device)
         self.pairs: Batches | None = None
         if "corpus" in asked:

@@ -12,21 +12,21 @@ import torch
 from torch import Tensor
 
 from xbench.api.aligner import Aligner, WordPair, WordSide
-from xbench.artefacts import LINKS
+from xbench.catalogue.configs import make_component
+from xbench.catalogue.settings import AlignSettings
 from xbench.data.ragged import RaggedTable
 from xbench.data.tokenizer import Tokenizer
 from xbench.data.words import words_of
+from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.finite import check_vectors
-from xbench.nn.loading import AnyEncoder
 from xbench.nn.optimise import autocast
-from xbench.nn.views import Text, TextFormat, TextView, pad
-from xbench.objectives import make_component
+from xbench.nn.text_view import Text, TextFormat, TextView, pad
 from xbench.plan import Stage
-from xbench.settings import AlignSettings
-from xbench.stages.bench import Bench, text_format
-from xbench.stages.pairs import Corpus, PairText, pair_table, read_pairs
-from xbench.stages.word_links import Links
+from xbench.stages.inputs.pairs import Corpus, PairText, pair_table, read_pairs
+from xbench.stages.inputs.word_links import Links
+from xbench.stages.resources import Bench, text_format
 from xbench.store import Entry
+from xbench.store.artefacts import LINKS
 
 BATCH = 64
 Link = tuple[int, int]
@@ -52,7 +52,7 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     tokenizer = bench.tokenizer(stage)
     table = pair_table(text, stage, bench, tokenizer)
     corpus = Corpus(table, text, seed=0)
-    aligner: Aligner = make_component("aligners", stage.spec["aligner"], bench.context)
+    aligner: Aligner = make_component("aligners", stage.spec["aligner"], bench.catalogue)
     texts = _texts(table, corpus, text, bench)
     states = _States(stage, bench, tokenizer, aligner)
     dictionary = _dictionary(stage, bench)
@@ -105,7 +105,7 @@ def _dictionary(stage: Stage, bench: Bench) -> dict[str, set[str]]:
     where = stage.recipe.get("dictionary")
     if where is None:
         return found
-    languages = [bench.context.languages.get(code) for code in where["languages"]]
+    languages = [bench.catalogue.languages.get(code) for code in where["languages"]]
     for entry in bench.source_at(where).read(languages, "train"):
         found.setdefault(entry.source.lower(), set()).add(entry.target.lower())
     return found

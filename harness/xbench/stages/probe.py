@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xbench.api.probe import Probe, Row
-from xbench.artefacts import ROWS
-from xbench.nn.loading import AnyEncoder
-from xbench.objectives import make_component
+from xbench.catalogue.configs import make_component
+from xbench.nn.encoders.loading import AnyEncoder
 from xbench.plan import Stage
-from xbench.stages.bench import Bench
-from xbench.stages.finetune import Tuned
 from xbench.stages.gradients import EncoderGradients
-from xbench.stages.probe_text import ProbedText
+from xbench.stages.inputs.probe_text import ProbedText
 from xbench.stages.probe_view import CheckpointView
+from xbench.stages.resources import Bench
+from xbench.stages.tuning import Tuned
 from xbench.store import Entry
+from xbench.store.artefacts import ROWS
 
 SCHEMA = pa.schema(
     [
@@ -38,7 +38,7 @@ SCHEMA = pa.schema(
 def run(stage: Stage, bench: Bench, entry: Entry, encoder: AnyEncoder, tuned: Tuned | None) -> None:
     """Measure; ``tuned`` has the head whose task's gradients are asked for."""
     _check_weights(encoder)
-    probe: Probe = make_component("probes", stage.spec["probe"], bench.context)
+    probe: Probe = make_component("probes", stage.spec["probe"], bench.catalogue)
     text = ProbedText(stage, bench)
     gradients = None
     if "gradients" in probe.needs:

@@ -6,12 +6,12 @@ from torch import Tensor
 
 from xbench.api.probe import Pair, Where
 from xbench.api.source import MissingData
-from xbench.nn.loading import AnyEncoder
+from xbench.nn.encoders.loading import AnyEncoder
 from xbench.plan import Stage
-from xbench.stages.bench import Bench
-from xbench.stages.encoding import Encoding
 from xbench.stages.gradients import EncoderGradients
-from xbench.stages.probe_text import ProbedText
+from xbench.stages.inputs.encoding import Encoding
+from xbench.stages.inputs.probe_text import ProbedText
+from xbench.stages.resources import Bench
 
 
 class CheckpointView:
@@ -99,7 +99,7 @@ class CheckpointView:
         where = self._stage.recipe.get("dictionaries", {}).get("-".join(pair))
         if where is None:
             raise MissingData("there is no dictionary of this pair")
-        languages = [self._bench.context.languages.get(code) for code in pair]
+        languages = [self._bench.catalogue.languages.get(code) for code in pair]
         found: dict[str, str] = {}
         for entry in self._bench.source_at(where).read(languages, "train"):
             found.setdefault(entry.source, entry.target)

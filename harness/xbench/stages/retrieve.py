@@ -11,22 +11,22 @@ from torch import Tensor
 
 from xbench.api.search import Search, nearest
 from xbench.api.transform import Transform
-from xbench.artefacts import PREDICTIONS
-from xbench.nn.loading import AnyEncoder
+from xbench.nn.encoders.loading import AnyEncoder
 from xbench.plan import Stage
-from xbench.stages.bench import Bench
 from xbench.stages.evaluate import SCHEMA
-from xbench.stages.examples import sample
 from xbench.stages.features import transformed
-from xbench.stages.texts import encoded
+from xbench.stages.inputs.encoding import encoded
+from xbench.stages.inputs.examples import sample
+from xbench.stages.resources import Bench
 from xbench.store import Entry
+from xbench.store.artefacts import PREDICTIONS
 
 
 def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     """Search in both directions with the encoder as it is."""
     spec, settings = stage.spec, stage.spec["settings"]
     codes = (spec["source"], spec["language"])
-    languages = [bench.context.languages.get(code) for code in codes]
+    languages = [bench.catalogue.languages.get(code) for code in codes]
     split, limit = settings["split"], settings["max_items"]
     task = bench.task(stage)
     pairs = sample(task.pairs(bench.source(stage), languages, split), limit)

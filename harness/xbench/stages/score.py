@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from xbench.artefacts import PREDICTIONS
 from xbench.plan import Stage
-from xbench.stages.bench import Bench
+from xbench.stages.resources import Bench
 from xbench.store import Entry
+from xbench.store.artefacts import PREDICTIONS
 
 
 def run(stage: Stage, bench: Bench, entry: Entry) -> None:

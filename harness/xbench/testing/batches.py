@@ -14,14 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xbench.nn.encoder import Encoder
-from xbench.nn.encoder_config import EncoderConfig
+from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.encoders.encoder_config import EncoderConfig
 from xbench.nn.heads import Head
+from xbench.nn.pair_views import PairTexts, PairViews
 from xbench.nn.replay import Ask, Chunks, ReplayedBatch
-from xbench.nn.views import PairTexts, PairViews, Text, TextFormat, TextView, pad
-from xbench.stages.examples import WORD_LEVELS, Batch
+from xbench.nn.text_view import Text, TextFormat, TextView, pad
+from xbench.stages.inputs.examples import WORD_LEVELS, Batch
+from xbench.stages.inputs.pairs import PairRow, pair_texts
 from xbench.stages.joint import TaskOnly, TaskViews
-from xbench.stages.pairs import PairRow, pair_texts
 from xbench.testing.clones import BEGIN, END, PAD, VOCABULARY, CloneTokenizer, Pair, Sentence
 
 CLASSES = 3

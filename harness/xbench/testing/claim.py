@@ -52,10 +52,10 @@ class ClaimContract(Documented):
     def _parts(self, rows: list[dict[str, Any]]) -> list[Part]:
         from pandas import DataFrame
 
-        from xbench.report.background import Background
-        from xbench.report.claim_view import RunView
-        from xbench.report.reading import COLUMNS
-        from xbench.report.results import Selection
+        from xbench.report.claims.view import RunView
+        from xbench.report.results.background import Background
+        from xbench.report.results.reading import COLUMNS
+        from xbench.report.results.results import Selection
 
         view = RunView(DataFrame(rows, columns=[*COLUMNS]), Selection(), Background(), "qxa")
         parts = list(self.loaded().check(view))

@@ -4,12 +4,12 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from xbench.api.objective import Objective
-from xbench.context import Context
-from xbench.discovery import discovery
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.configs import DEFAULT, component_config
 from xbench.errors import XbenchError
-from xbench.objectives import DEFAULT, component_config, configure, find_method
-from xbench.registry import load_registry
-from xbench.stages.losses import WeightedSum
+from xbench.spec.configs import configure
+from xbench.spec.methods import find_method
+from xbench.stages.objective import WeightedSum
 from xbench.testing.objective import ObjectiveContract
 
 
@@ -30,7 +30,7 @@ def composed(name: str) -> type[Objective]:
 
     Raises :class:`XbenchError` where there is none of that name, or a part of it is not installed.
     """
-    method = find_method(name, Context(load_registry(), discovery))
+    method = find_method(name, Catalogue.installed())
     if method.composition is None:
         raise XbenchError(f"{name!r} is no composition of the registry (xbench-registry.yaml).")
     asked = configure(method, DEFAULT, {})

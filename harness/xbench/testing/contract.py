@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, NoReturn
 from unittest import SkipTest
 
-from xbench.discovery import discovery
+from xbench.catalogue.discovery import discovery
 
 State = Literal["ok", "failed", "skipped"]
 

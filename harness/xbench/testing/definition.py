@@ -5,8 +5,8 @@ import re
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, ClassVar
 
+from xbench.catalogue.configs import component_config, configured
 from xbench.errors import XbenchError
-from xbench.objectives import component_config, configured
 from xbench.testing.contract import Contract, expect, fail
 
 FORMULA_OR_SHAPE = re.compile(r"`[^`]+`|\[[A-Z0-9][\w, +*/-]*\]|::\n")

@@ -1,6 +1,6 @@
 """Which contract a plugin has to keep."""
 
-from xbench.discovery import Plugin
+from xbench.catalogue.discovery import Plugin
 from xbench.testing.aligner import AlignerContract
 from xbench.testing.claim import ClaimContract
 from xbench.testing.composition import CompositionContract, composed
@@ -34,7 +34,7 @@ _BY_METHOD: dict[str, type[Contract]] = {
 def contract_of(plugin: Plugin) -> type[Contract]:
     """The contract class of an installed plugin, with the plugin filled in.
 
-    Raises :class:`xbench.discovery.PluginError` where it cannot be imported or is of no known kind.
+    Raises :class:`~xbench.catalogue.discovery.PluginError` where it cannot be imported or is no kind known.
     """
     loaded = plugin.load()
     contract = _BY_GROUP.get(plugin.kind) or next(

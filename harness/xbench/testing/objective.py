@@ -8,8 +8,8 @@ from torch import Tensor
 
 from xbench.api.objective import Objective, Term
 from xbench.nn.optimise import autocast
+from xbench.nn.random_streams import seed_dropout
 from xbench.nn.replay import ReplayedBatch
-from xbench.nn.streams import seed_dropout
 from xbench.testing.batches import Layout, Undivided, chunked, toy_encoder
 from xbench.testing.clones import clone_pairs
 from xbench.testing.contract import expect, skip

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xbench.api.probe import Gradient, Pair, Where
-from xbench.nn.streams import generator
+from xbench.nn.random_streams import generator
 
 LANGUAGES = ("one", "two", "three")
 SENTENCES, ENTRIES, WIDTH, LAYERS = 40, 24, 16, 4

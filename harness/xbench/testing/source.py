@@ -10,10 +10,8 @@ from typing import Any, ClassVar
 from xbench.api.examples import LabelledPair, LabelledText, ParallelText, TaggedSentence
 from xbench.api.language import Language
 from xbench.api.source import MissingData, Source
-from xbench.context import Context
-from xbench.discovery import discovery
+from xbench.catalogue.catalogue import Catalogue
 from xbench.keys import canonical
-from xbench.registry import load_registry
 from xbench.testing.contract import expect, fail, skip
 from xbench.testing.definition import Documented
 
@@ -131,7 +129,7 @@ class SourceContract(Documented):
         return found
 
     def _choices(self, count: int) -> Iterator[list[Language]]:
-        known = Context(load_registry(), discovery).languages
+        known = Catalogue.installed().languages
         languages = [known.get(code) for code in self.languages or known.codes()]
         yield from map(list, permutations(languages, count))
 

@@ -10,9 +10,8 @@ from xbench.api.examples import LabelledPair, LabelledText, ParallelText, Tagged
 from xbench.api.language import Language
 from xbench.api.source import Source
 from xbench.api.task import Level, Task
-from xbench.context import Context
-from xbench.discovery import discovery
-from xbench.registry import load_registry
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.discovery import discovery
 from xbench.testing.contract import expect, skip
 from xbench.testing.definition import Documented
 
@@ -148,12 +147,12 @@ class TaskContract(Documented):
 
 def _bound(name: Any) -> tuple[Source, Sequence[Language]]:
     """What a suite binds to the task, opened for the suite's languages; skips where that fails."""
-    context = Context(load_registry(), discovery)
+    catalogue = Catalogue.installed()
     lacking = (
         "no suite binds data to it here: run this in the folder of the xbench-registry.yaml that "
         "does, or name that file in XBENCH_REGISTRY"
     )
-    for suite in context.registry.suites.values():
+    for suite in catalogue.registry.suites.values():
         binding = suite.tasks.get(name) if isinstance(name, str) else None
         if binding is None:
             continue
@@ -164,5 +163,5 @@ def _bound(name: Any) -> tuple[Source, Sequence[Language]]:
             continue
         source = kind(Path(place) if place else None, **binding.options)
         codes = dict.fromkeys([suite.source_language, *suite.languages])
-        return source, [context.languages.get(code) for code in codes][:2]
+        return source, [catalogue.languages.get(code) for code in codes][:2]
     return skip(f"it converts records, and {lacking}")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from xbench.api.objective import Objective
 from xbench.nn.optimise import Group, Optimiser, Schedule
-from xbench.nn.streams import seed_dropout
+from xbench.nn.random_streams import seed_dropout
 from xbench.nn.training_state import TrainingState
 from xbench.stages.align import total
 from xbench.testing.batches import Layout, toy_batch, toy_encoder, toy_head

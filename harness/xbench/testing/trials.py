@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xbench.api.objective import Objective, Term
-from xbench.nn.streams import permutation, seed_dropout
+from xbench.nn.random_streams import permutation, seed_dropout
 from xbench.stages.align import total
 from xbench.testing.batches import PLAIN, Layout, toy_batch
 from xbench.testing.clones import Pair, clone_pairs, wrongly_paired

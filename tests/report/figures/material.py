@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from xbench.report.background import ProbeFigure
 from xbench.report.figures.material import Curve, Drawing, Lacking, Material
-from xbench.report.probe_rows import AS_IT_IS, read_probes
-from xbench.report.reading import read_results
-from xbench.report.results import Encoder, Selection
+from xbench.report.results.background import ProbeFigure
+from xbench.report.results.probe_rows import AS_IT_IS, read_probes
+from xbench.report.results.reading import read_results
+from xbench.report.results.results import Encoder, Selection
 from xbench.report.style import Style
 
 from ..probed import BACKGROUND, SOURCE, Row, encoders, frame, smooth, study

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from xbench.report.changes import accuracy_changes
 from xbench.report.figures.curves import curve_figures
 from xbench.report.figures.heatmap import HeatMap, draw_map, heat_figures
 from xbench.report.figures.layers import layer_figures
@@ -14,9 +13,10 @@ from xbench.report.figures.lines import Line, LineGrid, draw_lines
 from xbench.report.figures.maps import Cloud, Maps, draw_maps, map_figures
 from xbench.report.figures.material import Curve, Material
 from xbench.report.figures.scatter import draw_points, scatter_figures, score_intervals
-from xbench.report.probe_rows import AS_IT_IS, Measure, read_probes
-from xbench.report.results import Encoder, Selection
-from xbench.stats import paired_t_interval
+from xbench.report.results.changes import accuracy_changes
+from xbench.report.results.probe_rows import AS_IT_IS, Measure, read_probes
+from xbench.report.results.results import Encoder, Selection
+from xbench.report.statistics.stats import paired_t_interval
 
 from ..probed import (
     PAIRS,

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from xbench.cli.figures import gallery_of, material_of
 from xbench.errors import XbenchError
 from xbench.report.figures.gallery import Gallery, Picture, build_gallery
 from xbench.report.figures.material import Lacking, Material
 from xbench.report.figures.stored import read_curves, read_items
-from xbench.results import read_run, record_run, results
+from xbench.report.run.extras import gallery_of, material_of
+from xbench.report.run.stored import StoredRun
 from xbench.store import Store
+from xbench.store.runs import record_run
 
 from ...command import compute, request
 from ..probed import smooth, study
@@ -91,7 +92,7 @@ def test_figures_of_one_name_have_files_of_their_own() -> None:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> StoredRun:
     """A small run with probes, computed in this process."""
     store = Store(tmp_path_factory.mktemp("store"))
     asked = request(
@@ -100,13 +101,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Path]:
         options={"probe.maps.sentences": 6, "probe.maps.methods": ["pca"]},
     )
     session = compute(asked, store)
-    return store, record_run(session.plan, store)
+    return StoredRun(record_run(session.plan, store))
 
 
-def test_figures_of_a_run_from_its_store(run: tuple[Store, Path]) -> None:
-    store, folder = run
-    plan = read_run(folder)
-    gallery = gallery_of(folder, plan, results(store, plan), ("svg",))
+def test_figures_of_a_run_from_its_store(run: StoredRun) -> None:
+    gallery = gallery_of(run, ("svg",))
     names = [picture.name for picture in gallery.pictures]
     assert "changes-pos-full" in names
     assert "figure1" in names
@@ -115,28 +114,25 @@ def test_figures_of_a_run_from_its_store(run: tuple[Store, Path]) -> None:
     assert any("gradients" in line for line in gallery.left_out)
 
 
-def test_losses_and_items_are_read_from_the_store(run: tuple[Store, Path]) -> None:
-    store, folder = run
-    plan = read_run(folder)
+def test_losses_and_items_are_read_from_the_store(run: StoredRun) -> None:
+    store, plan = run.store, run.record
     found = read_curves(store, plan)
     assert {curve.condition for curve in found} == {(None, None), ("pos", "full")}
     (alignment,) = [curve for curve in found if curve.condition == (None, None)]
-    key = next(cell["align"] for cell in plan["cells"] if cell["align"])
+    key = next(cell.align for cell in plan.cells if cell.align)
     stored = store.result("align", key)["curve"]
     assert alignment.steps == tuple(at["step"] for at in stored)
     assert alignment.losses["loss"] == tuple(at["loss"] for at in stored)
     assert alignment.encoder.variant == "S1W0M0"
     items = read_items(store, plan, [("maps", "pca_1")])
-    frame = results(store, plan)
-    rows = frame[(frame["metric"] == "pca_1") & frame["value"].notna()]
+    rows = run.rows[(run.rows["metric"] == "pca_1") & run.rows["value"].notna()]
     assert len(items) == len(rows) > 0
     means = sorted(sum(values) / len(values) for values in items.values())
     assert means == pytest.approx(sorted(rows["value"]), abs=1e-4)
 
 
-def test_what_is_damaged_or_absent_is_left_out(run: tuple[Store, Path], tmp_path: Path) -> None:
-    store, folder = run
-    plan = read_run(folder)
+def test_what_is_damaged_or_absent_is_left_out(run: StoredRun, tmp_path: Path) -> None:
+    store, plan = run.store, run.record
     empty = Store(tmp_path / "empty")
     assert read_curves(empty, plan) == []
     assert read_items(empty, plan, [("maps", "pca_1")]) == {}
@@ -151,10 +147,8 @@ def test_what_is_damaged_or_absent_is_left_out(run: tuple[Store, Path], tmp_path
     assert read_items(damaged, plan, [("maps", "pca_1")]) == {}
 
 
-def test_results_that_cannot_be_drawn_are_an_error_of_the_run(run: tuple[Store, Path]) -> None:
-    store, folder = run
-    plan = read_run(folder)
-    frame = results(store, plan)
-    frame["model"] = [f"model {number}" for number in range(len(frame))]
+def test_results_that_cannot_be_drawn_are_an_error_of_the_run(run: StoredRun) -> None:
+    mixed = StoredRun(run.folder)
+    mixed.rows = run.rows.assign(model=[f"model {number}" for number in range(len(run.rows))])
     with pytest.raises(XbenchError, match=r"cannot be drawn: .* several values of model"):
-        material_of(folder, plan, frame)
+        material_of(mixed)

@@ -3,8 +3,8 @@
 import pytest
 
 from xbench.report.figures.lines import legend_columns
-from xbench.report.figures.look import NOBODY, Look, Looks, numbered, short, wrapped
-from xbench.report.results import Encoder
+from xbench.report.figures.palette import NOBODY, Look, Looks, numbered, short, wrapped
+from xbench.report.results.results import Encoder
 
 NONE = Encoder("none")
 

@@ -6,10 +6,10 @@ from functools import partial
 from math import fsum
 
 from xbench.report.figures.lines import Line, LineGrid, draw_lines
-from xbench.report.figures.look import Looks, short
 from xbench.report.figures.material import Curve, Drawing, Lacking, Material
-from xbench.report.probe_rows import AS_IT_IS
-from xbench.report.results import Encoder, Panel
+from xbench.report.figures.palette import Looks, short
+from xbench.report.results.probe_rows import AS_IT_IS
+from xbench.report.results.results import Encoder, Panel
 
 ALIGNMENT, FINETUNING = "Losses of alignment", "Losses of fine-tuning"
 WHOLE = "loss"

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 from xbench.files import write_atomic
-from xbench.report import escape
 from xbench.report.figures.canvas import render
 from xbench.report.figures.curves import curve_figures
 from xbench.report.figures.heatmap import heat_figures
@@ -15,6 +14,7 @@ from xbench.report.figures.layers import layer_figures
 from xbench.report.figures.maps import map_figures
 from xbench.report.figures.material import Drawing, Lacking, Material
 from xbench.report.figures.scatter import scatter_figures
+from xbench.report.render import escape
 
 FIGURES: tuple[Callable[[Material], Iterator[Drawing | Lacking]], ...] = (
     heat_figures,

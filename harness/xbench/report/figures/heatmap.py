@@ -6,14 +6,13 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from xbench.report import notes
-from xbench.report.averages import Average, average, difference
-from xbench.report.figures.look import Looks, short
 from xbench.report.figures.material import Drawing, Lacking, Material
-from xbench.report.results import Encoder, Panel, Results
-from xbench.report.run_noise import is_of_one_checkpoint
-from xbench.report.table1 import UNTOUCHED
-from xbench.report.text import encoder_label, gap, percent, signed
+from xbench.report.figures.palette import Looks, short
+from xbench.report.results.averages import Average, average, difference
+from xbench.report.results.results import UNTOUCHED, Encoder, Panel, Results
+from xbench.report.statistics.run_noise import is_of_one_checkpoint
+from xbench.report.tables import notes
+from xbench.report.tables.wording import encoder_label, gap, percent, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from math import fsum
 
-from xbench.report.background import ProbeFigure
 from xbench.report.figures.lines import Line, LineGrid, draw_lines
-from xbench.report.figures.look import Looks, short, wrapped
 from xbench.report.figures.material import Drawing, Lacking, Material
-from xbench.report.probe_cells import words_of
-from xbench.report.probe_rows import AS_IT_IS, Condition, Measure, ProbeResults
-from xbench.report.results import Encoder
-from xbench.report.table1 import UNTOUCHED
+from xbench.report.figures.palette import Looks, short, wrapped
+from xbench.report.results.background import ProbeFigure
+from xbench.report.results.probe_rows import AS_IT_IS, Condition, Measure, ProbeResults
+from xbench.report.results.results import UNTOUCHED, Encoder
+from xbench.report.tables.probes.probe_cells import words_of
 
 MOST_COLUMNS = 6
 Column = tuple[str | None, Condition]

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from xbench.report.figures.canvas import TEXT_WIDTH
-from xbench.report.figures.look import NOBODY, Look
+from xbench.report.figures.palette import NOBODY, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,14 +6,13 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from xbench.report.background import ProbeFigure
 from xbench.report.figures.lines import Line, legend, legend_columns
-from xbench.report.figures.look import Look, Looks, numbered, short, wrapped
 from xbench.report.figures.material import Drawing, Lacking, Material
-from xbench.report.probe_cells import words_of
-from xbench.report.probe_rows import Condition, Measure, ProbeResults
-from xbench.report.results import Encoder
-from xbench.report.table1 import UNTOUCHED
+from xbench.report.figures.palette import Look, Looks, numbered, short, wrapped
+from xbench.report.results.background import ProbeFigure
+from xbench.report.results.probe_rows import Condition, Measure, ProbeResults
+from xbench.report.results.results import UNTOUCHED, Encoder
+from xbench.report.tables.probes.probe_cells import words_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from xbench.report.background import Background
-from xbench.report.probe_rows import Condition, Measure, Place, ProbeResults
-from xbench.report.results import Encoder, Results
+from xbench.report.results.background import Background
+from xbench.report.results.probe_rows import Condition, Measure, Place, ProbeResults
+from xbench.report.results.results import Encoder, Results
 from xbench.report.style import Style
 
 if TYPE_CHECKING:

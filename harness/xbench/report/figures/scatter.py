@@ -7,21 +7,21 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from xbench.report import notes
-from xbench.report.averages import over_runs
-from xbench.report.changes import (
+from xbench.report.figures.lines import Line, legend, legend_columns
+from xbench.report.figures.material import Drawing, Lacking, Material
+from xbench.report.figures.palette import Look, Looks, wrapped
+from xbench.report.results.averages import over_runs
+from xbench.report.results.changes import (
     CellName,
     accuracy_changes,
     changes_by_run,
     measure_changes,
 )
-from xbench.report.figures.lines import Line, legend, legend_columns
-from xbench.report.figures.look import Look, Looks, wrapped
-from xbench.report.figures.material import Drawing, Lacking, Material
-from xbench.report.probe_rows import Measure, Measured, Place, ProbeResults
-from xbench.report.results import Encoder, Panel, Results
-from xbench.report.text import signed_decimal
-from xbench.report.transfer import Association, associations, interval
+from xbench.report.results.probe_rows import Measure, Measured, Place, ProbeResults
+from xbench.report.results.results import Encoder, Panel, Results
+from xbench.report.tables import notes
+from xbench.report.tables.probes.transfer import Association, associations, interval
+from xbench.report.tables.wording import signed_decimal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -154,7 +154,7 @@ def score_intervals(
 ) -> dict[CellName, tuple[float, float]]:
     """The 95% t interval over seeds of the change in each cell's score.
 
-    Cells are those of :func:`xbench.report.changes.accuracy_changes`. None where there is one seed.
+    Cells are those of :func:`xbench.report.results.changes.accuracy_changes`. None where there is one seed.
     """
     intervals = {}
     for name, changes in changes_by_run(results, panel, source):

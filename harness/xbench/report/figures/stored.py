@@ -3,34 +3,30 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from xbench.artefacts import ROWS
 from xbench.errors import XbenchError
 from xbench.report.figures.material import Curve
-from xbench.report.probe_rows import AS_IT_IS, Measure, Place
-from xbench.report.reading import encoder_of
+from xbench.report.results.probe_rows import AS_IT_IS, Measure, Place
+from xbench.report.results.reading import encoder_of
 from xbench.store import Store
+from xbench.store.artefacts import ROWS
+from xbench.store.runs import Cell, RunRecord
 
-Cell = Mapping[str, Any]
-"""A cell of a run's plan: its coordinates, and the keys of its stages."""
 
-
-def read_curves(store: Store, run: Mapping[str, Any]) -> list[Curve]:
+def read_curves(store: Store, run: RunRecord) -> list[Curve]:
     """The losses of all alignments and fine-tunings of a run that are in the store.
 
     Of fine-tunings those of the last alignment step are read; what is lacking or damaged is left
     out.
     """
-    cells = list(_of_last_step(run["cells"]))
-    aligned: dict[str, Cell] = {cell["align"]: cell for cell in cells if cell.get("align")}
-    tuned: dict[str, Cell] = {cell["finetune"]: cell for cell in cells if cell.get("finetune")}
+    cells = list(_of_last_step(run.cells))
+    aligned: dict[str, Cell] = {cell.align: cell for cell in cells if cell.align}
+    tuned: dict[str, Cell] = {cell.finetune: cell for cell in cells if cell.finetune}
     curves = []
     for key, cell in aligned.items():
-        seed = cell["coordinates"].get("align_seed")
-        curves.append(
-            (_result(store, "align", key), encoder_of(cell["coordinates"]), AS_IT_IS, seed)
-        )
+        seed = cell.coordinates.get("align_seed")
+        curves.append((_result(store, "align", key), encoder_of(cell.coordinates), AS_IT_IS, seed))
     for key, cell in tuned.items():
-        at = cell["coordinates"]
+        at = cell.coordinates
         if at.get("mode") is not None:
             condition = (at.get("task"), at["mode"])
             result = _result(store, "finetune", key)
@@ -43,25 +39,25 @@ def read_curves(store: Store, run: Mapping[str, Any]) -> list[Curve]:
 
 
 def read_items(
-    store: Store, run: Mapping[str, Any], wanted: Iterable[tuple[str, str]]
+    store: Store, run: RunRecord, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[Measure, Place], list[float]]:
     """What each item contributed to the ``wanted`` (probe, metric), of encoders as they are.
 
     Of several alignments that of the lowest seed: places on maps have no mean.
     """
     wanted = set(wanted)
-    seeds = {cell["coordinates"].get("align_seed") for cell in run["cells"]} - {None}
-    first = min(seeds, default=None)
+    seeds = [cell.coordinates.get("align_seed") for cell in run.cells]
+    first = min((seed for seed in seeds if seed is not None), default=None)
     probes = {probe for probe, _ in wanted}
     found: dict[tuple[Measure, Place], list[float]] = {}
-    for cell in _of_last_step(run["cells"]):
-        at = cell["coordinates"]
-        if at.get("probe") not in probes or at.get("mode") is not None:
+    for cell in _of_last_step(run.cells):
+        at = cell.coordinates
+        if cell.probe is None or at.get("probe") not in probes or at.get("mode") is not None:
             continue
         if at.get("align_seed") not in (None, first):
             continue
         metrics = [metric for probe, metric in wanted if probe == at["probe"]]
-        for row in _rows(store, cell["probe"], metrics):
+        for row in _rows(store, cell.probe, metrics):
             layer = -1 if row["layer"] is None else int(row["layer"])
             measure = Measure(at["probe"], row["metric"], layer)
             place = (encoder_of(at), (at.get("task"), None), row["language"])
@@ -71,9 +67,9 @@ def read_items(
 
 def _of_last_step(cells: Iterable[Cell]) -> Iterator[Cell]:
     cells = list(cells)
-    steps = {cell["coordinates"].get("align_step") for cell in cells} - {None}
-    last = max(steps, default=None)
-    return (cell for cell in cells if cell["coordinates"].get("align_step") in (None, last))
+    steps = [cell.coordinates.get("align_step") for cell in cells]
+    last = max((step for step in steps if step is not None), default=None)
+    return (cell for cell in cells if cell.coordinates.get("align_step") in (None, last))
 
 
 def _result(store: Store, kind: str, key: str) -> dict[str, Any]:

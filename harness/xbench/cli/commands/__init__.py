@@ -1,0 +1,2 @@
+"""The commands of ``xbench``, one file each, imported when it is called.
+"""

@@ -1,0 +1,118 @@
+"""``xbench plan``: what a run would compute, and what it would take."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xbench.cli.options import STORE, spec_from, spec_options
+from xbench.store import Store
+
+if TYPE_CHECKING:
+    from xbench.engine.estimate import Estimate
+
+
+@click.command("plan")
+@spec_options
+@STORE
+@click.option("--offline", is_flag=True, help="Never touch the network.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Workers to estimate for.")
+@click.option(
+    "--keep",
+    type=click.Choice(["none", "align", "all"]),
+    default="align",
+    show_default=True,
+    help="Which weights the run would keep, for the estimate of disk.",
+)
+@click.option("--calibrate", is_flag=True, help="Measure a few steps first, for the estimate.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def command(
+    store: Path,
+    offline: bool,
+    jobs: int | None,
+    keep: str,
+    calibrate: bool,
+    form: str,
+    **values: Any,
+) -> int:
+    """Show what a run would compute, what is cached, and what it will take. Writes nothing.
+
+    A model or data that is not on this machine is counted all the same, and named.
+    """
+    from xbench.cli.calibrate import calibration
+    from xbench.cli.missing import lacking
+    from xbench.cli.session import open_session
+    from xbench.engine.estimate import estimate
+    from xbench.engine.launcher import default_settings
+    from xbench.engine.preflight import check_models
+
+    place = Store(store)
+    session = open_session(spec_from(values), place, offline, tentative=True)
+    plan, work = session.plan, session.work
+    check_models(plan, work, place)
+    device = next((stage.recipe["device"] for stage in plan.stages.values()), "cpu")
+    workers = default_settings(device, jobs).jobs
+    with calibration(session.spec, workers, calibrate and not plan.unresolved) as measured:
+        guess = estimate(plan, work, [place, *measured], workers, keep)
+    counts = work.counts(plan, place)
+    if form == "json":
+        content = {
+            "stages": counts,
+            "cells": len(plan.cells),
+            "gaps": plan.gaps,
+            "unresolved": plan.unresolved,
+            "unguarded": plan.unguarded,
+            "estimate": asdict(guess),
+        }
+        click.echo(json.dumps(content, indent=1))
+        return 0
+    click.echo(f"{'stage':<10}{'total':>7}{'cached':>8}{'to do':>7}{'blocked':>9}")
+    for kind, count in counts.items():
+        if not count["total"]:
+            continue
+        numbers = (count["total"], count["cached"], count["todo"], count["blocked"])
+        click.echo("{:<10}{:>7}{:>8}{:>7}{:>9}".format(kind, *numbers))
+    click.echo(f"{len(plan.cells)} cells, {len(work.jobs)} jobs to do")
+    for line in _takes(guess, keep):
+        click.echo(line)
+    for line in lacking(plan, session.catalogue):
+        click.echo(line)
+    return 0
+
+
+def _takes(guess: "Estimate", keep: str) -> list[str]:
+    if guess.seconds is None and guess.disk_peak is None:
+        return ["time, memory, disk: unknown until the model is here; then --calibrate measures"]
+    if guess.seconds is None and guess.unmeasured:
+        kinds = ", ".join(dict.fromkeys(guess.unmeasured[:4]))
+        time = f"time: unknown (nothing like it was measured here: {kinds}); --calibrate measures"
+    else:
+        time = (
+            f"time: about {duration(guess.seconds or 0)} with {guess.jobs} workers, from "
+            f"{guess.measured} measured stages"
+        )
+    disk = "disk: unknown, the model is not here"
+    if guess.disk_peak is not None and guess.disk_kept is not None:
+        peak, kept = size(guess.disk_peak), size(guess.disk_kept)
+        disk = f"disk: up to {peak} while it runs, {kept} of weights kept (--keep {keep})"
+    memory = "memory: unknown" if guess.memory is None else f"memory: {size(guess.memory)} a worker"
+    return [time, disk, memory]
+
+
+def duration(seconds: float) -> str:
+    """A length of time as a person says it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def size(count: int) -> str:
+    """Bytes as a person says them."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count} bytes"

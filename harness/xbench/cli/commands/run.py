@@ -1,0 +1,135 @@
+"""``xbench run``: plan, compute what is missing, show the table."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xbench.cli.options import COMPUTE, STORE, compute_options, spec_from, spec_options
+from xbench.errors import XbenchError
+from xbench.store import Store
+
+if TYPE_CHECKING:
+    from xbench.cli.session import Session
+    from xbench.report.run.stored import StoredRun
+
+
+@click.command("run")
+@spec_options
+@STORE
+@compute_options
+def command(store: Path, **values: Any) -> int:
+    """Compute the cells of a matrix and show the table.
+
+    Everything that is already in the store is reused; run the same command again to go on after an
+    interruption. Exit code 0: all cells; 1: some failed; 2: usage; 130: interrupted.
+    """
+    from xbench.cli.session import open_session
+
+    how = {name: values.pop(name) for name in COMPUTE}
+    place = Store(store)
+    session = open_session(spec_from(values), place, how["offline"])
+    return compute(session, place, how)
+
+
+def compute(session: "Session", store: Store, how: Mapping[str, Any]) -> int:
+    """Compute what a session lacks, then show its tables; the exit code of the command."""
+    return _finish(compute_cells(session, store, how))
+
+
+def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "StoredRun":
+    """Compute what a session lacks; returns the run as the store then holds it."""
+    from xbench.cli.missing import require_cells
+    from xbench.cli.progress import observer
+    from xbench.engine.events import telling
+    from xbench.engine.launcher import default_settings
+    from xbench.engine.preflight import check_inputs
+    from xbench.engine.todo import free_alignments
+    from xbench.report.run.stored import StoredRun
+    from xbench.store.runs import add_notes, record_run
+
+    require_cells(session.plan)
+    store.prepare()
+    notes = check_inputs(session.plan, session.work, session.catalogue, store)
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
+    folder = record_run(session.plan, store)
+    add_notes(folder, notes)
+    settings = replace(
+        default_settings(_device(session.plan), how["jobs"]),
+        keep=how["keep"] == "all",
+        deterministic=how["deterministic"],
+        state_interval=how["save_state"],
+    )
+    if session.work.todo:
+        with observer(session.plan, session.work) as display, telling(display) as watch:
+            watch.tell("xbench_run_started", plan=session.plan, folder=folder)
+            _launcher(session.plan, store, settings, watch).run(session.work, folder)
+    else:
+        click.echo("Everything is in the store; nothing to compute.", err=True)
+    if how["keep"] == "none":
+        free_alignments(session.plan, store)
+    return StoredRun(folder)
+
+
+def _launcher(plan: Any, store: Store, settings: Any, watch: Any) -> Any:
+    """What computes the jobs: a hook's, or worker processes on this machine."""
+    from xbench.engine import hooks
+    from xbench.engine.launcher import LocalLauncher
+
+    given = {"plan": plan, "store": store, "settings": settings, "observer": watch}
+    return hooks.call("xbench_make_launcher", **given) or LocalLauncher(**given)
+
+
+def _device(plan: Any) -> str:
+    for stage in plan.stages.values():
+        return str(stage.recipe["device"])
+    return "cpu"
+
+
+def _finish(run: "StoredRun") -> int:
+    """Show and write the tables; the exit code says whether every cell has its value."""
+    from xbench.cli.options import show_tables
+    from xbench.cli.session import plugin_tables
+    from xbench.engine.hooks import Observers
+    from xbench.report.run.extras import costs_of, extras_of
+    from xbench.report.run.settings import settings_tables
+    from xbench.report.run.tables import tables_of
+    from xbench.report.write import FILES, write_report
+    from xbench.store.runs import SPEC
+
+    ended = Observers()
+    ended.tell("xbench_run_finished", folder=run.folder, frame=run.rows.copy())
+    try:
+        tables = [*tables_of(run), *plugin_tables(run)]
+    except XbenchError as error:  # where everything failed there is nothing to show
+        click.echo(str(error), err=True)
+    else:
+        try:
+            extras = extras_of(run, [*FILES], keep=True)
+            whole = [*tables, *settings_tables(run), *costs_of(run)]
+            paths = write_report(whole, run.folder / "report", [*FILES], extras)
+        finally:  # a full disk keeps nobody from seeing the table
+            show_tables(tables[:1])
+        written = {path.name: path for path in paths}
+        click.echo(f"Report: {written['report.md']}")
+        click.echo(f"Page: {written['report.html']}")
+    ended.close()
+    again = ["xbench", "run", str(run.folder / SPEC), "--store", str(run.store.root)]
+    click.echo(f"Repeat: {shlex.join(again)}")
+    if run.is_complete:
+        return 0
+    _list_failures(run)
+    return 1
+
+
+def _list_failures(run: "StoredRun") -> None:
+    click.echo("\nSome cells have no value:", err=True)
+    for failure in run.failures:
+        click.echo(f"  {failure}", err=True)
+    click.echo("The same command tries them again; the rest is kept.", err=True)
+    again = shlex.join(["xbench", "retry", "--failed", "--store", str(run.store.root)])
+    click.echo(f"Only what failed: {again}", err=True)

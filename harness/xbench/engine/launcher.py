@@ -1,0 +1,308 @@
+"""The local launcher: worker processes on this machine, fed with jobs as their parents finish."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from xbench.engine.todo import Job, Work
+from xbench.errors import XbenchError
+from xbench.plan import Plan, Stage
+from xbench.store import Store
+
+TERMINATE_AFTER = 5.0  # seconds that a worker gets to end by itself
+
+
+class Observer(Protocol):
+    """Hears of every event of a run: ``started progress done failed blocked``."""
+
+    def event(self, event: str, stage: Stage, details: Mapping[str, Any]) -> None: ...
+
+    def retry(self, stage: Stage, failure: Mapping[str, Any], attempt: int) -> bool:
+        """Whether a stage that failed for the ``attempt``-th time is to be tried again."""
+        ...
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How workers compute. ``threads`` is part of what makes CPU results repeatable."""
+
+    jobs: int = 1
+    threads: int = 1
+    state_interval: float = 60.0
+    deterministic: bool = False
+    keep: bool = False
+
+
+def default_settings(device: str, jobs: int | None) -> WorkerSettings:
+    """One worker per core with one thread each on a CPU; one worker on a GPU.
+
+    The number of threads does not depend on the machine, so neither do results on the CPU.
+    """
+    if device == "cpu":
+        return WorkerSettings(jobs=jobs or _cores(), threads=1)
+    return WorkerSettings(jobs=jobs or 1, threads=max(1, _cores() // (jobs or 1)))
+
+
+def _cores() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux alone tells what a scheduler has given us
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class LocalLauncher:
+    """Runs the jobs of a plan in worker processes; a worker that dies costs its stage, no more."""
+
+    def __init__(
+        self, plan: Plan, store: Store, settings: WorkerSettings, observer: Observer
+    ) -> None:
+        self._plan = plan
+        self._store = store
+        self._settings = settings
+        self._observer = observer
+        self._events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
+        self._lost: set[str] = set()
+        self._pending: set[str] = set()
+        self._attempts: Counter[str] = Counter()
+        self._again: set[str] = set()  # failed, to be tried again, with what waits for them
+        self._lanes = 1  # what each worker has of the processors
+
+    def run(self, work: Work, logs: Path) -> set[str]:
+        """Compute all jobs; returns the keys that failed or were blocked. Ctrl-C stops at once.
+
+        What workers print goes to ``worker-N.log`` in the folder ``logs``.
+        """
+        waiting = list(work.jobs)
+        self._pending = {key for job in waiting for key in job.stages}
+        workers: list[_Worker] = []
+        try:
+            self._lanes = max(1, _cores() // max(1, min(self._settings.jobs, len(waiting))))
+            for number in range(min(self._settings.jobs, len(waiting))):
+                workers.append(self._start(logs / f"worker-{number}.log"))
+            # After its last stage a worker still frees weights: it is done when it says so.
+            while self._pending or any(worker.job is not None for worker in workers):
+                worker, event = self._events.get()
+                if event is None:
+                    workers.remove(worker)
+                    waiting += self._bury(worker)
+                    if self._pending:
+                        workers.append(self._start(worker.log))
+                elif event["event"] == "leaving":
+                    worker.leaving = True
+                elif event["event"] == "idle":
+                    waiting[:0] = self._retried(worker.job)
+                    worker.ready, worker.idle, worker.job = True, True, None
+                else:
+                    self._hear(event)
+                self._feed(workers, waiting)
+        finally:
+            for worker in workers:
+                worker.stop()
+        return self._lost
+
+    def _start(self, log: Path) -> "_Worker":
+        settings = {
+            "store": str(self._store.root.resolve()),
+            "threads": self._settings.threads,
+            "lanes": self._lanes,
+            "state_interval": self._settings.state_interval,
+            "deterministic": self._settings.deterministic,
+            "keep": self._settings.keep,
+        }
+        return _Worker(settings, log, self._events)
+
+    def _feed(self, workers: "list[_Worker]", waiting: list[Job]) -> None:
+        for worker in workers:
+            if not worker.idle:
+                continue
+            job = self._next(waiting)
+            if job is None:
+                return
+            worker.give(job, self._plan)
+
+    def _next(self, waiting: list[Job]) -> Job | None:
+        for job in list(waiting):
+            if job.after & self._lost:
+                waiting.remove(job)
+                self._block(job.stages)
+            elif not job.after & self._pending:
+                waiting.remove(job)
+                return job
+        return None
+
+    def _block(self, keys: list[str]) -> None:
+        for key in keys:
+            if key in self._pending:
+                self._settle(key, "blocked", {})
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        name, key = event.pop("event"), event.pop("key")
+        if self._is_for_another_time(name, key, event):
+            return
+        if name in ("done", "failed", "blocked"):
+            self._settle(key, name, event)
+        else:
+            self._observer.event(name, self._plan.stages[key], event)
+
+    def _is_for_another_time(self, name: str, key: str, details: Mapping[str, Any]) -> bool:
+        """Whether a failure is to be tried again, or a stage waits for one that is."""
+        stage = self._plan.stages[key]
+        if name == "failed":
+            self._attempts[key] += 1
+            wanted = self._observer.retry(stage, details, self._attempts[key])
+        else:
+            wanted = name == "blocked" and not self._again.isdisjoint(stage.parents)
+        if wanted:
+            self._again.add(key)
+        return wanted
+
+    def _retried(self, job: Job | None) -> list[Job]:
+        """A job of what is to be tried again of one that is done with."""
+        keys = [key for key in job.stages if key in self._again] if job else []
+        self._again.difference_update(keys)
+        return [Job(keys)] if keys else []
+
+    def _settle(self, key: str, event: str, details: Mapping[str, Any]) -> None:
+        self._pending.discard(key)
+        if event != "done":
+            self._lost.add(key)
+        self._observer.event(event, self._plan.stages[key], details)
+
+    def _bury(self, worker: "_Worker") -> list[Job]:
+        """A worker died: the stage that it was at failed. Returns what is left of its job."""
+        code = worker.process.wait()
+        left = [key for key in worker.job.stages if key in self._pending] if worker.job else []
+        again = self._again.intersection(left)
+        self._again -= again
+        if worker.leaving:  # it has said itself which stage failed
+            return self._without_lost(left)
+        cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        error = f"The worker process died ({cause})."
+        if code == -signal.SIGKILL:
+            error += " Something killed it: the system does so when memory runs out."
+        if not worker.ready:
+            raise XbenchError(f"{error} It could not start: {worker.log}\n{worker.last_words()}")
+        if not left:
+            return []
+        at = next((key for key in left if key not in again), left[0])  # they come in their order
+        self._fail(at, error, worker.last_words())
+        self._again.discard(at)
+        return self._without_lost([key for key in left if key in self._pending])
+
+    def _fail(self, key: str, error: str, log: str) -> None:
+        stage = self._plan.stages[key]
+        failure = {"error": error, "traceback": log, "cause": "killed"}
+        if self._is_for_another_time("failed", key, failure):
+            return
+        with suppress(OSError):  # a full disk has no room for the record either
+            self._store.write_failure(stage.kind, key, stage.spec, failure)
+        self._settle(key, "failed", failure)
+
+    def _without_lost(self, keys: list[str]) -> list[Job]:
+        """A job of the stages that can still be computed; the others are blocked."""
+        job = Job([])
+        for key in keys:
+            if self._lost.isdisjoint(self._plan.stages[key].parents):
+                job.stages.append(key)
+            else:
+                self._settle(key, "blocked", {})
+        return [job] if job.stages else []
+
+
+class _Worker:
+    """One worker process and the thread that listens to it."""
+
+    def __init__(
+        self, settings: Mapping[str, Any], log: Path, events: "queue.Queue[tuple[_Worker, Any]]"
+    ) -> None:
+        self.log = log
+        self.ready = False  # it has started, and has asked for its first job
+        self.idle = False
+        self.leaving = False  # its device is lost: it ends, and what is left is for another
+        self.job: Job | None = None
+        threads = str(settings["threads"])
+        environment = os.environ | {
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            # Idle threads that spin starve the neighbours on a shared machine.
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+        with log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "xbench.engine.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=sink,
+                env=environment,
+                encoding="utf-8",
+                start_new_session=True,  # Ctrl-C is the driver's to handle
+            )
+        self._send(settings)
+        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
+
+    def give(self, job: Job, plan: Plan) -> None:
+        """Hand over a job with all stages that it touches or reads."""
+        self.idle, self.job = False, job
+        stages = {}
+        for key in job.stages:
+            for related in _with_parents(key, plan):
+                stage = plan.stages[related]
+                stages[related] = {
+                    "kind": stage.kind,
+                    "spec": stage.spec,
+                    "recipe": stage.recipe,
+                    "parents": list(stage.parents),
+                }
+        self._send({"keys": job.stages, "stages": stages})
+
+    def stop(self) -> None:
+        """End the process; what it was computing stays unwritten."""
+        self.process.terminate()
+        try:
+            self.process.wait(TERMINATE_AFTER)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def last_words(self) -> str:
+        """The end of what the process wrote to stderr."""
+        try:
+            return self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        except OSError:
+            return ""
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died; the listener says so
+
+    def _listen(self, events: "queue.Queue[tuple[_Worker, Any]]") -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            # Something may print before the worker has put its stdout away.
+            with suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and "event" in event:
+                    events.put((self, event))
+        events.put((self, None))
+
+
+def _with_parents(key: str, plan: Plan) -> list[str]:
+    found = [key]
+    for parent in plan.stages[key].parents:
+        found += _with_parents(parent, plan)
+    return found

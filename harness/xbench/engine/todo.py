@@ -1,0 +1,210 @@
+"""What a plan still needs: which stages to compute, and how they are bundled into jobs.
+
+Demand runs backwards from the scores: a model is trained only where a prediction is missing, and
+an alignment only where a checkpoint is missing that somebody is about to start from.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from xbench.keys import canonical
+from xbench.plan import KINDS, Plan, Stage
+from xbench.store import Store
+from xbench.store.artefacts import ENCODER, FITTED, HEAD, LINKS, RESULT
+
+_FIRST = ("links", "align")  # they take longest, and much waits for them
+
+
+@dataclass
+class Job:
+    """Stages that one worker computes one after the other; ``after`` are keys it must wait for."""
+
+    stages: list[str]
+    after: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Work:
+    """The keys of all stages to compute, and the jobs that compute them."""
+
+    todo: set[str]
+    jobs: list[Job]
+
+    def counts(self, plan: Plan, store: Store | None = None) -> dict[str, dict[str, int]]:
+        """For each kind of stage how many there are, are cached, are to do, and are blocked.
+
+        Blocked are those that wait for a stage that failed when it was last tried; a run tries it
+        again. They are not counted as to do. Without a store, none is known to be blocked.
+        """
+        blocked = self._blocked(plan, store) if store else set()
+        result = {}
+        for kind in KINDS:
+            keys = plan.of_kind(kind)
+            wanting = [key for key in keys if key in self.todo]
+            held_up = sum(key in blocked for key in wanting)
+            result[kind] = {
+                "total": len(keys),
+                "cached": len(keys) - len(wanting),
+                "todo": len(wanting) - held_up,
+                "blocked": held_up,
+            }
+        return result
+
+    def _blocked(self, plan: Plan, store: Store) -> set[str]:
+        lost: set[str] = set()
+        failed: set[str] = set()
+        for key, stage in plan.stages.items():  # parents come before children
+            if any(parent in lost or parent in failed for parent in stage.parents):
+                lost.add(key)
+            elif key in self.todo and store.state(stage.kind, key) == "failed":
+                failed.add(key)
+        return lost
+
+
+def find_work(plan: Plan, store: Store) -> Work:
+    """Compare a plan with a store. Reads only; a damaged status file is set aside."""
+    demand = _Demand(plan, store)
+    todo = demand.todo()
+    return Work(todo, _jobs(plan, todo))
+
+
+def only_failed(work: Work, plan: Plan, store: Store) -> Work:
+    """Of what is to do, what failed when it was last tried, what needs that, and what that needs."""
+    failed = {k for k in work.todo if store.state(plan.stages[k].kind, k) == "failed"}
+    wanted = set(failed)
+    for key, stage in plan.stages.items():  # parents come before children
+        if key in work.todo and any(parent in wanted for parent in stage.parents):
+            wanted.add(key)
+    for key in reversed(list(plan.stages)):
+        if key in wanted:
+            wanted |= {parent for parent in plan.stages[key].parents if parent in work.todo}
+    return Work(wanted, _jobs(plan, wanted))
+
+
+def free_alignments(plan: Plan, store: Store) -> int:
+    """Delete the weights of alignments that nothing of this plan lacks; returns the bytes freed."""
+    left = find_work(plan, store).todo
+    needed = {parent for key in left for parent in plan.stages[key].parents}
+    freed = 0
+    for key in plan.of_kind("align"):
+        if key in left or key in needed:
+            continue
+        for name in list(store.status("align", key).get("files", {})):
+            if name.endswith("model.safetensors"):
+                freed += store.free("align", key, name)
+    return freed
+
+
+def files_read(parent: Stage, child: Stage, stages: Mapping[str, Stage]) -> list[str]:
+    """The files of a stage that another, which has it as a parent, reads."""
+    if parent.kind == "align":
+        return [f"step-{_encoder(child, stages)['step']}/model.safetensors"]
+    if parent.kind == "finetune":
+        if child.spec.get("head") == parent.key:
+            return [HEAD]
+        return [ENCODER] if child.kind == "fit" else model_files(parent)
+    return {"links": [LINKS], "fit": [FITTED], "evaluate": [RESULT]}[parent.kind]
+
+
+def model_files(finetune: Stage) -> list[str]:
+    """The files that a fine-tuning leaves."""
+    return [HEAD, ENCODER] if finetune.spec["mode"] == "full" else [HEAD]
+
+
+def _encoder(stage: Stage, stages: Mapping[str, Stage]) -> Mapping[str, Any]:
+    """The weights that a stage starts from; an evaluation those of its fine-tuning."""
+    if "encoder" not in stage.spec:
+        stage = stages[stage.spec["finetune"]]
+    found: Mapping[str, Any] = stage.spec["encoder"]
+    return found
+
+
+class _Demand:
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan = plan
+        self.store = store
+        self.children: dict[str, list[str]] = defaultdict(list)
+        for key, stage in plan.stages.items():
+            for parent in stage.parents:
+                self.children[parent].append(key)
+
+    def todo(self) -> set[str]:
+        todo: set[str] = set()
+        for key in reversed(list(self.plan.stages)):  # children come before parents
+            if self._needed(self.plan.stages[key], key, todo):
+                todo.add(key)
+        return todo
+
+    def _needed(self, stage: Stage, key: str, todo: set[str]) -> bool:
+        if stage.kind in ("score", "probe"):
+            return self.store.state(stage.kind, key) != "done"
+        wanting = [self.plan.stages[child] for child in self.children[key] if child in todo]
+        if stage.kind == "evaluate":
+            return bool(wanting) and self.store.state("evaluate", key) != "done"
+        files = {name for child in wanting for name in files_read(stage, child, self.plan.stages)}
+        return any(not self.store.has_file(stage.kind, key, name) for name in files)
+
+
+def _jobs(plan: Plan, todo: set[str]) -> list[Job]:
+    """Stages that share an encoder go together, in the order of the plan: parents first."""
+    bundles: dict[str, Job] = {}
+    for key, stage in plan.stages.items():
+        if key in todo:
+            bundle = bundles.setdefault(_home(key, stage, plan), Job([]))
+            bundle.stages.append(key)
+    for job in bundles.values():
+        job.stages = _by_model(job.stages, plan)
+        own = set(job.stages)
+        job.after = {p for k in own for p in plan.stages[k].parents if p in todo and p not in own}
+    first = [job for job in bundles.values() if plan.stages[job.stages[0]].kind in _FIRST]
+    return first + [job for job in bundles.values() if job not in first]
+
+
+def _by_model(keys: list[str], plan: Plan) -> list[str]:
+    """All that one model is needed for together, so that it can be let go of."""
+    order: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        order[model_of(key, plan.stages) or key].append(key)
+    return [key for group in order.values() for key in group]
+
+
+def model_of(key: str, stages: Mapping[str, Stage]) -> str | None:
+    """The fine-tuning that a stage needs the model of; None where there is none."""
+    stage = stages[key]
+    if stage.kind == "finetune":
+        return key
+    if stage.kind == "score":
+        return model_of(stage.parents[0], stages)
+    found: str | None = stage.spec.get("finetune")
+    return found
+
+
+def _home(key: str, stage: Stage, plan: Plan) -> str:
+    """What the stages of a job have in common."""
+    if stage.kind in _FIRST:
+        return key
+    model = model_of(key, plan.stages)
+    if model is not None:
+        return _bundle(model, plan.stages[model])
+    if stage.kind == "fit":  # on an encoder that was not fine-tuned: others wait for it
+        return key
+    if stage.kind == "probe":  # probes of one encoder share its states
+        return canonical({"probe": stage.spec["encoder"]})
+    evaluate = stage if stage.kind == "evaluate" else plan.stages[stage.parents[0]]
+    return canonical({name: evaluate.spec[name] for name in ("encoder", "task")})
+
+
+def _bundle(key: str, stage: Stage) -> str:
+    """Linear probes of one encoder and task go together: they share its features."""
+    if stage.spec["mode"] != "linear":
+        return key
+    shared: Mapping[str, Any] = {
+        "encoder": stage.spec["encoder"],
+        "task": stage.spec["task"],
+        "data": stage.spec["data"],
+        "settings": stage.spec["settings"],
+        "transform": stage.spec.get("transform"),
+    }
+    return canonical(shared)

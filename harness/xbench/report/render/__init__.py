@@ -1,0 +1,2 @@
+"""Tables and pages as text: terminal, Markdown, LaTeX, HTML and CSV.
+"""

@@ -1,0 +1,2 @@
+"""Tables of what probes measured, and of whether it predicts transfer.
+"""

@@ -1,0 +1,2 @@
+"""What several kinds of stages read: sentence pairs, labelled examples, texts through an encoder.
+"""

@@ -1,0 +1,58 @@
+"""Test items that a model was fine-tuned on, told by their normalised text. Counted, never removed.
+
+A count changes no prediction and is part of no key; reports name it where it is not zero.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from xbench.catalogue.settings import FinetuneSettings
+from xbench.data.overlap import is_known, texts_of
+from xbench.keys import key_of
+from xbench.plan import Stage
+from xbench.stages.inputs.examples import Examples, load_examples, load_translations
+from xbench.stages.resources import Bench
+
+Known = frozenset[bytes]
+"""The digests of a set of texts."""
+
+
+def learnt_from(stage: Stage, bench: Bench) -> Known:
+    """The digests of all texts that a fine-tuning learnt its task from, worked out once per job.
+
+    An objective beside the task's loss may have been given their translations too.
+
+    They come from the tokenised training data: no text is read again. Texts that are too short to
+    tell anything by have none (:mod:`xbench.data.overlap`).
+    """
+    settings = FinetuneSettings(**stage.spec["settings"])
+    limits = {"max_length": settings.max_length, "max_items": settings.max_train}
+    translated = stage.spec.get("joint", {}).get("translated")
+
+    def read() -> Known:
+        every = [load_examples(stage, bench, bench.tokenizer(stage), "train", limits)]
+        if translated is not None:
+            every.append(load_translations(stage, bench, settings.max_length))
+        return frozenset(one for examples in every for item in examples.digests() for one in item)
+
+    what = (stage.recipe["model_folder"], stage.recipe["task"], key_of({"data": translated}))
+    name = ("learnt from", *what, *limits.values())
+    return bench.keep(name, read)
+
+
+def overlap(examples: Examples, known: Known) -> int:
+    """How many items are known: those of which all texts that can be told are.
+
+    Of a pair (a premise and a hypothesis) both must be: a premise may come with others.
+    """
+    return sum(bool(item) and item <= known for item in examples.digests())
+
+
+def known_records(records: Iterable[Any], known: Known) -> list[bool]:
+    """For each record of :mod:`xbench.api.examples` whether any of its texts is known.
+
+    For data that no task is trained on, such as the parallel text that probes and retrieval use:
+    SIB-200's training texts are sentences of FLORES-200, so a model that has learnt topics from
+    them has seen half of such a pair.
+    """
+    return [any(is_known(text, known) for text in texts_of(record)) for record in records]

@@ -1,0 +1,84 @@
+"""The parallel text that checkpoints are probed with: one sentence per item and language."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from xbench.api.probe import Pair
+from xbench.api.source import MissingData
+from xbench.data.overlap import digests, is_known, texts_of
+from xbench.plan import Stage
+from xbench.stages.resources import Bench
+
+Sentences = dict[str, str]
+"""Item's id -> text."""
+
+
+class ProbedText:
+    """The text of every language, read once per job, without what models of the run were tuned on."""
+
+    def __init__(self, stage: Stage, bench: Bench) -> None:
+        self._stage = stage
+        self._bench = bench
+
+    def sentences(self, language: str) -> Sentences:
+        """The sentences of one language by item. Raises :class:`MissingData` where there are none."""
+        if language not in self._known[0]:
+            raise MissingData(f"no parallel text of {language}")
+        return self._known[0][language]
+
+    def pairs(self, pair: Pair) -> list[tuple[str, str]]:
+        """The sentences that both languages have."""
+        first, second = (self.sentences(code) for code in pair)
+        return [(first[name], second[name]) for name in first if name in second]
+
+    @property
+    def excluded(self) -> int:
+        """How many items were left out because a probed model was fine-tuned on their sentence."""
+        return self._known[1]
+
+    @cached_property
+    def _known(self) -> tuple[dict[str, Sentences], int]:
+        return self._bench.keep(("parallel text", str(self._stage.spec.get("seen"))), self._read)
+
+    @property
+    def _source(self) -> str:
+        return str(self._stage.spec["source"])
+
+    def _read(self) -> tuple[dict[str, Sentences], int]:
+        text: dict[str, Sentences] = {self._source: {}}
+        for code in self._stage.recipe["texts"]:
+            text[code] = {}
+            for name, source, target in self._pairs(code):
+                text[self._source].setdefault(name, source)
+                text[code][name] = target
+        seen = self._seen_items(text[self._source])
+        limit = self._stage.spec["settings"]["sentences"]
+        for code, sentences in text.items():
+            left = [item for item in sentences.items() if item[0] not in seen]
+            text[code] = dict(left[:limit])
+        return text, len(seen)
+
+    def _pairs(self, code: str) -> Iterator[tuple[str, str, str]]:
+        """(item, text in the source language, text)."""
+        where = self._stage.recipe["texts"][code]
+        split = self._stage.spec["texts"][code]["split"]
+        languages = [self._bench.catalogue.languages.get(c) for c in (self._source, code)]
+        pairs = self._bench.source_at(where).read(languages, split)
+        for number, pair in enumerate(pairs):
+            yield pair.id or str(number), pair.source, pair.target
+
+    def _seen_items(self, sentences: Sentences) -> set[str]:
+        """The items whose source sentence is in the training data of a fine-tuning that is probed."""
+        known: set[bytes] = set()
+        places = self._stage.recipe.get("seen", [])
+        for data, where in zip(self._stage.spec.get("seen", []), places, strict=True):
+            known |= self._learnt(where, data["split"])
+        return {item for item, text in sentences.items() if is_known(text, known)}
+
+    def _learnt(self, where: Mapping[str, Any], split: str) -> set[bytes]:
+        """The digests of a task's training texts."""
+        task = self._bench.catalogue.load("tasks", where["task"])()
+        language = self._bench.catalogue.languages.get(where["languages"][0])
+        records = task.examples(self._bench.source_at(where), language, split)
+        return digests(text for record in records for text in texts_of(record))

@@ -1,0 +1,195 @@
+"""What a stage works with: the store, the plugins, the device, and what neighbours have computed.
+
+One :class:`Bench` serves the stages of a job, which share an encoder; it keeps the encoder's
+features so that three seeds of a linear probe encode the data once.
+"""
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors.torch import load_file
+
+from xbench import __version__
+from xbench.api.metric import Metric
+from xbench.api.source import Source
+from xbench.api.task import Task
+from xbench.api.transform import Transform
+from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.configs import make_component
+from xbench.catalogue.models import TOKENIZER, identity
+from xbench.data.tokenizer import Tokenizer
+from xbench.errors import XbenchError
+from xbench.files import dump_json
+from xbench.keys import key_of
+from xbench.nn.encoders.encoder_config import read_config
+from xbench.nn.encoders.loading import AnyEncoder, load_encoder
+from xbench.nn.text_view import TextFormat
+from xbench.plan import Stage, open_at
+from xbench.store import Entry, Store
+from xbench.store.artefacts import FITTED
+
+LIBRARIES = ("transformers", "tokenizers", "safetensors", "numpy")
+T = TypeVar("T")
+Progress = Callable[[int, int, Mapping[str, float]], None]
+
+
+class Bench:
+    """The surroundings of the stages of one job.
+
+    ``lanes`` is how many batches that have nothing to do with each other may be computed at once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        progress: Progress = lambda step, steps, values: None,
+        state_interval: float = 60.0,
+        lanes: int = 1,
+    ) -> None:
+        self.lanes = lanes
+        self.store = store
+        self.catalogue = catalogue
+        self.progress = progress
+        self.state_interval = state_interval
+        self._kept: dict[Hashable, Any] = {}
+        self._tokenizers: dict[Path, Tokenizer] = {}
+
+    def keep(self, name: Hashable, make: Callable[[], T]) -> T:
+        """Compute once per job and keep."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        value: T = self._kept[name]
+        return value
+
+    def forget(self) -> None:
+        """Drop what was kept, at the end of a job."""
+        self._kept.clear()
+
+    def tokenizer(self, stage: Stage) -> Tokenizer:
+        """The tokenizer of the stage's model."""
+        folder = Path(stage.recipe["model_folder"])
+        if folder not in self._tokenizers:  # large vocabularies take seconds to load
+            _check_unchanged(folder, stage.recipe["model_digest"])
+            self._tokenizers[folder] = Tokenizer.from_folder(folder, self.cache_folder())
+        return self._tokenizers[folder]
+
+    def encoder(self, stage: Stage) -> AnyEncoder:
+        """A fresh copy, on the device, of the encoder that a fine-tuning starts from."""
+        return load_encoder(self.encoder_folder(stage)).to(stage.recipe["device"])
+
+    def encoder_folder(self, stage: Stage) -> Path:
+        """Where the weights that the stage starts from lie, verified."""
+        start = stage.spec.get("encoder", {})
+        if "align" not in start:  # the untouched encoder
+            return Path(stage.recipe["model_folder"])
+        name = f"step-{start['step']}/model.safetensors"
+        return self.store.file("align", start["align"], name).parent
+
+    def max_length(self, stage: Stage, wanted: int) -> int:
+        """The wanted length of inputs, in tokens, or what the stage's encoder takes at most."""
+        config, _ = read_config(Path(stage.recipe["model_folder"]))
+        return min(wanted, config.max_positions)
+
+    def source(self, stage: Stage) -> Source:
+        """The data source that the suite binds to the stage."""
+        return self.source_at(stage.recipe)
+
+    def source_at(self, where: Mapping[str, Any]) -> Source:
+        """The data source that a part of a recipe names."""
+        return open_at(where, self.catalogue)
+
+    def task(self, stage: Stage) -> Task:
+        """The stage's task."""
+        task: Task = self.catalogue.load("tasks", stage.recipe["task"])()
+        return task
+
+    def transform(self, stage: Stage) -> Transform | None:
+        """The fitted transform that a stage puts its encoder's states through, if it has one."""
+        if "transform" not in stage.spec:
+            return None
+        key = stage.spec["transform"]
+        path = self.store.file("fit", key, FITTED)
+        asked = stage.recipe["transform"]
+
+        def load() -> Transform:
+            transform: Transform = make_component("objectives", asked, self.catalogue)
+            device = stage.recipe["device"]
+            transform.fitted = {n: t.to(device) for n, t in load_file(path).items()}
+            return transform
+
+        return self.keep(("transform", key), load)
+
+    def metric(self, name: str, labels: Sequence[str]) -> Metric:
+        """A metric of that name for those labels."""
+        metric: Metric = self.catalogue.load("metrics", name)(labels)
+        return metric
+
+    def cache_folder(self) -> Path:
+        """Where tokenised text is kept between runs."""
+        return self.store.root / "cache"
+
+    def copy_tokenizer(self, stage: Stage, folder: Path) -> None:
+        """Put the tokenizer beside saved weights, so that the folder loads by itself."""
+        for name in TOKENIZER:
+            path = Path(stage.recipe["model_folder"]) / name
+            if path.is_file():
+                (folder / name).write_bytes(path.read_bytes())
+
+    def describe(self, entry: Entry, stage: Stage) -> None:
+        """Record what does not belong to the key: versions, device, threads."""
+        environment = {
+            "xbench": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            **_library_versions(),
+            "platform": platform.platform(),
+            "device": stage.recipe["device"],
+            "threads": torch.get_num_threads(),
+            "processors": os.cpu_count(),
+        }
+        if stage.recipe["device"] != "cpu":
+            environment["gpu"] = torch.cuda.get_device_name(stage.recipe["device"])
+        (entry.folder / "env.json").write_text(dump_json(environment), encoding="utf-8")
+
+
+@cache
+def _library_versions() -> dict[str, str]:
+    """Of the libraries, beside torch, whose code results pass through."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def _check_unchanged(folder: Path, planned: str) -> None:
+    """Raises where the model is not the one that the keys were made for."""
+    if key_of(identity(folder)) != planned:
+        raise XbenchError(
+            f"The model folder {folder} has changed since this run was planned. Run again: what was "
+            f"computed with the old files keeps its keys."
+        )
+
+
+def text_format(tokenizer: Tokenizer, mlm_probability: float = 0.15) -> TextFormat:
+    """How the tokenizer frames one text and a pair."""
+    frame = {*tokenizer.build_single([]), *tokenizer.build_pair([], [])[0]}
+    return TextFormat(
+        tokenizer.vocabulary, tuple(sorted(frame)), mlm_probability, tokenizer.build_single
+    )
+
+
+def data_identity(
+    stage: Stage, tokenizer: Tokenizer, data: Mapping[str, Any] | None = None, **extra: Any
+) -> dict[str, Any]:
+    """What identifies a tokenised corpus: the data, the tokenizer, and how it was cut.
+
+    The data are the stage's own, unless others are given.
+    """
+    if data is None:
+        data = stage.spec["corpus"] if "corpus" in stage.spec else stage.spec["data"]
+    common = {"xbench": __version__, "data": key_of(data), "tokenizer": tokenizer.digest}
+    return {**common, **extra}
