@@ -31,7 +31,7 @@ from xbench.stages.features import features_of
 from xbench.stages.gradients import EncoderGradients
 from xbench.stages.inputs.probe_text import ProbedText
 from xbench.stages.objective import build_objective
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 from xbench.store import Store
 from xbench_plugins.probes.gradients import GradientAgreement
 
@@ -63,13 +63,13 @@ def prepare(model: str | None, folder: Path, options: dict[str, int]) -> Encoder
     asked = ASKED | {"options": QUICK | options} | ({"model": model} if model else {})
     store = Store(folder)
     session = open_session(make_spec(asked, "the benchmark"), store, offline=True)
-    stages, bench = session.plan.stages, Bench(store, Catalogue.installed())
-    runner = JobRunner(stages, bench, lambda *_: None, keep=False)
+    stages, resources = session.plan.stages, Resources(store, Catalogue.installed())
+    runner = JobRunner(stages, resources, lambda *_: None, keep=False)
     runner.run([key for key, stage in stages.items() if stage.kind in ("align", "finetune")])
     stage = next(stage for stage in stages.values() if stage.kind == "probe")
-    tuned = finetune.load(stages[stage.spec["head"]], bench)
-    encoder = bench.encoder(stage).eval()
-    return EncoderGradients(stage, bench, encoder, ProbedText(stage, bench), tuned)
+    tuned = finetune.load(stages[stage.spec["head"]], resources)
+    encoder = resources.encoder(stage).eval()
+    return EncoderGradients(stage, resources, encoder, ProbedText(stage, resources), tuned)
 
 
 def probe(gradients: EncoderGradients) -> None:
@@ -83,7 +83,7 @@ def plain(gradients: EncoderGradients, parts: int = 4) -> None:
     """The same losses of the same batches, forward and backward."""
     encoder, tuned = gradients._encoder.requires_grad_(True), gradients._tuned
     asked = gradients._stage.spec["objective"]
-    objective = build_objective(asked, gradients._bench.catalogue, encoder, 0).eval()
+    objective = build_objective(asked, gradients._resources.catalogue, encoder, 0).eval()
     examples, pairs = gradients._examples(LANGUAGE), gradients._pairs()
     assert tuned is not None
     for part in range(parts // 2):

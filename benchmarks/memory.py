@@ -99,7 +99,7 @@ def as_worker(session: Session, store: Store, meter: Meter) -> None:
 
     from xbench.engine.job import JobRunner
     from xbench.plan import Stage
-    from xbench.stages.resources import Bench
+    from xbench.stages.resources import Resources
 
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -112,9 +112,9 @@ def as_worker(session: Session, store: Store, meter: Meter) -> None:
         if event == "failed":
             raise RuntimeError(details["traceback"])
 
-    bench = Bench(store, Catalogue.installed(), lambda step, steps, values: meter.look())
+    resources = Resources(store, Catalogue.installed(), lambda step, steps, values: meter.look())
     for job in session.work.jobs:
-        JobRunner(session.plan.stages, bench, hear, keep=False).run(job.stages)
+        JobRunner(session.plan.stages, resources, hear, keep=False).run(job.stages)
 
 
 def plainly(session: Session, store: Store, meter: Meter) -> None:
@@ -122,21 +122,21 @@ def plainly(session: Session, store: Store, meter: Meter) -> None:
     import torch
     from transformers.utils import logging
 
-    from xbench.stages.resources import Bench
+    from xbench.stages.resources import Resources
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.set_num_threads(1)
-    bench, plan = Bench(store, Catalogue.installed()), session.plan
+    resources, plan = Resources(store, Catalogue.installed()), session.plan
     for kind, compute in (("align", _align), ("finetune", _finetune)):
         for key in plan.of_kind(kind):
             meter.start(kind)
-            model = compute(plan.stages[key], bench, meter)
+            model = compute(plan.stages[key], resources, meter)
             meter.stop()
             children = [plan.stages[k] for k in plan.of_kind("evaluate")]
             for child in (stage for stage in children if key in stage.parents):
                 meter.start("evaluate")
-                _predict(child, plan.stages[key], bench, model)
+                _predict(child, plan.stages[key], resources, model)
                 meter.stop()
             del model
 
@@ -165,7 +165,7 @@ def _updates(model: Any, settings: Mapping[str, Any], rate: str) -> Callable[[An
     return update
 
 
-def _align(stage: Any, bench: Any, meter: Meter) -> Any:
+def _align(stage: Any, resources: Any, meter: Meter) -> Any:
     """Sentence contrast, words against the embeddings, and masked LM, on the stage's own pairs."""
     import torch
     import torch.nn.functional as F
@@ -176,12 +176,12 @@ def _align(stage: Any, bench: Any, meter: Meter) -> Any:
 
     settings = TypeAdapter(AlignSettings).validate_python(dict(stage.spec["settings"]))
     text = PairText(stage.spec, stage.recipe, settings)
-    tokenizer = bench.tokenizer(stage)
-    corpus = Corpus(pair_table(text, stage, bench, tokenizer), text, stage.spec["seed"])
+    tokenizer = resources.tokenizer(stage)
+    corpus = Corpus(pair_table(text, stage, resources, tokenizer), text, stage.spec["seed"])
     model = _model(stage, "AutoModelForMaskedLM")
     update = _updates(model, stage.spec["settings"], "learning_rate")
     pad_id, mask_id = tokenizer.vocabulary.pad_id, tokenizer.vocabulary.mask_id
-    longest = bench.max_length(stage, 512)
+    longest = resources.max_length(stage, 512)
 
     def pooled(ids: Any, depth: float) -> Any:
         there = ids != pad_id
@@ -207,24 +207,24 @@ def _align(stage: Any, bench: Any, meter: Meter) -> Any:
     return model
 
 
-def _examples(stage: Any, parent: Any, bench: Any, split: str, most: int | None) -> Any:
+def _examples(stage: Any, parent: Any, resources: Any, split: str, most: int | None) -> Any:
     from xbench.stages.inputs.examples import load_examples
 
     limits = {"max_length": parent.spec["settings"]["max_length"], "max_items": most}
-    return load_examples(stage, bench, bench.tokenizer(stage), split, limits)
+    return load_examples(stage, resources, resources.tokenizer(stage), split, limits)
 
 
-def _finetune(stage: Any, bench: Any, meter: Meter) -> Any:
+def _finetune(stage: Any, resources: Any, meter: Meter) -> Any:
     """Token classification on the stage's own examples."""
     import torch
     import torch.nn.functional as F
 
     settings = stage.spec["settings"]
-    examples = _examples(stage, stage, bench, "train", settings["max_train"])
+    examples = _examples(stage, stage, resources, "train", settings["max_train"])
     model = _model(stage, "AutoModel")
     model.tagger = torch.nn.Linear(model.config.hidden_size, len(stage.spec["task"]["labels"]))
     update = _updates(model, settings, "encoder_learning_rate")
-    pad_id, size = bench.tokenizer(stage).vocabulary.pad_id, settings["batch_size"]
+    pad_id, size = resources.tokenizer(stage).vocabulary.pad_id, settings["batch_size"]
     order = torch.randperm(len(examples)).tolist()
     starts = list(range(0, len(order), size))
     count = settings["steps"] or settings["epochs"] * len(starts)
@@ -238,12 +238,12 @@ def _finetune(stage: Any, bench: Any, meter: Meter) -> Any:
     return model
 
 
-def _predict(stage: Any, parent: Any, bench: Any, model: Any) -> None:
+def _predict(stage: Any, parent: Any, resources: Any, model: Any) -> None:
     import torch
 
     settings = stage.spec["settings"]
-    examples = _examples(stage, parent, bench, settings["split"], settings["max_items"])
-    pad_id, size = bench.tokenizer(stage).vocabulary.pad_id, settings["batch_size"]
+    examples = _examples(stage, parent, resources, settings["split"], settings["max_items"])
+    pad_id, size = resources.tokenizer(stage).vocabulary.pad_id, settings["batch_size"]
     model.eval()
     with torch.no_grad():
         for start in range(0, len(examples), size):

@@ -19,7 +19,7 @@ from xbench.engine.job import JobRunner
 from xbench.plan import Plan, build_plan
 from xbench.spec.request import RunSpec, make_spec
 from xbench.spec.resolve import resolve
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 from xbench.store import Store
 
 # Four steps of everything: a cell takes a fraction of a second.
@@ -103,9 +103,11 @@ def compute(spec: RunSpec, store: Store) -> Session:
 def work_off(session: Session, store: Store) -> None:
     """Compute all jobs of a session, in this process and, as workers do, with one thread."""
     torch.set_num_threads(1)
-    bench = Bench(store, Catalogue.installed())
+    resources = Resources(store, Catalogue.installed())
     for job in session.work.jobs:
-        runner = JobRunner(session.plan.stages, bench, lambda event, stage, details: None, False)
+        runner = JobRunner(
+            session.plan.stages, resources, lambda event, stage, details: None, False
+        )
         runner.run(job.stages)
 
 

@@ -15,7 +15,7 @@ from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.text_view import Text, TextView, pad
 from xbench.spec.request import make_spec
 from xbench.stages import align
-from xbench.stages.resources import Bench, text_format
+from xbench.stages.resources import Resources, text_format
 from xbench.store import Store
 from xbench_plugins.clones.corpus import parallel_text
 from xbench_plugins.clones.languages import QAA, QAC
@@ -53,13 +53,13 @@ def lifts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     store.prepare()
     request = {"objective": ["hictl:S1W0M0"], "arm": ["aligned", "shuffled"], "pair": ["qaa-qac"]}
     session = open_session(make_spec(request, "test"), store, offline=True)
-    bench = Bench(store, Catalogue.installed())
+    resources = Resources(store, Catalogue.installed())
     found = {"none": lift(find_model("mini-encoder", load_registry()).folder)}
     for stage in session.plan.stages.values():
         if stage.kind != "align":
             continue
         with store.write("align", stage.key, stage.spec) as entry:
-            align.run(stage, bench, entry)
+            align.run(stage, resources, entry)
         (checkpoint,) = store.folder("align", stage.key).glob("step-*")
         found[stage.spec["arm"]] = lift(checkpoint)
     return found

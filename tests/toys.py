@@ -31,15 +31,15 @@ from xbench.api import (
 from xbench.catalogue.catalogue import Catalogue
 from xbench.catalogue.discovery import Plugin, PluginTable
 from xbench.catalogue.registry import Registry
-from xbench.engine.job import JobRunner
+from xbench.engine.job import JobRunner, function_of
 from xbench.engine.todo import find_work
 from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.encoders.encoder_config import EncoderConfig
 from xbench.plan import Plan, Stage, build_plan
 from xbench.spec.request import RunSpec
 from xbench.spec.resolve import resolve
-from xbench.stages import align, evaluate, finetune, fit, links, retrieve, score
-from xbench.stages.resources import Bench, Progress
+from xbench.stages import finetune
+from xbench.stages.resources import Progress, Resources
 from xbench.store import Store
 
 TAGS = ("NAME", "VERB", "THING")
@@ -518,25 +518,23 @@ class World:
         (key,) = plan.of_kind(kind)
         return plan.stages[key]
 
-    def bench(self, progress: Progress = lambda step, steps, values: None) -> Bench:
-        """A bench of its own, as a new process would have."""
-        return Bench(self.store, self.catalogue, progress, self.state_interval)
+    def resources(self, progress: Progress = lambda step, steps, values: None) -> Resources:
+        """Resources of its own, as a new process would have."""
+        return Resources(self.store, self.catalogue, progress, self.state_interval)
 
-    def run(self, stage: Stage, bench: Bench | None = None, parent: Stage | None = None) -> Path:
+    def run(
+        self, stage: Stage, resources: Resources | None = None, parent: Stage | None = None
+    ) -> Path:
         """Compute a stage into the store; returns its folder.
 
         ``parent`` is the fine-tuning of an evaluation or of a transform's fit, where there is one.
         """
-        bench = bench or self.bench()
+        resources = resources or self.resources()
+        if parent is not None:
+            model = finetune.load(parent, resources)
+            resources.model = lambda key: model
         with self.store.write(stage.kind, stage.key, stage.spec) as entry:
-            if stage.kind == "fit":
-                tuned = finetune.load(parent, bench).encoder if parent else None
-                fit.run(stage, bench, entry, tuned)
-            elif stage.kind == "evaluate" and parent is not None:
-                evaluate.run(stage, bench, entry, finetune.load(parent, bench), parent)
-            else:
-                alone = {"links": links, "align": align, "evaluate": retrieve, "score": score}
-                {**alone, "finetune": finetune}[stage.kind].run(stage, bench, entry)
+            function_of(stage)(stage, resources, entry)
         return self.store.folder(stage.kind, stage.key)
 
     def finish(self, plan: Plan, keep: bool = False) -> list[str]:
@@ -562,5 +560,5 @@ class World:
                 for key in job.stages:
                     hear("blocked", plan.stages[key], {})
             else:
-                JobRunner(plan.stages, self.bench(), hear, keep).run(job.stages)
+                JobRunner(plan.stages, self.resources(), hear, keep).run(job.stages)
         return heard

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -302,7 +302,7 @@ def test_so_does_its_code(
 def test_so_does_the_schema_of_a_stage(
     base: Plan, kind: str, noticed: Test, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(planning.SCHEMA, kind, 99)
+    monkeypatch.setitem(planning.KINDS, kind, replace(planning.KINDS[kind], schema=99))
     assert changed(base, matrix()) == where(base, noticed)
 
 

@@ -38,7 +38,7 @@ class Runs:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     folder = install_unruly(tmp_path_factory.mktemp("unruly"))
     store = tmp_path_factory.mktemp("failures") / "store"
-    with pytest.MonkeyPatch.catalogue() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", str(folder), prepend=":")
         discovery.__dict__.clear()

@@ -12,7 +12,7 @@ from xbench.cli.session import open_session
 from xbench.engine.job import JobRunner
 from xbench.engine.todo import find_work
 from xbench.plan import Stage
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 from xbench.store import Store
 from xbench.store.rows import read_rows
 from xbench.store.runs import RunRecord
@@ -215,7 +215,7 @@ class TestAnotherRun:
                 assert store.free("finetune", finetune, ENCODER) > 0
 
         runner = JobRunner(
-            session.plan.stages, Bench(store, Catalogue.installed()), frees, keep=True
+            session.plan.stages, Resources(store, Catalogue.installed()), frees, keep=True
         )
         (job,) = session.work.jobs
         runner.run(job.stages)

@@ -13,7 +13,7 @@ from xbench.engine.todo import find_work
 from xbench.plan import Stage, build_plan
 from xbench.spec.methods import find_method
 from xbench.spec.resolve import resolve
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 from xbench.store import Store
 
 from ..command import request
@@ -27,7 +27,7 @@ NAMES = sorted(HERE.discovery.table.names("objectives"))
 @pytest.fixture(autouse=True)
 def nothing_asks_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "peak_memory", lambda device: 0)
-    monkeypatch.setattr(Bench, "describe", lambda self, entry, stage: None)
+    monkeypatch.setattr(Resources, "describe", lambda self, entry, stage: None)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,9 +55,9 @@ def test_it_is_trained_and_evaluated_elsewhere(name: str, tmp_path: Path) -> Non
             failures.append(f"{stage.kind}: {details['traceback']}")
 
     with pretending():
-        bench = Bench(store, HERE)
+        resources = Resources(store, HERE)
         for part in find_work(plan, store).jobs:
-            job.JobRunner(stages, bench, report, keep=False).run(part.stages)
+            job.JobRunner(stages, resources, report, keep=False).run(part.stages)
     assert failures == []
     assert all(store.state(s.kind, key) == "done" for key, s in stages.items())
 

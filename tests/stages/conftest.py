@@ -68,7 +68,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], 
                 raise Interruption
             update(self, now)
 
-        with monkeypatch.catalogue() as patch:
+        with monkeypatch.context() as patch:
             patch.setattr(Optimiser, "step", killed)
             with pytest.raises(Interruption):
                 work()

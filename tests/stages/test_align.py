@@ -78,8 +78,8 @@ def test_the_curve_has_every_term_and_their_sum(world: World) -> None:
 
 def test_progress_counts_the_steps_that_are_done(world: World) -> None:
     heard: list[tuple[int, int]] = []
-    bench = world.bench(lambda step, steps, values: heard.append((step, steps)))
-    world.run(world.stage("align"), bench)
+    resources = world.resources(lambda step, steps, values: heard.append((step, steps)))
+    world.run(world.stage("align"), resources)
     assert heard == [(1, 12), (11, 12), (12, 12)]
 
 
@@ -152,8 +152,8 @@ def test_resumption_goes_on_from_the_saved_step(new_world: Worlds) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        world.run(stage, world.bench(stop))
-    folder = world.run(stage, world.bench(lambda step, steps, values: heard.append(step)))
+        world.run(stage, world.resources(stop))
+    folder = world.run(stage, world.resources(lambda step, steps, values: heard.append(step)))
     assert heard == [1, 11, 11, 12]
     assert (folder / "result.json").read_bytes() == (
         aligned(new_world()) / "result.json"

@@ -14,7 +14,7 @@ from xbench.api import Objective, Term
 from xbench.nn.encoders.encoder import Encoder
 from xbench.stages.align import total
 from xbench.stages.objective import WeightedSum, build_objective
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 
 from ..toys import Everything, World
 from .test_pairs import batches
@@ -44,11 +44,11 @@ class TestSum:
         plan = world.plan(**NAMES)
         stage = plan.stages[plan.of_kind("align")[0]]
         made = batches(world, **NAMES)
-        bench, encoder = world.bench(), made.encoder
+        resources, encoder = world.resources(), made.encoder
         asked = stage.spec["objective"]
-        whole = build_objective(asked, bench.catalogue, encoder, 1)
+        whole = build_objective(asked, resources.catalogue, encoder, 1)
         parts = {
-            name: build_objective(part, bench.catalogue, encoder, 1)
+            name: build_objective(part, resources.catalogue, encoder, 1)
             for name, part in asked["parts"].items()
         }
         return whole, parts, made
@@ -234,8 +234,8 @@ class TestParts:
                 for name in ("everything", "remembering")
             }
         }
-        bench = Bench(world.store, catalogue)
-        encoder = bench.encoder(world.stage("align", objective=("everything:all",)))
+        resources = Resources(world.store, catalogue)
+        encoder = resources.encoder(world.stage("align", objective=("everything:all",)))
         made = build_objective(asked, catalogue, encoder, 1)
         assert set(made.state_dict()) == {
             "everything.projection.weight",

@@ -95,9 +95,9 @@ def test_only_items_that_are_trained_on_count(
 
 def sampled(world: World, count: int) -> set[str]:
     stage = world.stage("finetune", arm=("none",), finetune={"max_train": count})
-    bench = world.bench()
+    resources = world.resources()
     limits = {"max_length": 40, "max_items": count}
-    return set(load_examples(stage, bench, bench.tokenizer(stage), "train", limits).names())
+    return set(load_examples(stage, resources, resources.tokenizer(stage), "train", limits).names())
 
 
 def test_texts_that_are_too_short_to_tell_are_not_counted(
@@ -113,11 +113,11 @@ def test_training_texts_are_read_once_per_job(
     world = new_world(data=LONG)
     plan = world.plan(arm=("none",), language=("aaa", "bbb"))
     (parent,) = (plan.stages[key] for key in plan.of_kind("finetune"))
-    bench = world.bench()
-    world.run(parent, bench)
-    first = learnt_from(parent, bench)
+    resources = world.resources()
+    world.run(parent, resources)
+    first = learnt_from(parent, resources)
     assert len(first) == 24
-    assert learnt_from(parent, bench) is first
+    assert learnt_from(parent, resources) is first
     reads: list[str] = []
     read = toys.Tagged.read
 
@@ -127,7 +127,7 @@ def test_training_texts_are_read_once_per_job(
 
     monkeypatch.setattr(toys.Tagged, "read", noted)
     for key in plan.of_kind("evaluate"):
-        world.run(plan.stages[key], bench, parent)
+        world.run(plan.stages[key], resources, parent)
     assert reads == ["test", "test"]
 
 

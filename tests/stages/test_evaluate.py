@@ -45,9 +45,9 @@ def predictions(folder: Path) -> list[dict[str, Any]]:
 def one_by_one(world: World, plan: Plan, task: str) -> list[list[int]]:
     """The slow reference: each item alone, tokenised by itself, straight through the modules."""
     stage = only(plan, "finetune")
-    tuned = finetune.load(stage, world.bench())
+    tuned = finetune.load(stage, world.resources())
     tuned.head.eval()
-    tokenizer = world.bench().tokenizer(stage)
+    tokenizer = world.resources().tokenizer(stage)
     language = world.catalogue.languages.get("bbb")
     answers = []
     for record in (Tagged if task == "tags" else Topical)().read([language], "test"):
@@ -131,11 +131,11 @@ def test_linear_seeds_share_the_test_features(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = world.plan(arm=("none",), mode=("linear",), seed=(1, 2, 3), language=("aaa", "bbb"))
-    bench, calls = world.bench(), rows_encoded(monkeypatch)
+    resources, calls = world.resources(), rows_encoded(monkeypatch)
     for key in plan.of_kind("finetune"):
-        world.run(plan.stages[key], bench)
+        world.run(plan.stages[key], resources)
     folders = [
-        world.run(plan.stages[key], bench, plan.stages[plan.stages[key].parents[0]])
+        world.run(plan.stages[key], resources, plan.stages[plan.stages[key].parents[0]])
         for key in plan.of_kind("evaluate")
     ]
     assert len(folders) == 6
@@ -147,11 +147,11 @@ def test_linear_seeds_share_the_test_features(
 
 def test_features_of_a_row_do_not_depend_on_the_batch(world: World) -> None:
     stage = world.stage("finetune", arm=("none",), mode=("linear",))
-    bench = world.bench()
-    tokenizer = bench.tokenizer(stage)
+    resources = world.resources()
+    tokenizer = resources.tokenizer(stage)
     limits = {"max_length": 40, "max_items": None}
-    examples = load_examples(stage, bench, tokenizer, "train", limits)
-    encoder = bench.encoder(stage).double()
+    examples = load_examples(stage, resources, tokenizer, "train", limits)
+    encoder = resources.encoder(stage).double()
     common = (encoder, examples, text_format(tokenizer), "mean", "fp32")
     # features are handed on in float32
     for first, second in zip(all_features(*common, 1), all_features(*common, 7), strict=True):
@@ -163,7 +163,7 @@ def test_features_of_a_row_do_not_depend_on_the_batch(world: World) -> None:
 def test_evaluation_has_no_dropout(world: World) -> None:
     stage = world.stage("finetune", arm=("none",))
     with world.store.write(stage.kind, stage.key, stage.spec) as entry:
-        tuned: Tuned = finetune.run(stage, world.bench(), entry)
+        tuned: Tuned = finetune.run(stage, world.resources(), entry)
     vectors = torch.ones(3, 16)
     assert torch.equal(tuned.head(vectors), tuned.head(vectors))
     assert not tuned.encoder.training

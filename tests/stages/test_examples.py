@@ -19,10 +19,10 @@ def loaded(
     world: World, task: str = "tags", split: str = "train", **limits: Any
 ) -> tuple[Examples, Tokenizer]:
     stage = world.stage("finetune", arm=("none",), task=(task,))
-    bench = world.bench()
-    tokenizer = bench.tokenizer(stage)
+    resources = world.resources()
+    tokenizer = resources.tokenizer(stage)
     wanted = {"max_length": 40, "max_items": None, **limits}
-    return load_examples(stage, bench, tokenizer, split, wanted), tokenizer
+    return load_examples(stage, resources, tokenizer, split, wanted), tokenizer
 
 
 def records(world: World, split: str = "train") -> list[TaggedSentence]:
@@ -159,11 +159,11 @@ def test_blank_texts_are_not_trained_on(world: World, monkeypatch: pytest.Monkey
 
 def test_a_level_without_labels_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = world.stage("finetune", arm=("none",))
-    bench = world.bench()
+    resources = world.resources()
     monkeypatch.setattr(Tagging, "level", "retrieval")
     limits = {"max_length": 40, "max_items": None}
     with pytest.raises(ValueError, match="Tagging is of the level 'retrieval'"):
-        load_examples(stage, bench, bench.tokenizer(stage), "train", limits)
+        load_examples(stage, resources, resources.tokenizer(stage), "train", limits)
 
 
 def test_an_empty_split_is_an_error(new_world: Worlds) -> None:

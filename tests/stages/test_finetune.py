@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from xbench.nn.encoders.encoder import Encoder
 from xbench.stages import finetune
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 
 from ..toys import World, model_folder
 
@@ -20,11 +20,11 @@ HEAD, ENCODER = "head.safetensors", "encoder/model.safetensors"
 TASKS = pytest.mark.parametrize("task", ["tags", "topics"])
 
 
-def tuned(world: World, bench: Bench | None = None, **settings: Any) -> Path:
+def tuned(world: World, resources: Resources | None = None, **settings: Any) -> Path:
     names = ("mode", "seed", "task")
     spec = {name: (settings.pop(name),) for name in names if name in settings}
     stage = world.stage("finetune", **{"arm": ("none",), "finetune": settings, **spec})
-    return world.run(stage, bench)
+    return world.run(stage, resources)
 
 
 def curve(folder: Path) -> list[dict[str, float]]:
@@ -61,19 +61,19 @@ def test_full_changes_the_encoder_and_learns(world: World, toy_model: Path, task
 def test_linear_leaves_the_encoder_alone_and_encodes_once_in_evaluation_mode(
     world: World, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench, calls = world.bench(), rows_encoded(monkeypatch)
+    resources, calls = world.resources(), rows_encoded(monkeypatch)
     stages = [
         world.stage("finetune", arm=("none",), mode=("linear",), seed=(s,), task=(task,))
         for s in (1, 2, 3)
     ]
     heads = []
     for stage in stages:
-        folder = world.run(stage, bench)
+        folder = world.run(stage, resources)
         assert not (folder / ENCODER).exists()
         heads.append(load_file(folder / HEAD)["weight"])
     assert sum(rows for rows, _ in calls) == 24
     assert not any(training for _, training in calls)
-    encoder = finetune.frozen_encoder(stages[0], bench)
+    encoder = finetune.frozen_encoder(stages[0], resources)
     assert not any(parameter.requires_grad for parameter in encoder.parameters())
     for name, value in Encoder.from_folder(world.model).state_dict().items():
         assert torch.equal(encoder.state_dict()[name], value)
@@ -111,7 +111,7 @@ def test_dropout_is_on_in_the_head_too(new_world: Worlds, calm_model: Path) -> N
 
 def test_seeds_differ_in_the_head_and_in_the_order(world: World) -> None:
     stages = [world.stage("finetune", arm=("none",), seed=(seed,)) for seed in (15, 33)]
-    works = [finetune._prepare(stage, world.bench()) for stage in stages]
+    works = [finetune._prepare(stage, world.resources()) for stage in stages]
     heads = [finetune._head(w.stage, w.settings, hidden_size=16) for w in works]
     assert not torch.equal(heads[0].weight, heads[1].weight)
     assert 0.01 < float(heads[0].weight.detach().std()) < 0.03
@@ -123,7 +123,7 @@ def test_seeds_differ_in_the_head_and_in_the_order(world: World) -> None:
 def test_arms_share_the_head_and_the_order(world: World) -> None:
     """Common random numbers: the same seed starts every encoder's fine-tuning alike."""
     stages = [world.stage("finetune", arm=(arm,)) for arm in ("none", "aligned")]
-    untouched, aligned = (finetune._prepare(stage, world.bench()) for stage in stages)
+    untouched, aligned = (finetune._prepare(stage, world.resources()) for stage in stages)
     assert [untouched.rows(step) for step in range(9)] == [aligned.rows(step) for step in range(9)]
     heads = [finetune._head(w.stage, w.settings, 16).weight for w in (untouched, aligned)]
     assert torch.equal(*heads)
@@ -132,7 +132,7 @@ def test_arms_share_the_head_and_the_order(world: World) -> None:
 def test_epochs_count_a_last_smaller_batch(new_world: Worlds) -> None:
     world = new_world(data={"count": 10})
     stage = world.stage("finetune", arm=("none",), finetune={"epochs": 3})
-    work = finetune._prepare(stage, world.bench())
+    work = finetune._prepare(stage, world.resources())
     assert (work.per_epoch, work.steps) == (3, 9)
     epochs = [
         [row for step in range(3 * e, 3 * e + 3) for row in work.rows(step)] for e in range(3)
@@ -195,8 +195,8 @@ def test_the_stored_model_is_the_trained_one(world: World) -> None:
     for mode in ("full", "linear"):
         stage = world.stage("finetune", arm=("none",), mode=(mode,))
         with world.store.write(stage.kind, stage.key, stage.spec) as entry:
-            trained = finetune.run(stage, world.bench(), entry)
-        again = finetune.load(stage, world.bench())
+            trained = finetune.run(stage, world.resources(), entry)
+        again = finetune.load(stage, world.resources())
         for first, second in ((trained.encoder, again.encoder), (trained.head, again.head)):
             assert not first.training
             assert not second.training or isinstance(second, type(trained.head))

@@ -45,8 +45,8 @@ def texts(world: World, code: str, lacking: tuple[int, ...] = ()) -> list[str]:
 
 def view_of(world: World, **spec: Any) -> EncodedText:
     stage = world.stage("fit", **spec)
-    bench = world.bench()
-    return EncodedText(stage, bench, bench.encoder(stage).eval())
+    resources = world.resources()
+    return EncodedText(stage, resources, resources.encoder(stage).eval())
 
 
 class TestText:
@@ -179,9 +179,9 @@ class TestFitting:
     def test_it_says_which_language_it_has_nothing_for(self, world: World) -> None:
         plan = world.plan(**TOPIC)
         world.finish(plan)
-        bench = world.bench()
+        resources = world.resources()
         evaluate = plan.stages[plan.of_kind("evaluate")[0]]
-        transform = bench.transform(evaluate)
+        transform = resources.transform(evaluate)
         assert transform is not None
         with pytest.raises(KeyError):
             transform.forward(torch.zeros(2, 16), "ddd")

@@ -70,10 +70,10 @@ def test_leaked_sentences_are_left_out_and_counted(guarded: World) -> None:
 def test_no_batch_holds_a_guarded_sentence(guarded: World) -> None:
     settings = {"steps": 40, "batch_size": 4, "exclude_overlap": True}
     stage = guarded.stage("align", align=settings)
-    bench = guarded.bench()
+    resources = guarded.resources()
     checked = TypeAdapter(AlignSettings).validate_python(dict(stage.spec["settings"]))
     text = PairText(stage.spec, stage.recipe, checked)
-    table = pair_table(text, stage, bench, bench.tokenizer(stage))
+    table = pair_table(text, stage, resources, resources.tokenizer(stage))
     corpus = Corpus(table, text, seed=42)
     allowed = {
         tuple(table.row("source", row)) for row in range(24) if not len(table.row("guarded", row))

@@ -19,7 +19,7 @@ from xbench.stages import finetune, joint
 from xbench.stages.align import pair_batches, total
 from xbench.stages.inputs.pairs import PairText
 from xbench.stages.objective import build_objective
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 from xbench.stages.tuning import Work
 
 from ..toys import Everything, Smooth, Topical, Translating, World
@@ -42,10 +42,10 @@ class Seen(Exception):
 def gradients(world: World, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Gradients:
     """Of the first step of a fine-tuning, in float64, before they are clipped."""
     caught: Gradients = {}
-    encoder, head = Bench.encoder, finetune._head
+    encoder, head = Resources.encoder, finetune._head
     models: dict[str, nn.Module] = {}
 
-    def wide_encoder(self: Bench, stage: Any) -> Any:
+    def wide_encoder(self: Resources, stage: Any) -> Any:
         models["encoder"] = encoder(self, stage).double()
         return models["encoder"]
 
@@ -61,8 +61,8 @@ def gradients(world: World, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Gra
                     caught[f"{kind} {name}"] = parameter.grad.clone()
         raise Seen
 
-    with monkeypatch.catalogue() as patch:
-        patch.setattr(Bench, "encoder", wide_encoder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Resources, "encoder", wide_encoder)
         patch.setattr(finetune, "_head", wide_head)
         patch.setattr(joint, "build_objective", lambda *given: build_objective(*given).double())
         patch.setattr(Optimiser, "step", look)
@@ -78,12 +78,12 @@ def own_gradients(world: World, name: str, **spec: Any) -> Gradients:
     """Of the objective by itself, on the first batch of parallel text."""
     plan = world.plan(**{**DURING, "objective": (name,), **spec})
     stage = plan.stages[plan.of_kind("finetune")[0]]
-    asked, bench = stage.spec["joint"], world.bench()
-    encoder = bench.encoder(stage).double().train()
+    asked, resources = stage.spec["joint"], world.resources()
+    encoder = resources.encoder(stage).double().train()
     settings = AlignSettings(steps=1, **asked["settings"])
     text = PairText(asked, stage.recipe["joint"]["pairs"], settings)
-    objective = build_objective(asked["objective"], bench.catalogue, encoder, 15).double()
-    loss, _ = total(objective, pair_batches(text, stage, bench, encoder).chunk(0, 0))
+    objective = build_objective(asked["objective"], resources.catalogue, encoder, 15).double()
+    loss, _ = total(objective, pair_batches(text, stage, resources, encoder).chunk(0, 0))
     loss.backward()  # type: ignore[no-untyped-call]
     found = {n: p.grad for n, p in encoder.named_parameters() if p.grad is not None}
     return {f"encoder {name}": gradient for name, gradient in found.items()}
@@ -257,7 +257,7 @@ class TestState:
 
 
 def work_of(world: World, **spec: Any) -> Work:
-    return finetune._prepare(world.stage("finetune", **{**TRANSLATED, **spec}), world.bench())
+    return finetune._prepare(world.stage("finetune", **{**TRANSLATED, **spec}), world.resources())
 
 
 def names(work: Work, partners: dict[int, int], other: Any) -> dict[str, str]:
@@ -315,7 +315,7 @@ class TestTranslations:
 
         monkeypatch.setattr(Translating, "terms", terms)
         world.run(world.stage("finetune", **TRANSLATED, finetune={"steps": 2}))
-        tokenizer = world.bench().tokenizer(world.stage("finetune", **TRANSLATED))
+        tokenizer = world.resources().tokenizer(world.stage("finetune", **TRANSLATED))
         text = {
             code: {
                 record.id: tokenizer.build_single(tokenizer.encode_texts([record.text])[0])

@@ -52,7 +52,7 @@ def test_what_is_left_is_the_mean_of_the_steps_asked_for(
     for name, value in load_file(folder / "head.safetensors").items():
         torch.testing.assert_close(value, mean[f"head/{name}"], atol=1e-6, rtol=0)
     if mode == "full":
-        found = finetune.load(stage, world.bench()).encoder.state_dict()
+        found = finetune.load(stage, world.resources()).encoder.state_dict()
         for name, value in found.items():
             expected = mean[f"encoder/{name}"]
             torch.testing.assert_close(value, expected, atol=1e-6, rtol=0, msg=name)

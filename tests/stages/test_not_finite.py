@@ -19,9 +19,9 @@ def tokens_of(world: World, code: str) -> set[int]:
     """The ids of the language's test sentences."""
     plan = world.plan(arm=("none",))
     (key,) = plan.of_kind("finetune")
-    tokenizer = world.bench().tokenizer(plan.stages[key])
+    tokenizer = world.resources().tokenizer(plan.stages[key])
     task = world.catalogue.load("tasks", "tags")()
-    source = world.bench().source(plan.stages[key])
+    source = world.resources().source(plan.stages[key])
     language = world.catalogue.languages.get(code)
     records = list(task.examples(source, language, "test"))
     return {i for r in records for word in tokenizer.encode_words(r.words) for i in word}

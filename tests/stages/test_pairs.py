@@ -28,8 +28,8 @@ def batches(world: World, **spec: Any) -> Batches:
     for key in plan.of_kind("links"):
         world.run(plan.stages[key])
     stage = plan.stages[plan.of_kind("align")[0]]
-    bench = world.bench()
-    return pair_batches(text_of(stage), stage, bench, bench.encoder(stage).eval())
+    resources = world.resources()
+    return pair_batches(text_of(stage), stage, resources, resources.encoder(stage).eval())
 
 
 def text_of(stage: Stage) -> PairText:
@@ -69,11 +69,11 @@ def _encoded(world: World, made: Batches, side: int) -> Iterator[tuple[str, list
 
 class TestWordsAndLinks:
     def test_the_ids_are_those_of_text_without_words(self, world: World) -> None:
-        bench = world.bench()
+        resources = world.resources()
         tables = []
         for objective in ("linked", "everything:all"):
             stage = world.stage("align", objective=(objective,), align={"max_length": 9})
-            tables.append(pair_table(text_of(stage), stage, bench, bench.tokenizer(stage)))
+            tables.append(pair_table(text_of(stage), stage, resources, resources.tokenizer(stage)))
         assert len(tables[0]) == len(tables[1]) == 24
         for row in range(24):
             for side in ("source", "target"):
@@ -154,8 +154,8 @@ class TestWordsAndLinks:
 
     def test_without_asking_for_them_there_are_none(self, world: World) -> None:
         stage = world.stage("align", objective=("everything:all",))
-        bench = world.bench()
-        made = pair_batches(text_of(stage), stage, bench, bench.encoder(stage))
+        resources = world.resources()
+        made = pair_batches(text_of(stage), stage, resources, resources.encoder(stage))
         for ask in (lambda b: b.links, lambda b: b.source.words(), lambda b: b.target.word_mask):
             with pytest.raises(ValueError, match=r"needs = \{'pairs', 'links'\}"):
                 ask(made.chunk(0, 0))
@@ -229,8 +229,8 @@ class TestOrder:
     def test_too_little_text_is_an_error_that_says_what_to_do(self, new_world: Worlds) -> None:
         world = new_world(corpus={"count": 5})
         stage = world.stage("align", objective=("everything:all",))
-        bench = world.bench()
-        table = pair_table(text_of(stage), stage, bench, bench.tokenizer(stage))
+        resources = world.resources()
+        table = pair_table(text_of(stage), stage, resources, resources.tokenizer(stage))
         with pytest.raises(ValueError, match="5 usable pairs, fewer than one batch of 6; lower"):
             Corpus(table, text_of(stage), seed=1)
 

@@ -19,13 +19,13 @@ from xbench.engine.job import JobRunner
 from xbench.nn.encoders.loading import load_encoder
 from xbench.nn.text_view import Text, TextView, pad
 from xbench.plan import Stage
+from xbench.plan.artefacts import ROWS
 from xbench.stages.gradients import EncoderGradients
 from xbench.stages.inputs.encoding import Encoding, find_entries
 from xbench.stages.inputs.probe_text import ProbedText
 from xbench.stages.probe_view import CheckpointView
-from xbench.stages.resources import Bench
-from xbench.store import Store
-from xbench.store.artefacts import ROWS
+from xbench.stages.resources import Resources
+from xbench.store import Entry, Store
 
 from ..command import compute, kinds, plan_of, request
 
@@ -173,15 +173,15 @@ def view(store: Store) -> CheckpointView:
 
 def view_of(session: Session, store: Store, name: str = "steep") -> CheckpointView:
     stage = probe_stage(session, name)
-    bench = Bench(store, Catalogue.installed())
-    encoder = bench.encoder(stage).eval()
-    text = ProbedText(stage, bench)
+    resources = Resources(store, Catalogue.installed())
+    encoder = resources.encoder(stage).eval()
+    text = ProbedText(stage, resources)
     head = session.plan.stages.get(stage.spec.get("head", ""))
     from xbench.stages import finetune
 
-    tuned = finetune.load(head, bench) if head else None
-    gradients = EncoderGradients(stage, bench, encoder, text, tuned)
-    return CheckpointView(stage, bench, encoder, text, gradients)
+    tuned = finetune.load(head, resources) if head else None
+    gradients = EncoderGradients(stage, resources, encoder, text, tuned)
+    return CheckpointView(stage, resources, encoder, text, gradients)
 
 
 def slowly(view: CheckpointView, text: str, depth: float) -> torch.Tensor:
@@ -214,7 +214,7 @@ def test_states_do_not_depend_on_how_many_batches_are_computed_at_once(
     monkeypatch.setattr(view._encoding, "_batch_size", 3)
     texts = list(view._text.sentences("qac").values())
     alone = view._encoding._all(texts, [1, 2])
-    monkeypatch.setattr(view._bench, "lanes", 4)
+    monkeypatch.setattr(view._resources, "lanes", 4)
     together = view._encoding._all(texts, [1, 2])
     assert all(torch.equal(alone[layer], together[layer]) for layer in (1, 2))
     assert not together[1].is_inference()
@@ -257,9 +257,9 @@ def test_states_are_computed_once_for_all_probes(
     assert once == len(session.plan.stages[probe_stage(session, "look").key].spec["texts"]) + 1
     session = compute(asked("look", arm=["none"], options={"probe.look.depths": [1.0]}), store)
     stages = session.plan.stages
-    bench = Bench(store, Catalogue.installed())
+    resources = Resources(store, Catalogue.installed())
     keys = [key for key, stage in stages.items() if stage.kind == "probe"]
-    runner = JobRunner(stages, bench, lambda *_: None, False)
+    runner = JobRunner(stages, resources, lambda *_: None, False)
     seen.clear()
     for key in keys * 2:
         store.set_aside("probe", key, "the test")
@@ -367,9 +367,9 @@ def test_the_head_of_the_language_model_is_no_part_of_the_encoder(view: Checkpoi
 def test_an_aligned_encoder_has_the_gradient_of_its_objective(store: Store) -> None:
     session = compute(asked("steep", arm=["aligned"], pair=["qaa-qac"]), store)
     stage = probe_stage(session, "steep", "aligned")
-    bench = Bench(store, Catalogue.installed())
-    encoder = bench.encoder(stage).eval()
-    gradients = EncoderGradients(stage, bench, encoder, ProbedText(stage, bench), None)
+    resources = Resources(store, Catalogue.installed())
+    encoder = resources.encoder(stage).eval()
+    gradients = EncoderGradients(stage, resources, encoder, ProbedText(stage, resources), None)
     assert gradients.objective == "hictl"
     found = gradients.of_objective(0, 2)
     assert 0 < dot(found, found) < float("inf")
@@ -383,9 +383,9 @@ def aligned_gradients(store: Store, **options: Any) -> EncoderGradients:
     given = {f"align.{name}": value for name, value in options.items()}
     session = compute(asked("steep", arm=["aligned"], task=[], options=given), store)
     stage = probe_stage(session, "steep", "aligned")
-    bench = Bench(store, Catalogue.installed())
-    encoder = bench.encoder(stage).eval()
-    return EncoderGradients(stage, bench, encoder, ProbedText(stage, bench), None)
+    resources = Resources(store, Catalogue.installed())
+    encoder = resources.encoder(stage).eval()
+    return EncoderGradients(stage, resources, encoder, ProbedText(stage, resources), None)
 
 
 def test_gradients_are_float32_whatever_the_precision_of_the_run(view: CheckpointView) -> None:
@@ -508,9 +508,9 @@ def test_an_objective_that_compares_with_a_queue_has_one(store: Store) -> None:
     """It is empty in an objective that was just set up: nothing would be learnt from."""
     session = compute(asked("steep", objective=["xlco"], arm=["aligned"]), store)
     stage = probe_stage(session, "steep", "aligned")
-    bench = Bench(store, Catalogue.installed())
-    text = ProbedText(stage, bench)
-    gradients = EncoderGradients(stage, bench, bench.encoder(stage).eval(), text, None)
+    resources = Resources(store, Catalogue.installed())
+    text = ProbedText(stage, resources)
+    gradients = EncoderGradients(stage, resources, resources.encoder(stage).eval(), text, None)
     found, again, other = (gradients.of_objective(part, 2) for part in (0, 0, 1))
     assert dot(found, found) > 0
     assert dot(found, again) == dot(found, found) != dot(other, other)
@@ -526,9 +526,9 @@ def test_an_objective_that_compares_with_a_queue_has_one(store: Store) -> None:
 def test_an_objective_that_needs_more_than_pairs_says_so(store: Store) -> None:
     session = compute(asked("steep", objective=["word_contrastive"], arm=["aligned"]), store)
     stage = probe_stage(session, "steep", "aligned")
-    bench = Bench(store, Catalogue.installed())
-    text = ProbedText(stage, bench)
-    gradients = EncoderGradients(stage, bench, bench.encoder(stage).eval(), text, None)
+    resources = Resources(store, Catalogue.installed())
+    text = ProbedText(stage, resources)
+    gradients = EncoderGradients(stage, resources, resources.encoder(stage).eval(), text, None)
     with pytest.raises(MissingData, match="word_contrastive learns from links"):
         gradients.of_objective(0, 2)
 
@@ -550,10 +550,10 @@ def test_sentences_of_the_training_data_are_left_out(
     session = compute(request_, store)
     stage = probe_stage(session, "look")
     assert stage.parents == (stage.spec["finetune"],)
-    bench = Bench(store, Catalogue.installed())
+    resources = Resources(store, Catalogue.installed())
     (where,), split = stage.recipe["seen"], stage.spec["seen"][0]["split"]
     language = Catalogue.installed().languages.get("qaa")
-    known = [" ".join(s.words) for s in bench.source_at(where).read([language], split)][:3]
+    known = [" ".join(s.words) for s in resources.source_at(where).read([language], split)][:3]
     plain = CloneBitext.read
 
     def leaked(self: CloneBitext, languages: Any, split: str) -> Any:
@@ -563,7 +563,7 @@ def test_sentences_of_the_training_data_are_left_out(
             yield replace(pair, source=known[number]) if number < 3 else pair
 
     monkeypatch.setattr(CloneBitext, "read", leaked)
-    text = ProbedText(stage, Bench(store, Catalogue.installed()))
+    text = ProbedText(stage, Resources(store, Catalogue.installed()))
     long_enough = [t for t in known if digest(t) is not None]
     assert text.excluded == len(long_enough) > 0
     assert not set(long_enough) & set(text.sentences("qaa").values())
@@ -598,9 +598,10 @@ def test_weights_that_are_no_numbers_are_refused(store: Store, tmp_path: Path) -
 
     session = compute(asked("look", arm=["none"]), store)
     stage = probe_stage(session, "look")
-    bench = Bench(store, Catalogue.installed())
-    encoder = load_encoder(bench.encoder_folder(stage))
+    resources = Resources(store, Catalogue.installed())
+    encoder = load_encoder(resources.encoder_folder(stage))
     with torch.no_grad():
         next(iter(encoder.parameters())).fill_(float("nan"))
+    resources.keep(("encoder", resources.encoder_folder(stage)), lambda: encoder)
     with pytest.raises(ValueError, match="not finite"):
-        probe.run(stage, bench, None, encoder, None)  # type: ignore[arg-type]
+        probe.run(stage, resources, Entry(tmp_path))

@@ -151,7 +151,7 @@ def vectors_of(world: World, stage: Stage) -> Tensor:
         compared.append(queries)
         return search_module.nearest(queries, *arguments)
 
-    with pytest.MonkeyPatch.catalogue() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retrieve, "nearest", nearest)
         world.run(stage)
     return compared[0]

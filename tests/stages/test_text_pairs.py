@@ -110,7 +110,7 @@ def test_token_types_reach_the_encoder(tmp_path: Path, new_world: Worlds) -> Non
     families.model_folder(folder, "bert")
     world = new_world(folder)
     stage = world.stage("finetune", **PAIRS)
-    work = finetune._prepare(stage, world.bench())
+    work = finetune._prepare(stage, world.resources())
     batch = work.examples.batch([0, 1], work.format.vocabulary.pad_id, "cpu")
     types = batch.text.token_types
     assert types is not None
@@ -196,7 +196,7 @@ class TestSpans:
 
     def test_retrieval_has_no_examples_to_learn(self, world: World) -> None:
         stage = world.stage("evaluate", task=("finding",), arm=("none",))
-        bench = world.bench()
+        resources = world.resources()
         limits = {"max_length": 20, "max_items": None}
         with pytest.raises(ValueError, match="level 'retrieval', which has no labels to learn"):
-            load_examples(stage, bench, bench.tokenizer(stage), "test", limits)
+            load_examples(stage, resources, resources.tokenizer(stage), "test", limits)

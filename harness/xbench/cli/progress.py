@@ -9,15 +9,6 @@ from typing import Any
 from xbench.engine.todo import Work
 from xbench.plan import KINDS, Plan, Stage
 
-NAMES = {
-    "links": "link words",
-    "align": "align",
-    "fit": "fit",
-    "finetune": "fine-tune",
-    "evaluate": "evaluate",
-    "score": "score",
-    "probe": "probe",
-}
 LINE_EVERY = 10.0  # seconds between plain lines
 
 
@@ -42,7 +33,9 @@ class PlainProgress:
         self.settled = dict.fromkeys(KINDS, 0)
         self._began = time.monotonic()
         self._said = self._began
-        self.say(f"To compute: {', '.join(f'{n} {NAMES[k]}' for k, n in self.todo.items() if n)}")
+        self.say(
+            f"To compute: {', '.join(f'{n} {KINDS[k].label}' for k, n in self.todo.items() if n)}"
+        )
 
     def event(self, event: str, stage: Stage, details: Mapping[str, Any]) -> None:
         """One event of the engine."""
@@ -50,7 +43,9 @@ class PlainProgress:
             self.settled[stage.kind] += 1
             self.update(stage)
         if event == "failed":
-            self.say(f"FAILED {NAMES[stage.kind]} {stage.recipe['label']}: {details['error']}")
+            self.say(
+                f"FAILED {KINDS[stage.kind].label} {stage.recipe['label']}: {details['error']}"
+            )
         if event == "progress":
             self.activity(stage, details)
 
@@ -67,7 +62,7 @@ class PlainProgress:
     def line(self, note: str = "") -> None:
         """How far the run is."""
         self._said = time.monotonic()
-        parts = [f"{NAMES[k]} {self.settled[k]}/{n}" for k, n in self.todo.items() if n]
+        parts = [f"{KINDS[k].label} {self.settled[k]}/{n}" for k, n in self.todo.items() if n]
         self.say(
             f"[{self._said - self._began:5.0f} s] {'  '.join(parts)}{'  ' + note if note else ''}"
         )
@@ -99,7 +94,7 @@ def _bars(todo: Mapping[str, int]) -> Iterator[PlainProgress]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         tasks = {
-            kind: progress.add_task(NAMES[kind], total=count, note="")
+            kind: progress.add_task(KINDS[kind].label, total=count, note="")
             for kind, count in todo.items()
             if count
         }

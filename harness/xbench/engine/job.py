@@ -7,20 +7,21 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from xbench.catalogue.discovery import PluginTable
 from xbench.engine.cost import measured
 from xbench.engine.device_errors import is_lost, ran_out_of_memory, release_memory
-from xbench.engine.todo import model_files, model_of
+from xbench.engine.todo import model_of
 from xbench.nn.finite import NotFinite
 from xbench.nn.memory import trim_memory
-from xbench.plan import Stage
-from xbench.stages import align, evaluate, finetune, fit, links, probe, retrieve, score
-from xbench.stages.resources import Bench
+from xbench.plan import KINDS, Stage
+from xbench.plan.artefacts import ENCODER
+from xbench.stages import finetune
+from xbench.stages.resources import Resources
 from xbench.stages.tuning import Tuned
 from xbench.store import Entry
-from xbench.store.artefacts import ENCODER, FITTED, LINKS, RESULT
 from xbench.store.lease import Busy
 
 Report = Callable[[str, Stage, Mapping[str, Any]], None]
@@ -39,10 +40,11 @@ class JobRunner:
     """
 
     def __init__(
-        self, stages: Mapping[str, Stage], bench: Bench, report: Report, keep: bool
+        self, stages: Mapping[str, Stage], resources: Resources, report: Report, keep: bool
     ) -> None:
         self._stages = stages
-        self._bench = bench
+        self._resources = resources
+        resources.model = self._model
         self._report = report
         self._keep = keep
         self._keys: list[str] = []
@@ -70,7 +72,7 @@ class JobRunner:
             if own is not None and own not in finetunings[index + 1 :]:
                 self._release(own, lost)
             trim_memory()
-        self._bench.forget()
+        self._resources.forget()
         release_memory()
         trim_memory()
 
@@ -80,9 +82,9 @@ class JobRunner:
         if failed_below or self._stages[key].spec["mode"] != "full":
             return
         if self._keep:
-            self._bench.store.keep("finetune", key)
+            self._resources.store.keep("finetune", key)
         else:
-            self._bench.store.free("finetune", key, ENCODER)
+            self._resources.store.free("finetune", key, ENCODER)
 
     def _attempt(self, stage: Stage) -> bool:
         self._report("started", stage, {})
@@ -94,10 +96,10 @@ class JobRunner:
                 "error": f"{type(error).__name__}: {error}",
                 "traceback": traceback.format_exc(),
                 "cause": cause_of(error),
-                "plugin": blame(error, self._bench.catalogue.discovery.table),
+                "plugin": blame(error, self._resources.catalogue.discovery.table),
             }
             with suppress(OSError):  # a full disk has no room for the record either
-                self._bench.store.write_failure(stage.kind, stage.key, stage.spec, failure)
+                self._resources.store.write_failure(stage.kind, stage.key, stage.spec, failure)
             self._report("failed", stage, failure)
             if is_lost(error):
                 raise DeviceLost from error
@@ -106,15 +108,17 @@ class JobRunner:
         return True
 
     def _compute(self, stage: Stage) -> None:
-        store = self._bench.store
+        store = self._resources.store
         while True:
             try:
                 with store.lease(stage.key):
                     if not self._is_settled(stage):  # another run may have been quicker
                         with store.write(stage.kind, stage.key, stage.spec) as entry:
-                            self._bench.describe(entry, stage)
+                            self._resources.describe(entry, stage)
                             began = time.monotonic()
-                            self._dispatch(stage, entry)
+                            model = function_of(stage)(stage, self._resources, entry)
+                            if model is not None:
+                                self._tuned[stage.key] = model
                             seconds = time.monotonic() - began
                             memory = peak_memory(stage.recipe["device"])
                             entry.measured = measured(
@@ -133,55 +137,30 @@ class JobRunner:
         # Weights that another run has freed were needed for these predictions only.
         wanted = [key for key in self._keys if stage.key in self._stages[key].parents]
         kinds = {key: self._stages[key].kind for key in wanted}
-        done = (self._bench.store.state(kinds[key], key) == "done" for key in wanted)
+        done = (self._resources.store.state(kinds[key], key) == "done" for key in wanted)
         return bool(wanted) and all(done)
 
     def _has_files(self, stage: Stage) -> bool:
-        store = self._bench.store
-        return all(store.has_file(stage.kind, stage.key, name) for name in _files(stage))
+        store = self._resources.store
+        return all(
+            store.has_file(stage.kind, stage.key, name) for name in KINDS[stage.kind].leaves(stage)
+        )
 
-    def _dispatch(self, stage: Stage, entry: Entry) -> None:
-        model = self._stages.get(stage.spec.get("finetune", ""))
-        if stage.kind == "finetune":
-            self._tuned[stage.key] = finetune.run(stage, self._bench, entry)
-        elif stage.kind == "fit":
-            encoder = self._model(model).encoder if model else None
-            fit.run(stage, self._bench, entry, encoder)
-        elif stage.kind == "probe":
-            self._probe(stage, entry, model)
-        elif stage.kind == "evaluate" and model is not None:
-            evaluate.run(stage, self._bench, entry, self._model(model), model)
-        else:
-            run = {"links": links, "align": align, "evaluate": retrieve, "score": score}
-            run[stage.kind].run(stage, self._bench, entry)
-
-    def _probe(self, stage: Stage, entry: Entry, model: Stage | None) -> None:
-        """Probe a fine-tuned model, or an encoder and the head that was fitted on it, frozen."""
-        if model is not None:
-            tuned = self._model(model)
-            probe.run(stage, self._bench, entry, tuned.encoder, tuned)
-            return
-        folder = self._bench.encoder_folder(stage)
-        encoder = self._bench.keep(("encoder", folder), lambda: self._bench.encoder(stage).eval())
-        head = self._stages.get(stage.spec.get("head", ""))
-        with_head = finetune.load(head, self._bench) if head is not None else None
-        probe.run(stage, self._bench, entry, encoder, with_head)
-
-    def _model(self, stage: Stage) -> Tuned:
-        if stage.key not in self._tuned and not self._has_files(stage):
+    def _model(self, key: str) -> Tuned:
+        """The model of a fine-tuning of this job: at hand, or from the store."""
+        stage = self._stages[key]
+        if key not in self._tuned and not self._has_files(stage):
             self._compute(stage)  # another run has freed the weights in the meantime
-        if stage.key not in self._tuned:
-            self._tuned[stage.key] = finetune.load(stage, self._bench)
-        return self._tuned[stage.key]
+        if key not in self._tuned:
+            self._tuned[key] = finetune.load(stage, self._resources)
+        return self._tuned[key]
 
 
-def _files(stage: Stage) -> list[str]:
-    """The files that a stage is there for."""
-    if stage.kind == "align":
-        return [f"step-{step}/model.safetensors" for step in stage.recipe["checkpoints"]]
-    if stage.kind == "finetune":
-        return model_files(stage)
-    return {"links": [LINKS], "fit": [FITTED]}.get(stage.kind, [RESULT])
+def function_of(stage: Stage) -> Callable[[Stage, Resources, Entry], Tuned | None]:
+    """What computes a kind of stage; a fine-tuning's gives its model, for the stages below."""
+    module, _, name = KINDS[stage.kind].run.partition(":")
+    found: Callable[[Stage, Resources, Entry], Tuned | None] = getattr(import_module(module), name)
+    return found
 
 
 def peak_memory(device: str) -> int:

@@ -18,7 +18,7 @@ from xbench.engine.todo import Work
 from xbench.errors import XbenchError
 from xbench.files import dump_json, write_atomic
 from xbench.keys import key_of
-from xbench.plan import Plan, Stage, open_at
+from xbench.plan import KINDS, Plan, Reading, Stage, open_at
 from xbench.store import Store
 
 # Raised when more is looked at: what was found sound is then looked at again.
@@ -69,22 +69,6 @@ def _unknown_models(plan: Plan, work: Work, store: Store) -> Iterator[tuple[Path
 
 
 @dataclass(frozen=True)
-class _Read:
-    """A part of the input of a stage: what identifies it, where it lies, the task that reads it."""
-
-    data: Mapping[str, Any]
-    where: Mapping[str, Any]
-    task: str | None
-    label: str
-
-    @property
-    def name(self) -> str:
-        """For a person: ``pos in deu, test``."""
-        languages = "-".join(self.where["languages"])
-        return f"{self.task or self.label} in {languages}, {self.data['split']}"
-
-
-@dataclass(frozen=True)
 class _Found:
     """What was read: how many records, what to say of them, and what tells their ids from others'."""
 
@@ -93,33 +77,11 @@ class _Found:
     ids: str = ""
 
 
-def _reads(stage: Stage) -> Iterator[_Read]:
-    """All text that a stage reads, that of the test sets which guard an alignment included."""
-    spec, recipe = stage.spec, stage.recipe
-    task, label = recipe.get("task"), recipe.get("label", "")
-    data = spec.get("corpus", spec.get("data"))
-    if "binding" in recipe and data is not None and stage.kind != "score":
-        yield _Read(data, recipe, task, label)
-    if "dictionary" in spec:
-        yield _Read(spec["dictionary"], recipe["dictionary"], None, f"dictionary of {label}")
-    for code, text in spec.get("texts", {}).items():
-        yield _Read(text, recipe["texts"][code], None, "parallel text")
-    for pair, data in spec.get("dictionaries", {}).items():
-        yield _Read(data, recipe["dictionaries"][pair], None, "dictionary")
-    for data, where in zip(spec.get("guard", []), recipe.get("guard", []), strict=True):
-        yield _Read(data, where, None, f"guard {where['binding']['source']}")
-    joint = spec.get("joint", {})
-    if "corpus" in joint:
-        yield _Read(joint["corpus"], recipe["joint"]["pairs"], None, label)
-    if "translated" in joint:
-        yield _Read(joint["translated"], recipe["joint"]["translated"], task, label)
-
-
 def _check_data(todo: Iterable[Stage], catalogue: Catalogue, store: Store) -> list[str]:
     notes: dict[str, None] = {}
-    parallel: dict[tuple[Any, ...], dict[str, tuple[_Read, str]]] = defaultdict(dict)
-    every: dict[str, _Read] = {}  # thousands of stages read the same few files
-    for read in (read for stage in todo for read in _reads(stage)):
+    parallel: dict[tuple[Any, ...], dict[str, tuple[Reading, str]]] = defaultdict(dict)
+    every: dict[str, Reading] = {}  # thousands of stages read the same few files
+    for read in (read for stage in todo for read in KINDS[stage.kind].reads(stage)):
         every.setdefault(key_of({"data": read.data, "task": read.task}), read)
     for read in every.values():
         source = open_at(read.where, catalogue)
@@ -133,7 +95,7 @@ def _check_data(todo: Iterable[Stage], catalogue: Catalogue, store: Store) -> li
     return list(notes)
 
 
-def _check(read: _Read, source: Source, catalogue: Catalogue, store: Store) -> _Found:
+def _check(read: Reading, source: Source, catalogue: Catalogue, store: Store) -> _Found:
     if not source.needs_place:  # a generator has no files that could be damaged
         return _Found(0)
     marker = _marker(store, {"data": read.data, "task": read.task, "check": DATA_CHECK})
@@ -147,7 +109,7 @@ def _check(read: _Read, source: Source, catalogue: Catalogue, store: Store) -> _
     return found
 
 
-def _look(read: _Read, source: Source, catalogue: Catalogue) -> _Found:
+def _look(read: Reading, source: Source, catalogue: Catalogue) -> _Found:
     """Read all of it. Raises ``ValueError`` where that fails."""
     split = read.data["split"]
     languages = [catalogue.languages.get(code) for code in read.where["languages"]]
@@ -170,7 +132,7 @@ def _look(read: _Read, source: Source, catalogue: Catalogue) -> _Found:
     return _Found(count - blank, tuple(notes), digest)
 
 
-def _differences(reads: Mapping[str, tuple[_Read, str]], catalogue: Catalogue) -> Iterator[str]:
+def _differences(reads: Mapping[str, tuple[Reading, str]], catalogue: Catalogue) -> Iterator[str]:
     """Where languages of a parallel data set do not have the same items."""
     if len({ids for _, ids in reads.values()}) < 2:
         return
@@ -187,7 +149,7 @@ def _differences(reads: Mapping[str, tuple[_Read, str]], catalogue: Catalogue) -
     )
 
 
-def _records(read: _Read, source: Source, catalogue: Catalogue) -> Iterator[Any]:
+def _records(read: Reading, source: Source, catalogue: Catalogue) -> Iterator[Any]:
     split = read.data["split"]
     languages = [catalogue.languages.get(code) for code in read.where["languages"]]
     if len(languages) == 2 or read.task is None:  # parallel text, or text that guards

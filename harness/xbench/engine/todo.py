@@ -12,9 +12,6 @@ from typing import Any
 from xbench.keys import canonical
 from xbench.plan import KINDS, Plan, Stage
 from xbench.store import Store
-from xbench.store.artefacts import ENCODER, FITTED, HEAD, LINKS, RESULT
-
-_FIRST = ("links", "align")  # they take longest, and much waits for them
 
 
 @dataclass
@@ -97,30 +94,6 @@ def free_alignments(plan: Plan, store: Store) -> int:
     return freed
 
 
-def files_read(parent: Stage, child: Stage, stages: Mapping[str, Stage]) -> list[str]:
-    """The files of a stage that another, which has it as a parent, reads."""
-    if parent.kind == "align":
-        return [f"step-{_encoder(child, stages)['step']}/model.safetensors"]
-    if parent.kind == "finetune":
-        if child.spec.get("head") == parent.key:
-            return [HEAD]
-        return [ENCODER] if child.kind == "fit" else model_files(parent)
-    return {"links": [LINKS], "fit": [FITTED], "evaluate": [RESULT]}[parent.kind]
-
-
-def model_files(finetune: Stage) -> list[str]:
-    """The files that a fine-tuning leaves."""
-    return [HEAD, ENCODER] if finetune.spec["mode"] == "full" else [HEAD]
-
-
-def _encoder(stage: Stage, stages: Mapping[str, Stage]) -> Mapping[str, Any]:
-    """The weights that a stage starts from; an evaluation those of its fine-tuning."""
-    if "encoder" not in stage.spec:
-        stage = stages[stage.spec["finetune"]]
-    found: Mapping[str, Any] = stage.spec["encoder"]
-    return found
-
-
 class _Demand:
     def __init__(self, plan: Plan, store: Store) -> None:
         self.plan = plan
@@ -138,12 +111,13 @@ class _Demand:
         return todo
 
     def _needed(self, stage: Stage, key: str, todo: set[str]) -> bool:
-        if stage.kind in ("score", "probe"):
+        kind = KINDS[stage.kind]
+        if kind.asked:
             return self.store.state(stage.kind, key) != "done"
         wanting = [self.plan.stages[child] for child in self.children[key] if child in todo]
         if stage.kind == "evaluate":
             return bool(wanting) and self.store.state("evaluate", key) != "done"
-        files = {name for child in wanting for name in files_read(stage, child, self.plan.stages)}
+        files = {name for child in wanting for name in kind.lends(stage, child, self.plan.stages)}
         return any(not self.store.has_file(stage.kind, key, name) for name in files)
 
 
@@ -158,7 +132,7 @@ def _jobs(plan: Plan, todo: set[str]) -> list[Job]:
         job.stages = _by_model(job.stages, plan)
         own = set(job.stages)
         job.after = {p for k in own for p in plan.stages[k].parents if p in todo and p not in own}
-    first = [job for job in bundles.values() if plan.stages[job.stages[0]].kind in _FIRST]
+    first = [job for job in bundles.values() if KINDS[plan.stages[job.stages[0]].kind].alone]
     return first + [job for job in bundles.values() if job not in first]
 
 
@@ -183,7 +157,7 @@ def model_of(key: str, stages: Mapping[str, Stage]) -> str | None:
 
 def _home(key: str, stage: Stage, plan: Plan) -> str:
     """What the stages of a job have in common."""
-    if stage.kind in _FIRST:
+    if KINDS[stage.kind].alone:
         return key
     model = model_of(key, plan.stages)
     if model is not None:

@@ -42,7 +42,7 @@ def serve(
     from xbench.catalogue.catalogue import Catalogue
     from xbench.engine.job import DeviceLost, JobRunner
     from xbench.plan import Stage
-    from xbench.stages.resources import Bench
+    from xbench.stages.resources import Resources
     from xbench.store import Store
 
     current: list[Stage] = []
@@ -61,7 +61,7 @@ def serve(
     def progress(step: int, steps: int, values: Mapping[str, float]) -> None:
         send("progress", key=current[0].key, step=step, steps=steps, values=dict(values))
 
-    bench = Bench(
+    resources = Resources(
         Store(Path(settings["store"])),
         Catalogue.installed(),
         progress,
@@ -73,7 +73,7 @@ def serve(
         job = jobs.get()
         stages = {key: Stage(**fields) for key, fields in job["stages"].items()}
         try:
-            JobRunner(stages, bench, report, settings["keep"]).run(job["keys"])
+            JobRunner(stages, resources, report, settings["keep"]).run(job["keys"])
         except DeviceLost:
             send("leaving")
             os._exit(0)  # without the clean-up of a device that answers no more

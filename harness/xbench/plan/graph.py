@@ -6,11 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from xbench.keys import key_of
+from xbench.plan.kinds import KINDS
 from xbench.spec.request import RunSpec
-
-KINDS = ("links", "align", "fit", "finetune", "evaluate", "score", "probe")
-# Bumped when the engine's own numbers change for that kind of stage.
-SCHEMA = {"links": 2, "align": 2, "fit": 2, "finetune": 2, "evaluate": 3, "score": 1, "probe": 3}
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class Stage:
     @cached_property
     def key(self) -> str:
         """sha256 over kind, schema and everything that determines the result."""
-        return key_of({"kind": self.kind, "schema": SCHEMA[self.kind], **self.spec})
+        return key_of({"kind": self.kind, "schema": KINDS[self.kind].schema, **self.spec})
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ A new kind is a record here, in the order in which stages build on each other, a
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xbench.plan.artefacts import ENCODER, FITTED, HEAD, LINKS, RESULT, checkpoint
-from xbench.plan.graph import Stage
 
-Stages = Mapping[str, Stage]
+if TYPE_CHECKING:
+    from xbench.plan.graph import Stage
+
+Stages = Mapping[str, "Stage"]
 _ALIGN = ("objective", "variant", "arm", "pair", "align_seed")
 _FINETUNE = (*_ALIGN, "task", "mode", "seed")
 
@@ -45,9 +47,10 @@ class StageKind:
     as ``module:name``: it is imported in the process that computes. ``leaves`` are the files that a
     stage is there for, ``lends`` those of them that a child reads. Stages with the same ``cost``
     (what is computed, and how) take as long for each of their ``units``. ``reads`` is the text that
-    is looked at before any work. ``fills`` says whether it is the last stage behind a cell or its
-    prediction, so that its failure is the cell's own; ``alone``, whether each is a job of its own,
-    before the others, since much waits for it.
+    is looked at before any work. ``asked`` says whether cells ask for it, so that all else is computed
+    only as far as it lacks something; ``fills``, whether it belongs to one cell, so that its failure is
+    the cell's own; ``alone``, whether each is a job of its own, before the others, since much waits
+    for it.
     """
 
     name: str
@@ -55,16 +58,17 @@ class StageKind:
     label: str
     point: tuple[str, ...]
     run: str
-    cost: Callable[[Stage, Stages], tuple[str, str]]
-    leaves: Callable[[Stage], list[str]] = lambda stage: [RESULT]
-    lends: Callable[[Stage, Stage, Stages], list[str]] = lambda stage, child, stages: [RESULT]
-    units: Callable[[Stage, int], float] = lambda stage, items: 1.0
-    reads: Callable[[Stage], Iterator[Reading]] = lambda stage: iter(())
+    cost: Callable[["Stage", Stages], tuple[str, str]]
+    leaves: Callable[["Stage"], list[str]] = lambda stage: [RESULT]
+    lends: Callable[["Stage", "Stage", Stages], list[str]] = lambda stage, child, stages: [RESULT]
+    units: Callable[["Stage", int], float] = lambda stage, items: 1.0
+    reads: Callable[["Stage"], Iterator[Reading]] = lambda stage: iter(())
+    asked: bool = False
     fills: bool = False
     alone: bool = False
 
 
-def encoder_of(stage: Stage, stages: Stages) -> Mapping[str, Any]:
+def encoder_of(stage: "Stage", stages: Stages) -> Mapping[str, Any]:
     """The weights that a stage starts from; an evaluation those of its fine-tuning."""
     if "encoder" not in stage.spec:
         stage = stages[stage.spec["finetune"]]
@@ -72,19 +76,19 @@ def encoder_of(stage: Stage, stages: Stages) -> Mapping[str, Any]:
     return found
 
 
-def _own_data(stage: Stage) -> Iterator[Reading]:
+def _own_data(stage: "Stage") -> Iterator[Reading]:
     data = stage.spec.get("corpus", stage.spec.get("data"))
     if "binding" in stage.recipe and data is not None:
         yield Reading(data, stage.recipe, stage.recipe.get("task"), stage.recipe.get("label", ""))
 
 
-def _guard(stage: Stage) -> Iterator[Reading]:
+def _guard(stage: "Stage") -> Iterator[Reading]:
     guarded = zip(stage.spec.get("guard", []), stage.recipe.get("guard", []), strict=True)
     for data, where in guarded:
         yield Reading(data, where, None, f"guard {where['binding']['source']}")
 
 
-def _pairs(stage: Stage) -> Iterator[Reading]:
+def _pairs(stage: "Stage") -> Iterator[Reading]:
     yield from _own_data(stage)
     if "dictionary" in stage.spec:
         label = f"dictionary of {stage.recipe.get('label', '')}"
@@ -92,35 +96,36 @@ def _pairs(stage: Stage) -> Iterator[Reading]:
     yield from _guard(stage)
 
 
-def _texts(stage: Stage) -> Iterator[Reading]:
+def _texts(stage: "Stage") -> Iterator[Reading]:
     for code, text in stage.spec.get("texts", {}).items():
         yield Reading(text, stage.recipe["texts"][code], None, "parallel text")
     for pair, data in stage.spec.get("dictionaries", {}).items():
         yield Reading(data, stage.recipe["dictionaries"][pair], None, "dictionary")
 
 
-def _labelled(stage: Stage) -> Iterator[Reading]:
+def _labelled(stage: "Stage") -> Iterator[Reading]:
     yield from _own_data(stage)
     joint, task = stage.spec.get("joint", {}), stage.recipe.get("task")
     if "corpus" in joint:
         pairs = stage.recipe["joint"]["pairs"]
         yield Reading(joint["corpus"], pairs, None, stage.recipe.get("label", ""))
     if "translated" in joint:
-        yield Reading(joint["translated"], stage.recipe["joint"]["translated"], task, "")
+        translated = stage.recipe["joint"]["translated"]
+        yield Reading(joint["translated"], translated, task, stage.recipe.get("label", ""))
 
 
-def _finetune_cost(stage: Stage, stages: Stages) -> tuple[str, str]:
+def _finetune_cost(stage: "Stage", stages: Stages) -> tuple[str, str]:
     joint = stage.spec.get("joint")
     beside = f" with {joint['objective']['name']}" if joint else ""
     return stage.spec["task"]["name"], f"{stage.spec['mode']}{beside}"
 
 
-def _evaluate_cost(stage: Stage, stages: Stages) -> tuple[str, str]:
+def _evaluate_cost(stage: "Stage", stages: Stages) -> tuple[str, str]:
     model = stages.get(stage.spec.get("finetune", ""))
     return stage.recipe["task"], model.spec["mode"] if model else ""
 
 
-def _finetune_units(stage: Stage, items: int) -> float:
+def _finetune_units(stage: "Stage", items: int) -> float:
     """Steps; ``items`` is how many examples there are."""
     settings = stage.spec["settings"]
     if settings.get("steps"):
@@ -129,11 +134,11 @@ def _finetune_units(stage: Stage, items: int) -> float:
     return float(settings["epochs"] * math.ceil(limited / settings["batch_size"]))
 
 
-def _finetune_leaves(stage: Stage) -> list[str]:
+def _finetune_leaves(stage: "Stage") -> list[str]:
     return [HEAD, ENCODER] if stage.spec["mode"] == "full" else [HEAD]
 
 
-def _finetune_lends(stage: Stage, child: Stage, stages: Stages) -> list[str]:
+def _finetune_lends(stage: "Stage", child: "Stage", stages: Stages) -> list[str]:
     if child.spec.get("head") == stage.key:  # a probe of the encoder that it was fitted on
         return [HEAD]
     return [ENCODER] if child.kind == "fit" else _finetune_leaves(stage)
@@ -145,7 +150,7 @@ KINDS = {
         StageKind(
             "links",
             schema=2,
-            label="link words",
+            label="word links",
             point=("pair", "arm"),
             run="xbench.stages.links:run",
             cost=lambda stage, stages: (stage.spec["aligner"]["name"], ""),
@@ -210,6 +215,7 @@ KINDS = {
             point=(*_FINETUNE, "language"),
             run="xbench.stages.score:run",
             cost=lambda stage, stages: ("", ""),
+            asked=True,
             fills=True,
         ),
         StageKind(
@@ -220,6 +226,7 @@ KINDS = {
             run="xbench.stages.probe:run",
             cost=lambda stage, stages: (stage.spec["probe"]["name"], ""),
             reads=_texts,
+            asked=True,
             fills=True,
         ),
     )

@@ -20,29 +20,29 @@ from xbench.nn.random_streams import seed_dropout
 from xbench.nn.replay import ReplayedBatch
 from xbench.nn.training_state import Losses, TrainingState, check_weights
 from xbench.plan import Stage
+from xbench.plan.artefacts import LINKS
 from xbench.stages.inputs.pairs import Batches, Corpus, PairText, excluded, pair_table
 from xbench.stages.inputs.word_links import Links
 from xbench.stages.objective import build_objective
-from xbench.stages.resources import Bench, text_format
+from xbench.stages.resources import Resources, text_format
 from xbench.store import Entry
-from xbench.store.artefacts import LINKS
 
 
-def run(stage: Stage, bench: Bench, entry: Entry) -> None:
+def run(stage: Stage, resources: Resources, entry: Entry) -> None:
     """Align, leaving checkpoints in the entry's folder."""
     settings: AlignSettings = TypeAdapter(AlignSettings).validate_python(
         dict(stage.spec["settings"])
     )
     text = PairText(stage.spec, stage.recipe, settings)
-    encoder = bench.encoder(stage).train()
+    encoder = resources.encoder(stage).train()
     objective = build_objective(
-        stage.spec["objective"], bench.catalogue, encoder, stage.spec["seed"]
+        stage.spec["objective"], resources.catalogue, encoder, stage.spec["seed"]
     ).to(stage.recipe["device"])
-    batches = pair_batches(text, stage, bench, encoder)
+    batches = pair_batches(text, stage, resources, encoder)
     optimiser = _optimiser(encoder, objective, settings)
-    work = bench.store.work_folder(stage.key)
+    work = resources.store.work_folder(stage.key)
     modules = {"encoder": encoder, "objective": objective}
-    state = TrainingState(work, modules, optimiser, bench.state_interval)
+    state = TrainingState(work, modules, optimiser, resources.state_interval)
     start, notes = state.restore(lambda step, notes: _has_checkpoints(work, stage, step))
     curve: list[dict[str, Any]] = notes.get("curve", [])
     if start == 0:
@@ -54,10 +54,10 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
         values = losses.add(step, of_step, last=step == settings.steps - 1)
         if values is not None:
             curve.append({"step": step, **values})
-            bench.progress(step + 1, settings.steps, values)
+            resources.progress(step + 1, settings.steps, values)
         if step + 1 in stage.recipe["checkpoints"]:
             check_weights(encoder, step)
-            _save(encoder, stage, bench, work / f"step-{step + 1}")
+            _save(encoder, stage, resources, work / f"step-{step + 1}")
         state.maybe_save(step + 1, {"curve": curve})
     for step in stage.recipe["checkpoints"]:
         (work / f"step-{step}").rename(entry.folder / f"step-{step}")
@@ -68,14 +68,16 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     entry.result = {"curve": curve, **counts}
 
 
-def pair_batches(text: PairText, stage: Stage, bench: Bench, encoder: AnyEncoder) -> Batches:
+def pair_batches(
+    text: PairText, stage: Stage, resources: Resources, encoder: AnyEncoder
+) -> Batches:
     """The batches of parallel text that an objective reads, with word links where it needs them."""
-    tokenizer = bench.tokenizer(stage)
-    table = pair_table(text, stage, bench, tokenizer)
+    tokenizer = resources.tokenizer(stage)
+    table = pair_table(text, stage, resources, tokenizer)
     seed = stage.spec["seed"]
     links = None
     if "links" in text.keyed:
-        links = Links.read(bench.store.file("links", text.keyed["links"], LINKS))
+        links = Links.read(resources.store.file("links", text.keyed["links"], LINKS))
     corpus = Corpus(table, text, seed, links)
     format = text_format(tokenizer, text.settings.mlm_probability)
     device = stage.recipe["device"]
@@ -95,9 +97,9 @@ def _has_checkpoints(work: Path, stage: Stage, step: int) -> bool:
     return all((work / f"step-{saved}" / "model.safetensors").is_file() for saved in due)
 
 
-def _save(encoder: AnyEncoder, stage: Stage, bench: Bench, folder: Path) -> None:
+def _save(encoder: AnyEncoder, stage: Stage, resources: Resources, folder: Path) -> None:
     encoder.save(folder)
-    bench.copy_tokenizer(stage, folder)
+    resources.copy_tokenizer(stage, folder)
     for path in folder.iterdir():  # the training state that is saved next relies on them
         sync_file(path)
 

@@ -7,36 +7,36 @@ Writes ``predictions.parquet``: one row per item with its id, gold and predicted
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from xbench.catalogue.settings import FinetuneSettings
 from xbench.nn.finite import check_logits
 from xbench.plan import Stage
+from xbench.stages import retrieve
 from xbench.stages.features import all_features, transformed
 from xbench.stages.inputs.contamination import learnt_from, overlap
 from xbench.stages.inputs.examples import Examples, load_examples
-from xbench.stages.resources import Bench, text_format
+from xbench.stages.predictions import write_predictions
+from xbench.stages.resources import Resources, text_format
 from xbench.stages.tuning import Tuned
 from xbench.store import Entry
-from xbench.store.artefacts import PREDICTIONS
-
-SCHEMA = pa.schema(
-    [("id", pa.string()), ("gold", pa.list_(pa.int32())), ("predicted", pa.list_(pa.int32()))]
-)
 
 
-def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -> None:
-    """Predict the stage's language with the model that its parent, the fine-tuning, left."""
+def run(stage: Stage, resources: Resources, entry: Entry) -> None:
+    """Predict the stage's language with a fine-tuned model; of retrieval, with the encoder as it is."""
+    if "finetune" not in stage.spec:
+        retrieve.run(stage, resources, entry)
+        return
+    tuned = resources.model(stage.spec["finetune"])
+    parent = tuned.stage
     settings = FinetuneSettings(**parent.spec["settings"])
     wanted = stage.spec["settings"]
     limits = {"max_length": settings.max_length, "max_items": wanted["max_items"]}
-    tokenizer = bench.tokenizer(stage)
-    examples = load_examples(stage, bench, tokenizer, wanted["split"], limits)
+    tokenizer = resources.tokenizer(stage)
+    examples = load_examples(stage, resources, tokenizer, wanted["split"], limits)
     format = text_format(tokenizer)
 
-    transform = bench.transform(stage)
+    transform = resources.transform(stage)
 
     def encode() -> list[torch.Tensor]:
         vectors = all_features(
@@ -51,20 +51,24 @@ def run(stage: Stage, bench: Bench, entry: Entry, tuned: Tuned, parent: Stage) -
 
     if parent.spec["mode"] == "linear":  # seeds share the frozen encoder, and so its features
         fitted = stage.spec.get("transform")
-        name = (bench.encoder_folder(parent), stage.recipe["task"], stage.spec["language"], fitted)
+        name = (
+            resources.encoder_folder(parent),
+            stage.recipe["task"],
+            stage.spec["language"],
+            fitted,
+        )
         how = (*wanted.values(), settings.max_length, settings.sentence_pooling, settings.precision)
-        vectors = bench.keep(("test features", *name, *how), encode)
+        vectors = resources.keep(("test features", *name, *how), encode)
     else:
         vectors = encode()
     predicted = predict(tuned, vectors, examples.of)
     ids = examples.names()
     gold, answers = by_item(examples, predicted, len(ids))
-    table = pa.table({"id": ids, "gold": gold, "predicted": answers}, schema=SCHEMA)
-    pq.write_table(table, entry.folder / PREDICTIONS, compression="zstd")
+    write_predictions(entry, ids, gold, answers)
     entry.result = {
         "items": len(ids),
         "labels": int(sum(map(len, gold))),
-        "overlap": overlap(examples, learnt_from(parent, bench)),
+        "overlap": overlap(examples, learnt_from(parent, resources)),
     }
 
 

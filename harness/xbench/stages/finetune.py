@@ -27,7 +27,7 @@ from xbench.plan import Stage
 from xbench.stages.features import all_features, features_of, transformed
 from xbench.stages.inputs.examples import Examples, load_examples
 from xbench.stages.joint import Joint
-from xbench.stages.resources import Bench, text_format
+from xbench.stages.resources import Resources, text_format
 from xbench.stages.selection import LastStep, Selection, evaluating
 from xbench.stages.snapshots import Snapshots
 from xbench.stages.tuning import Tuned, Work
@@ -38,9 +38,9 @@ INFERENCE_BATCH = 64
 LossOf = Callable[[list[int], int, int, int], tuple[Tensor, dict[str, Tensor]]]
 
 
-def run(stage: Stage, bench: Bench, entry: Entry) -> Tuned:
+def run(stage: Stage, resources: Resources, entry: Entry) -> Tuned:
     """Fine-tune; the model is written to the entry and also returned for the stages below."""
-    work = _prepare(stage, bench)
+    work = _prepare(stage, resources)
     if stage.spec["mode"] == "linear":
         tuned, notes = _linear(work)
     else:
@@ -48,26 +48,27 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> Tuned:
         folder = entry.folder / "encoder"
         folder.mkdir()
         tuned.encoder.save(folder)
-        bench.copy_tokenizer(stage, folder)
+        resources.copy_tokenizer(stage, folder)
     save_file(dict(tuned.head.state_dict()), entry.folder / "head.safetensors")
     entry.result = {**notes, "examples": len(work.examples), "steps": work.steps}
     return tuned
 
 
-def load(stage: Stage, bench: Bench) -> Tuned:
+def load(stage: Stage, resources: Resources) -> Tuned:
     """The model of a fine-tuning that is in the store, verified."""
-    path = bench.store.file("finetune", stage.key, "head.safetensors")
+    path = resources.store.file("finetune", stage.key, "head.safetensors")
     head = _head(stage, _settings(stage), hidden_size=None, weights=load_file(path))
     if stage.spec["mode"] == "linear":
-        return Tuned(frozen_encoder(stage, bench), head)
-    folder = bench.store.file("finetune", stage.key, "encoder/model.safetensors").parent
-    return Tuned(load_encoder(folder).to(stage.recipe["device"]).eval(), head)
+        return Tuned(stage, frozen_encoder(stage, resources), head)
+    folder = resources.store.file("finetune", stage.key, "encoder/model.safetensors").parent
+    encoder = load_encoder(folder).to(stage.recipe["device"]).eval()
+    return Tuned(stage, encoder, head)
 
 
-def frozen_encoder(stage: Stage, bench: Bench) -> AnyEncoder:
+def frozen_encoder(stage: Stage, resources: Resources) -> AnyEncoder:
     """The encoder of a linear probe: loaded once per job, in evaluation mode, never updated."""
-    folder = bench.encoder_folder(stage)
-    encoder = bench.keep(("encoder", folder), lambda: bench.encoder(stage).eval())
+    folder = resources.encoder_folder(stage)
+    encoder = resources.keep(("encoder", folder), lambda: resources.encoder(stage).eval())
     return encoder.requires_grad_(False)
 
 
@@ -78,12 +79,12 @@ def _settings(stage: Stage) -> FinetuneSettings:
     return settings
 
 
-def _prepare(stage: Stage, bench: Bench) -> Work:
+def _prepare(stage: Stage, resources: Resources) -> Work:
     settings = _settings(stage)
-    tokenizer = bench.tokenizer(stage)
+    tokenizer = resources.tokenizer(stage)
     limits = {"max_length": settings.max_length, "max_items": settings.max_train}
-    examples = load_examples(stage, bench, tokenizer, "train", limits)
-    return Work(stage, bench, settings, examples, text_format(tokenizer))
+    examples = load_examples(stage, resources, tokenizer, "train", limits)
+    return Work(stage, resources, settings, examples, text_format(tokenizer))
 
 
 def _head(
@@ -105,7 +106,7 @@ def _head(
 
 def _full(work: Work) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
-    encoder = work.bench.encoder(stage).train()
+    encoder = work.resources.encoder(stage).train()
     head = _head(stage, settings, encoder.config.hidden_size).train()
     joint = Joint(work, encoder) if "joint" in stage.spec else None
     rate = settings.encoder_learning_rate
@@ -140,12 +141,12 @@ def _full(work: Work) -> tuple[Tuned, dict[str, Any]]:
 
     modules = {"encoder": encoder, "head": head}
     notes = _train(work, modules, optimiser, loss_of, dev_features, joint)
-    return Tuned(encoder.eval(), head.eval()), notes
+    return Tuned(stage, encoder.eval(), head.eval()), notes
 
 
 def _linear(work: Work) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
-    encoder = frozen_encoder(stage, work.bench)
+    encoder = frozen_encoder(stage, work.resources)
     vectors = source_features(work, encoder, work.examples)
     head = _head(stage, settings, encoder.config.hidden_size).train()
     groups = [Group(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2)]
@@ -167,7 +168,7 @@ def _linear(work: Work) -> tuple[Tuned, dict[str, Any]]:
         return source_features(work, encoder, dev, "dev")
 
     notes = _train(work, {"head": head}, optimiser, loss_of, dev_features)
-    return Tuned(encoder, head.eval()), notes
+    return Tuned(work.stage, encoder, head.eval()), notes
 
 
 def source_features(
@@ -182,13 +183,13 @@ def source_features(
 
     def encode() -> list[Tensor]:
         found = all_features(encoder, examples, work.format, pooling, precision, INFERENCE_BATCH)
-        transform = work.bench.transform(work.stage)
+        transform = work.resources.transform(work.stage)
         return transformed(found, transform, work.stage.recipe["languages"][0])
 
     fitted = work.stage.spec.get("transform")
     data = (work.stage.recipe["task"], split, settings.max_length, settings.max_train, fitted)
-    name = ("features", work.bench.encoder_folder(work.stage), *data, pooling, precision)
-    return work.bench.keep(name, encode)
+    name = ("features", work.resources.encoder_folder(work.stage), *data, pooling, precision)
+    return work.resources.keep(name, encode)
 
 
 def _optimiser(work: Work, groups: Sequence[Group]) -> Optimiser:
@@ -210,9 +211,9 @@ def _train(
     ``loss_of(rows, labels, step, chunk)`` is a chunk's share of the loss; ``dev_features`` encodes
     the development split with the encoder as it is; ``joint`` acts beside the task's loss.
     """
-    folder = work.bench.store.work_folder(work.stage.key)
+    folder = work.resources.store.work_folder(work.stage.key)
     trained = {**modules, "objective": joint.objective} if joint else modules
-    state = TrainingState(folder, trained, optimiser, work.bench.state_interval)
+    state = TrainingState(folder, trained, optimiser, work.resources.state_interval)
     keeper = _keeper(work, folder, modules, dev_features)
     start, notes = state.restore(keeper.usable)
     keeper.resume(notes)
@@ -227,7 +228,7 @@ def _train(
         values = losses.add(step, of_step, last=step == work.steps - 1)
         if values is not None:
             curve.append({"step": step, **values})
-            work.bench.progress(step + 1, work.steps, values)
+            work.resources.progress(step + 1, work.steps, values)
         kept = keeper.look(step + 1, last=step == work.steps - 1)
         state.maybe_save(step + 1, {"curve": curve, **kept})
     for module in modules.values():
@@ -262,7 +263,7 @@ def _keeper(
     """What decides on the weights that are left: a merge, the development split, or nothing."""
     asked = work.stage.spec.get("merge")
     if asked is not None:
-        merge: Merge = make_component("objectives", asked, work.bench.catalogue)
+        merge: Merge = make_component("objectives", asked, work.resources.catalogue)
         return Snapshots(folder, modules, merge, work.steps)
     if work.settings.selection == "last":
         return LastStep()
@@ -276,12 +277,12 @@ def _selection(
     dev_features: Callable[[Examples], list[Tensor]],
 ) -> Selection:
     """What judges the steps, where the settings ask for the best one."""
-    stage, bench = work.stage, work.bench
+    stage, resources = work.stage, work.resources
     on = stage.spec["selected_on"]
     limits = {"max_length": work.settings.max_length, "max_items": None}
-    dev = load_examples(stage, bench, bench.tokenizer(stage), "dev", limits, on["data"])
-    metric = bench.metric(on["metric"]["name"], bench.task(stage).labels)
-    labels = bench.task(stage).labels
+    dev = load_examples(stage, resources, resources.tokenizer(stage), "dev", limits, on["data"])
+    metric = resources.metric(on["metric"]["name"], resources.task(stage).labels)
+    labels = resources.task(stage).labels
 
     @torch.inference_mode()
     def score() -> float:

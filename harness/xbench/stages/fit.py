@@ -15,17 +15,22 @@ from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.finite import NotFinite
 from xbench.nn.text_view import TextView
 from xbench.plan import Stage
+from xbench.plan.artefacts import FITTED
 from xbench.stages.inputs.encoding import encoded
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 from xbench.store import Entry
-from xbench.store.artefacts import FITTED
 
 
-def run(stage: Stage, bench: Bench, entry: Entry, tuned: AnyEncoder | None) -> None:
+def run(stage: Stage, resources: Resources, entry: Entry) -> None:
     """Fit on the stage's encoder, or on one that was fine-tuned."""
-    encoder = bench.encoder(stage) if tuned is None else tuned
-    view = EncodedText(stage, bench, encoder.eval())
-    transform: Transform = make_component("objectives", stage.spec["objective"], bench.catalogue)
+    if "finetune" in stage.spec:
+        encoder = resources.model(stage.spec["finetune"]).encoder
+    else:
+        encoder = resources.encoder(stage)
+    view = EncodedText(stage, resources, encoder.eval())
+    transform: Transform = make_component(
+        "objectives", stage.spec["objective"], resources.catalogue
+    )
     with torch.no_grad():
         transform.fit(view)
     # Each a tensor of its own: parts of one cannot be saved.
@@ -48,14 +53,14 @@ class EncodedText:
     languages have are left out, so row i says the same everywhere.
     """
 
-    def __init__(self, stage: Stage, bench: Bench, encoder: AnyEncoder) -> None:
+    def __init__(self, stage: Stage, resources: Resources, encoder: AnyEncoder) -> None:
         self._stage = stage
-        self._bench = bench
+        self._resources = resources
         self._encoder = encoder
         self._unit: Unit = stage.spec["unit"]
         self.source: str = stage.spec["source"]
         limit = stage.spec["settings"]["sentences"]
-        self._texts = _common(_read(stage, bench), self.source, limit)
+        self._texts = _common(_read(stage, resources), self.source, limit)
         self._known: dict[tuple[str, Unit], Tensor] = {}
 
     @property
@@ -91,16 +96,20 @@ class EncodedText:
             rows = zip(view.states(depth), view.content_mask, strict=True)
             return [states_TD[mask_T] for states_TD, mask_T in rows]
 
-        return torch.cat(encoded(texts, language, self._stage, self._bench, self._encoder, vectors))
+        return torch.cat(
+            encoded(texts, language, self._stage, self._resources, self._encoder, vectors)
+        )
 
 
-def _read(stage: Stage, bench: Bench) -> dict[str, dict[str, tuple[str, str]]]:
+def _read(stage: Stage, resources: Resources) -> dict[str, dict[str, tuple[str, str]]]:
     """language -> item -> (text in the source language, its translation)."""
-    source = bench.catalogue.languages.get(stage.spec["source"])
+    source = resources.catalogue.languages.get(stage.spec["source"])
     texts: dict[str, dict[str, tuple[str, str]]] = {}
     for code, where in stage.recipe["texts"].items():
         split = stage.spec["texts"][code]["split"]
-        pairs = bench.source_at(where).read([source, bench.catalogue.languages.get(code)], split)
+        pairs = resources.source_at(where).read(
+            [source, resources.catalogue.languages.get(code)], split
+        )
         texts[code] = {
             pair.id or str(number): (pair.source, pair.target) for number, pair in enumerate(pairs)
         }

@@ -26,7 +26,7 @@ from xbench.stages.inputs.examples import Examples, load_examples
 from xbench.stages.inputs.pairs import Integers, PairRow, pair_texts
 from xbench.stages.inputs.probe_text import ProbedText
 from xbench.stages.objective import build_objective
-from xbench.stages.resources import Bench, text_format
+from xbench.stages.resources import Resources, text_format
 from xbench.stages.tuning import Tuned
 
 Item = TypeVar("Item")
@@ -55,18 +55,18 @@ class EncoderGradients:
     def __init__(
         self,
         stage: Stage,
-        bench: Bench,
+        resources: Resources,
         encoder: AnyEncoder,
         text: ProbedText,
         tuned: Tuned | None,
     ) -> None:
         self._text = text
         self._stage = stage
-        self._bench = bench
+        self._resources = resources
         self._encoder = encoder
         self._tuned = tuned
         self._settings = stage.spec["settings"]
-        self._tokenizer = bench.tokenizer(stage)
+        self._tokenizer = resources.tokenizer(stage)
         self._format = text_format(self._tokenizer)
         self._device = stage.recipe["device"]
 
@@ -105,7 +105,9 @@ class EncoderGradients:
         asked = self._stage.spec.get("objective")
         if asked is None:
             raise MissingData("the untouched encoder has no objective to take a gradient of")
-        objective = build_objective(asked, self._bench.catalogue, self._encoder, 0).to(self._device)
+        objective = build_objective(asked, self._resources.catalogue, self._encoder, 0).to(
+            self._device
+        )
         objective.eval()
         losses = (each for each in objective.modules() if isinstance(each, Objective))
         lacking = sorted({need for each in losses for need in each.needs} - {"pairs", "text"})
@@ -239,7 +241,7 @@ class EncoderGradients:
             "max_items": None,
             "sample": False,
         }
-        given = (self._stage, self._bench, self._tokenizer, data["split"], limits, data, where)
+        given = (self._stage, self._resources, self._tokenizer, data["split"], limits, data, where)
         return load_examples(*given)
 
     def _pairs(self) -> list[PairRow]:
@@ -257,7 +259,7 @@ class EncoderGradients:
         return [ids for ids in self._encode(texts, self._settings["max_length"]) if len(ids)]
 
     def _encode(self, texts: Iterable[str], longest: int) -> list[Integers]:
-        longest = self._bench.max_length(self._stage, longest)
+        longest = self._resources.max_length(self._stage, longest)
         room = longest - self._tokenizer.special_tokens_single
         encoded = self._tokenizer.encode_texts(list(texts))
         return [np.asarray(ids[:room], dtype=np.int32) for ids in encoded]

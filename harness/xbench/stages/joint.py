@@ -89,7 +89,7 @@ class Joint:
     """The objective, its weight, and what it reads in each step of a fine-tuning."""
 
     def __init__(self, work: "Work", encoder: AnyEncoder) -> None:
-        stage, bench = work.stage, work.bench
+        stage, resources = work.stage, work.resources
         asked = stage.spec["joint"]
         self._work = work
         self.encoder = encoder
@@ -97,13 +97,13 @@ class Joint:
         device = stage.recipe["device"]
         seed = stage.spec["seed"]
         self.objective: Objective = build_objective(
-            asked["objective"], bench.catalogue, encoder, seed
+            asked["objective"], resources.catalogue, encoder, seed
         ).to(device)
         self.pairs: Batches | None = None
         if "corpus" in asked:
             settings = AlignSettings(steps=1, **asked["settings"])
             text = PairText(asked, stage.recipe["joint"]["pairs"], settings)
-            self.pairs = pair_batches(text, stage, bench, encoder)
+            self.pairs = pair_batches(text, stage, resources, encoder)
         self.translations = _translations(work) if "translated" in asked else None
 
     def prepare(self, optimiser: Optimiser) -> None:
@@ -146,7 +146,7 @@ def _translations(work: "Work") -> tuple[Examples, dict[int, int]]:
     Items are joined by their id. In the arm ``shuffled`` each gets another item's translation. Of
     items that fill several rows the n-th goes with the n-th, or with the last.
     """
-    other = load_translations(work.stage, work.bench, work.settings.max_length)
+    other = load_translations(work.stage, work.resources, work.settings.max_length)
     own, theirs = _rows_by_name(work.examples), _rows_by_name(other)
     lacking = [name for name in own if name not in theirs]
     if lacking:

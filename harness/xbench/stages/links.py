@@ -22,11 +22,11 @@ from xbench.nn.finite import check_vectors
 from xbench.nn.optimise import autocast
 from xbench.nn.text_view import Text, TextFormat, TextView, pad
 from xbench.plan import Stage
+from xbench.plan.artefacts import LINKS
 from xbench.stages.inputs.pairs import Corpus, PairText, pair_table, read_pairs
 from xbench.stages.inputs.word_links import Links
-from xbench.stages.resources import Bench, text_format
+from xbench.stages.resources import Resources, text_format
 from xbench.store import Entry
-from xbench.store.artefacts import LINKS
 
 BATCH = 64
 Link = tuple[int, int]
@@ -40,7 +40,7 @@ class _Texts:
     given: dict[int, tuple[Link, ...]]
 
 
-def run(stage: Stage, bench: Bench, entry: Entry) -> None:
+def run(stage: Stage, resources: Resources, entry: Entry) -> None:
     """Link every pair of the sample that phase I sees, wrong partners in the arm ``shuffled``."""
     settings = AlignSettings(
         steps=1,
@@ -49,13 +49,13 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
         max_pairs=stage.spec["settings"]["max_pairs"],
     )
     text = PairText(stage.spec, stage.recipe, settings)
-    tokenizer = bench.tokenizer(stage)
-    table = pair_table(text, stage, bench, tokenizer)
+    tokenizer = resources.tokenizer(stage)
+    table = pair_table(text, stage, resources, tokenizer)
     corpus = Corpus(table, text, seed=0)
-    aligner: Aligner = make_component("aligners", stage.spec["aligner"], bench.catalogue)
-    texts = _texts(table, corpus, text, bench)
-    states = _States(stage, bench, tokenizer, aligner)
-    dictionary = _dictionary(stage, bench)
+    aligner: Aligner = make_component("aligners", stage.spec["aligner"], resources.catalogue)
+    texts = _texts(table, corpus, text, resources)
+    states = _States(stage, resources, tokenizer, aligner)
+    dictionary = _dictionary(stage, resources)
     found: dict[int, Any] = {}
     for numbers in _runs(corpus):
         pairs = zip(numbers, states.of([corpus.row(n) for n in numbers]), strict=True)
@@ -70,7 +70,7 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
                 WordSide(words[0], *source), WordSide(words[1], *target), dictionary, given
             )
             found[row] = _checked(aligner.align(pair), words, aligner)
-        bench.progress(len(found), corpus.size, {})
+        resources.progress(len(found), corpus.size, {})
     Links(found).write(entry.folder / LINKS)
     entry.result = {"pairs": len(found), "links": int(sum(map(len, found.values())))}
 
@@ -88,25 +88,25 @@ def _checked(
     return array
 
 
-def _texts(table: RaggedTable, corpus: Corpus, text: PairText, bench: Bench) -> _Texts:
+def _texts(table: RaggedTable, corpus: Corpus, text: PairText, resources: Resources) -> _Texts:
     """The words of the sample; the corpus is read once more, and nothing else of it is kept."""
     wanted = {int(table.row("number", int(r))[0]) for r in (*corpus.rows, *corpus.partners)}
     words, given = {}, {}
-    for number, pair in enumerate(read_pairs(text, bench)):
+    for number, pair in enumerate(read_pairs(text, resources)):
         if number in wanted:
             words[number] = (words_of(pair.source), words_of(pair.target))
             given[number] = pair.links
     return _Texts(words, given)
 
 
-def _dictionary(stage: Stage, bench: Bench) -> dict[str, set[str]]:
+def _dictionary(stage: Stage, resources: Resources) -> dict[str, set[str]]:
     """A lower-cased word of the source -> its translations, lower-cased."""
     found: dict[str, set[str]] = {}
     where = stage.recipe.get("dictionary")
     if where is None:
         return found
-    languages = [bench.catalogue.languages.get(code) for code in where["languages"]]
-    for entry in bench.source_at(where).read(languages, "train"):
+    languages = [resources.catalogue.languages.get(code) for code in where["languages"]]
+    for entry in resources.source_at(where).read(languages, "train"):
         found.setdefault(entry.source.lower(), set()).add(entry.target.lower())
     return found
 
@@ -122,14 +122,16 @@ def _runs(corpus: Corpus) -> Iterator[list[int]]:
 class _States:
     """The states of both sides' subwords; empty ones for an aligner that looks at none."""
 
-    def __init__(self, stage: Stage, bench: Bench, tokenizer: Tokenizer, aligner: Aligner) -> None:
+    def __init__(
+        self, stage: Stage, resources: Resources, tokenizer: Tokenizer, aligner: Aligner
+    ) -> None:
         self._tokenizer = tokenizer
         self._device = stage.recipe["device"]
         self._format: TextFormat = text_format(tokenizer)
         self._label = stage.recipe.get("label", stage.kind)
         self._encoder: AnyEncoder | None = None
         if "states" in aligner.needs:
-            self._encoder = bench.encoder(stage).eval()
+            self._encoder = resources.encoder(stage).eval()
             self._depth = float(getattr(aligner.config, "depth", 1.0))
             self._precision = stage.spec["settings"]["precision"]
 

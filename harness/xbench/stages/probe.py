@@ -14,13 +14,12 @@ from xbench.api.probe import Probe, Row
 from xbench.catalogue.configs import make_component
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.plan import Stage
+from xbench.plan.artefacts import ROWS
 from xbench.stages.gradients import EncoderGradients
 from xbench.stages.inputs.probe_text import ProbedText
 from xbench.stages.probe_view import CheckpointView
-from xbench.stages.resources import Bench
-from xbench.stages.tuning import Tuned
+from xbench.stages.resources import Resources
 from xbench.store import Entry
-from xbench.store.artefacts import ROWS
 
 SCHEMA = pa.schema(
     [
@@ -35,16 +34,25 @@ SCHEMA = pa.schema(
 )
 
 
-def run(stage: Stage, bench: Bench, entry: Entry, encoder: AnyEncoder, tuned: Tuned | None) -> None:
-    """Measure; ``tuned`` has the head whose task's gradients are asked for."""
+def run(stage: Stage, resources: Resources, entry: Entry) -> None:
+    """Measure a fine-tuned model, or an encoder with the head that was fitted on it, frozen, if any."""
+    tuned = None
+    if "finetune" in stage.spec:
+        tuned = resources.model(stage.spec["finetune"])
+        encoder = tuned.encoder
+    else:
+        folder = resources.encoder_folder(stage)
+        encoder = resources.keep(("encoder", folder), lambda: resources.encoder(stage).eval())
+        if "head" in stage.spec:  # on a frozen encoder: the head alone is read
+            tuned = resources.model(stage.spec["head"])
     _check_weights(encoder)
-    probe: Probe = make_component("probes", stage.spec["probe"], bench.catalogue)
-    text = ProbedText(stage, bench)
+    probe: Probe = make_component("probes", stage.spec["probe"], resources.catalogue)
+    text = ProbedText(stage, resources)
     gradients = None
     if "gradients" in probe.needs:
-        gradients = EncoderGradients(stage, bench, encoder, text, tuned)
-    view = CheckpointView(stage, bench, encoder.eval(), text, gradients)
-    rows = [_checked(row, probe) for row in _measured(probe, view, bench)]
+        gradients = EncoderGradients(stage, resources, encoder, text, tuned)
+    view = CheckpointView(stage, resources, encoder.eval(), text, gradients)
+    rows = [_checked(row, probe) for row in _measured(probe, view, resources)]
     if not rows:
         raise ValueError(f"{type(probe).__name__} measured nothing")
     columns = {name: [row[name] for row in rows] for name in SCHEMA.names}
@@ -53,10 +61,10 @@ def run(stage: Stage, bench: Bench, entry: Entry, encoder: AnyEncoder, tuned: Tu
     entry.result = {"rows": len(rows), "undefined": undefined, "excluded": text.excluded}
 
 
-def _measured(probe: Probe, view: CheckpointView, bench: Bench) -> Iterator[Row]:
+def _measured(probe: Probe, view: CheckpointView, resources: Resources) -> Iterator[Row]:
     rows: Iterable[Row] = probe.measure(view)
     for number, row in enumerate(rows):
-        bench.progress(number + 1, number + 1, {})
+        resources.progress(number + 1, number + 1, {})
         yield row
 
 

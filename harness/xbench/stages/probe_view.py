@@ -11,7 +11,7 @@ from xbench.plan import Stage
 from xbench.stages.gradients import EncoderGradients
 from xbench.stages.inputs.encoding import Encoding
 from xbench.stages.inputs.probe_text import ProbedText
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 
 
 class CheckpointView:
@@ -24,17 +24,17 @@ class CheckpointView:
     def __init__(
         self,
         stage: Stage,
-        bench: Bench,
+        resources: Resources,
         encoder: AnyEncoder,
         text: ProbedText,
         gradients: EncoderGradients | None = None,
     ) -> None:
         self._text = text
         self._stage = stage
-        self._bench = bench
+        self._resources = resources
         self._encoder = encoder
         self._gradients = gradients
-        self._encoding = Encoding(stage, bench, encoder)
+        self._encoding = Encoding(stage, resources, encoder)
         self.source: str = stage.spec["source"]
         self.missing: Mapping[str, str] = stage.recipe["missing"]
         self.groups: Mapping[str, tuple[Pair, ...]] = {
@@ -99,9 +99,9 @@ class CheckpointView:
         where = self._stage.recipe.get("dictionaries", {}).get("-".join(pair))
         if where is None:
             raise MissingData("there is no dictionary of this pair")
-        languages = [self._bench.catalogue.languages.get(code) for code in pair]
+        languages = [self._resources.catalogue.languages.get(code) for code in pair]
         found: dict[str, str] = {}
-        for entry in self._bench.source_at(where).read(languages, "train"):
+        for entry in self._resources.source_at(where).read(languages, "train"):
             found.setdefault(entry.source, entry.target)
             if len(found) >= self._stage.spec["settings"]["entries"]:
                 break

@@ -1,6 +1,6 @@
 """What a stage works with: the store, the plugins, the device, and what neighbours have computed.
 
-One :class:`Bench` serves the stages of a job, which share an encoder; it keeps the encoder's
+One :class:`Resources` serves the stages of a job, which share an encoder; it keeps the encoder's
 features so that three seeds of a linear probe encode the data once.
 """
 
@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -31,18 +31,22 @@ from xbench.nn.encoders.encoder_config import read_config
 from xbench.nn.encoders.loading import AnyEncoder, load_encoder
 from xbench.nn.text_view import TextFormat
 from xbench.plan import Stage, open_at
+from xbench.plan.artefacts import FITTED
 from xbench.store import Entry, Store
-from xbench.store.artefacts import FITTED
+
+if TYPE_CHECKING:
+    from xbench.stages.tuning import Tuned
 
 LIBRARIES = ("transformers", "tokenizers", "safetensors", "numpy")
 T = TypeVar("T")
 Progress = Callable[[int, int, Mapping[str, float]], None]
 
 
-class Bench:
+class Resources:
     """The surroundings of the stages of one job.
 
-    ``lanes`` is how many batches that have nothing to do with each other may be computed at once.
+    ``lanes`` is how many batches that have nothing to do with each other may be computed at once;
+    ``model`` gives the fine-tuned model of a key: who runs the job knows which are at hand.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Bench:
         lanes: int = 1,
     ) -> None:
         self.lanes = lanes
+        self.model: Callable[[str], Tuned] = _no_models
         self.store = store
         self.catalogue = catalogue
         self.progress = progress
@@ -157,6 +162,10 @@ class Bench:
         if stage.recipe["device"] != "cpu":
             environment["gpu"] = torch.cuda.get_device_name(stage.recipe["device"])
         (entry.folder / "env.json").write_text(dump_json(environment), encoding="utf-8")
+
+
+def _no_models(key: str) -> "Tuned":
+    raise XbenchError(f"no fine-tuned models are at hand here, and finetune {key[:12]} is one")
 
 
 @cache

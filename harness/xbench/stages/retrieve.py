@@ -4,8 +4,6 @@ Writes predictions as any evaluation does: for item i the gold ``[i, i]``, and w
 the source language's side and from the other.
 """
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -13,31 +11,30 @@ from xbench.api.search import Search, nearest
 from xbench.api.transform import Transform
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.plan import Stage
-from xbench.stages.evaluate import SCHEMA
 from xbench.stages.features import transformed
 from xbench.stages.inputs.encoding import encoded
 from xbench.stages.inputs.examples import sample
-from xbench.stages.resources import Bench
+from xbench.stages.predictions import write_predictions
+from xbench.stages.resources import Resources
 from xbench.store import Entry
-from xbench.store.artefacts import PREDICTIONS
 
 
-def run(stage: Stage, bench: Bench, entry: Entry) -> None:
+def run(stage: Stage, resources: Resources, entry: Entry) -> None:
     """Search in both directions with the encoder as it is."""
     spec, settings = stage.spec, stage.spec["settings"]
     codes = (spec["source"], spec["language"])
-    languages = [bench.catalogue.languages.get(code) for code in codes]
+    languages = [resources.catalogue.languages.get(code) for code in codes]
     split, limit = settings["split"], settings["max_items"]
-    task = bench.task(stage)
-    pairs = sample(task.pairs(bench.source(stage), languages, split), limit)
+    task = resources.task(stage)
+    pairs = sample(task.pairs(resources.source(stage), languages, split), limit)
     if not pairs:
         raise ValueError(f"the {split} data of {stage.recipe['label']} is empty")
-    folder = bench.encoder_folder(stage)
-    encoder = bench.keep(("encoder", folder), lambda: bench.encoder(stage).eval())
-    transform = bench.transform(stage)
+    folder = resources.encoder_folder(stage)
+    encoder = resources.keep(("encoder", folder), lambda: resources.encoder(stage).eval())
+    transform = resources.transform(stage)
     sides = [[pair.source for pair in pairs], [pair.target for pair in pairs]]
     vectors = [
-        _encode(texts, code, stage, bench, encoder, transform)
+        _encode(texts, code, stage, resources, encoder, transform)
         for texts, code in zip(sides, codes, strict=True)
     ]
     search = Search(settings["retrieval_similarity"])
@@ -45,13 +42,12 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
         nearest(queries, candidates, 1, search) for queries, candidates in (vectors, vectors[::-1])
     )
     numbers = range(len(pairs))
-    columns = {
-        "id": [pair.id or str(n) for n, pair in enumerate(pairs)],
-        "gold": [[n, n] for n in numbers],
-        "predicted": [[int(forward[n]), int(backward[n])] for n in numbers],
-    }
-    table = pa.table(columns, schema=SCHEMA)
-    pq.write_table(table, entry.folder / PREDICTIONS, compression="zstd")
+    write_predictions(
+        entry,
+        [pair.id or str(n) for n, pair in enumerate(pairs)],
+        [[n, n] for n in numbers],
+        [[int(forward[n]), int(backward[n])] for n in numbers],
+    )
     entry.result = {"items": len(pairs), "labels": 2 * len(pairs)}
 
 
@@ -59,12 +55,14 @@ def _encode(
     texts: list[str],
     code: str,
     stage: Stage,
-    bench: Bench,
+    resources: Resources,
     encoder: AnyEncoder,
     transform: Transform | None,
 ) -> Tensor:
     """[N, D] float32 pooled sentences, in the texts' order."""
     settings = stage.spec["settings"]
     depth, pooling = settings["retrieval_depth"], settings["retrieval_pooling"]
-    found = encoded(texts, code, stage, bench, encoder, lambda view: view.pooled(depth, pooling))
+    found = encoded(
+        texts, code, stage, resources, encoder, lambda view: view.pooled(depth, pooling)
+    )
     return torch.cat(transformed([torch.stack(found)], transform, code))

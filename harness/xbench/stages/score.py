@@ -6,16 +6,16 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from xbench.plan import Stage
-from xbench.stages.resources import Bench
+from xbench.plan.artefacts import PREDICTIONS
+from xbench.stages.resources import Resources
 from xbench.store import Entry
-from xbench.store.artefacts import PREDICTIONS
 
 
-def run(stage: Stage, bench: Bench, entry: Entry) -> None:
+def run(stage: Stage, resources: Resources, entry: Entry) -> None:
     """Score the predictions of the parent stage with every metric asked for."""
-    path = bench.store.file("evaluate", stage.spec["evaluate"], PREDICTIONS)
+    path = resources.store.file("evaluate", stage.spec["evaluate"], PREDICTIONS)
     columns = pq.read_table(path, columns=["gold", "predicted"]).to_pydict()
-    task = bench.task(stage)
+    task = resources.task(stage)
     labels = task.labels
     # What a retrieval finds are places in the test set; they are their own names.
     name = str if task.level == "retrieval" else labels.__getitem__
@@ -23,7 +23,7 @@ def run(stage: Stage, bench: Bench, entry: Entry) -> None:
     predicted = [[name(number) for number in item] for item in columns["predicted"]]
     scores: dict[str, Any] = {}
     for asked in stage.spec["metrics"]:
-        metric = bench.metric(asked["name"], labels)
+        metric = resources.metric(asked["name"], labels)
         value = float(metric.aggregate(metric.items(gold, predicted).sum(0)))
         scores[asked["name"]] = None if math.isnan(value) else value
     entry.result = {"scores": scores, "n": len(gold)}

@@ -12,13 +12,14 @@ from xbench.nn.random_streams import permutation
 from xbench.nn.text_view import TextFormat
 from xbench.plan import Stage
 from xbench.stages.inputs.examples import Examples
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 
 
 @dataclass
 class Tuned:
-    """A fine-tuned model: the encoder (frozen or tuned) and the head on it."""
+    """A fine-tuned model: the stage that gave it, the encoder (frozen or tuned) and the head on it."""
 
+    stage: Stage
     encoder: AnyEncoder
     head: Head
 
@@ -28,7 +29,7 @@ class Work:
     """What fine-tuning one stage works with."""
 
     stage: Stage
-    bench: Bench
+    resources: Resources
     settings: FinetuneSettings
     examples: Examples
     format: TextFormat

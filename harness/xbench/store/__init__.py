@@ -1,7 +1,7 @@
 """Where results are kept: a folder for each key, what runs asked for, and what they gave.
 
 ``Store`` is the store itself; ``runs``, ``rows`` and ``failures`` read what runs left in it;
-``lease`` marks what is being computed; ``artefacts`` names the files that stages leave.
+``lease`` marks what is being computed.
 """
 
 from xbench.store.store import FORMAT, MARKER, STATUS, DamagedArtefact, Entry, State, Store

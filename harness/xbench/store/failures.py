@@ -5,22 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xbench.plan import KINDS
 from xbench.store.rows import is_done
 from xbench.store.runs import RunRecord
 from xbench.store.store import Store
 
-_ALIGN = ("objective", "variant", "arm", "pair", "align_seed")
-_FINETUNE = (*_ALIGN, "task", "mode", "seed")
-# The coordinates that tell stages of a kind apart, for a person.
-POINTS = {
-    "links": ("pair", "arm"),
-    "align": _ALIGN,
-    "fit": _FINETUNE,
-    "finetune": _FINETUNE,
-    "evaluate": (*_FINETUNE, "language"),
-    "score": (*_FINETUNE, "language"),
-    "probe": (*_FINETUNE, "probe"),
-}
 ADVICE = {
     "memory": "Out of memory: process batches in parts, -O align.accumulate=4 or -O finetune.accumulate=2"
     " (same gradients), or run fewer workers, --jobs 1.",
@@ -57,14 +46,14 @@ def failures(store: Store, run: RunRecord) -> list[Failure]:
     for cell in run.cells:
         if cell.unavailable or is_done(store, cell):
             continue
-        for kind, names in POINTS.items():
-            key = getattr(cell, kind)
-            error = store.error(kind, key) if key is not None else None
+        for kind in KINDS.values():
+            key = getattr(cell, kind.name)
+            error = store.error(kind.name, key) if key is not None else None
             if error is not None:
-                error += _advice(store.status(kind, key))
-                point = [cell.coordinates.get(name) for name in names]
+                error += _advice(store.status(kind.name, key))
+                point = [cell.coordinates.get(name) for name in kind.point]
                 shown = " ".join(str(part) for part in point if part is not None)
-                alike.setdefault((kind, error), {}).setdefault(key, shown)
+                alike.setdefault((kind.name, error), {}).setdefault(key, shown)
     return [_failure(store, kind, error, points) for (kind, error), points in alike.items()]
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from xbench.plan import Cell
-from xbench.store.artefacts import ROWS
+from xbench.plan import KINDS, Cell
+from xbench.plan.artefacts import ROWS
 from xbench.store.runs import RunRecord
 from xbench.store.store import DamagedArtefact, Store
 
@@ -95,10 +95,10 @@ def _outcome(store: Store, cell: Cell) -> tuple[dict[str, Any] | None, str, str 
             return store.result("score", cell.score), "done", None
         except DamagedArtefact as damage:
             return None, "missing", str(damage)
-    for kind in ("score", "probe", "evaluate", "finetune", "fit", "align", "links"):
-        key = getattr(cell, kind)
-        error = store.error(kind, key) if key is not None else None
+    for kind in reversed(KINDS.values()):  # the nearest cause first
+        key = getattr(cell, kind.name)
+        error = store.error(kind.name, key) if key is not None else None
         if key is not None and error is not None:
-            status = "failed" if kind in ("score", "evaluate", "probe") else "blocked"
-            return None, status, f"{kind} {key[:12]}: {error}"
+            status = "failed" if kind.fills else "blocked"
+            return None, status, f"{kind.name} {key[:12]}: {error}"
     return None, "missing", "not computed yet"

@@ -1,2 +1,1 @@
-"""The commands of ``xbench``, one file each, imported when it is called.
-"""
+"""The commands of ``xbench``, one file each, imported when it is called."""

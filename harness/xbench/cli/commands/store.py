@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from xbench.cli.options import STORE
+from xbench.plan import KINDS
 from xbench.store import MARKER, Store
 
-STAGES = ("links", "align", "fit", "finetune", "evaluate", "score", "probe")
 WEIGHTS = "model.safetensors"
 
 
@@ -53,7 +53,7 @@ def _bytes(folder: Path) -> int:
 
 
 def _entries(store: Store) -> Iterator[tuple[str, str]]:
-    for kind in STAGES:
+    for kind in KINDS:
         for path in sorted((store.root / kind).glob("[!.]*")):
             yield kind, path.name
 

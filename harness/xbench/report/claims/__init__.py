@@ -1,2 +1,1 @@
-"""Claims against a run: what a claim may look at (``view``), the ``verdicts``, the report's ``section``.
-"""
+"""Claims against a run: what a claim may look at (``view``), the ``verdicts``, the report's ``section``."""

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from xbench.errors import XbenchError
+from xbench.plan.artefacts import ROWS
 from xbench.report.figures.material import Curve
 from xbench.report.results.probe_rows import AS_IT_IS, Measure, Place
 from xbench.report.results.reading import encoder_of
 from xbench.store import Store
-from xbench.store.artefacts import ROWS
 from xbench.store.runs import Cell, RunRecord
 
 

@@ -1,2 +1,1 @@
-"""Tables and pages as text: terminal, Markdown, LaTeX, HTML and CSV.
-"""
+"""Tables and pages as text: terminal, Markdown, LaTeX, HTML and CSV."""

@@ -1,2 +1,1 @@
-"""Rows of the store as typed results: selected, checked, averaged, and traced to their stages.
-"""
+"""Rows of the store as typed results: selected, checked, averaged, and traced to their stages."""

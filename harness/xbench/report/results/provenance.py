@@ -8,6 +8,7 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from xbench.errors import XbenchError
+from xbench.plan import KINDS
 from xbench.report.table import Cell
 from xbench.store import Store
 from xbench.store.runs import RunRecord
@@ -15,7 +16,7 @@ from xbench.store.runs import RunRecord
 if TYPE_CHECKING:
     import pandas as pd
 
-KINDS = ("links", "align", "fit", "finetune", "probe", "evaluate", "score")
+ORDER = tuple(KINDS)
 """The kinds of stages, in the order in which they build on each other."""
 
 Record = dict[str, Any]
@@ -86,7 +87,7 @@ class Provenance:
         """The stages behind some rows, each once, in the order in which they build on each other."""
         keys = dict.fromkeys(key for row in rows for key in self.chains.get(row["key"], ()))
         found = [self.stages[key] for key in keys]
-        return sorted(found, key=lambda stage: KINDS.index(stage.kind))
+        return sorted(found, key=lambda stage: ORDER.index(stage.kind))
 
     def behind(self, cell: Cell) -> list[Record]:
         """The rows that a cell's value was made from."""

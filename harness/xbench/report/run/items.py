@@ -5,6 +5,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from xbench.errors import XbenchError
+from xbench.plan.artefacts import PREDICTIONS
 from xbench.report.results.reading import read_results
 from xbench.report.run.stored import StoredRun
 from xbench.report.run.style import style_of
@@ -12,7 +13,6 @@ from xbench.report.table import Table
 from xbench.report.tables.item_noise import ItemReader, PerItem, item_tables
 from xbench.report.tables.untrained import has_training
 from xbench.store import DamagedArtefact, Store
-from xbench.store.artefacts import PREDICTIONS
 
 if TYPE_CHECKING:
     from xbench.api.metric import Floats, Metric

@@ -1,2 +1,1 @@
-"""Tests and intervals: over seeds, over pairs of languages, over test items; Holm's correction.
-"""
+"""Tests and intervals: over seeds, over pairs of languages, over test items; Holm's correction."""

@@ -1,2 +1,1 @@
-"""What several kinds of stages read: sentence pairs, labelled examples, texts through an encoder.
-"""
+"""What several kinds of stages read: sentence pairs, labelled examples, texts through an encoder."""

@@ -11,13 +11,13 @@ from xbench.data.overlap import is_known, texts_of
 from xbench.keys import key_of
 from xbench.plan import Stage
 from xbench.stages.inputs.examples import Examples, load_examples, load_translations
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 
 Known = frozenset[bytes]
 """The digests of a set of texts."""
 
 
-def learnt_from(stage: Stage, bench: Bench) -> Known:
+def learnt_from(stage: Stage, resources: Resources) -> Known:
     """The digests of all texts that a fine-tuning learnt its task from, worked out once per job.
 
     An objective beside the task's loss may have been given their translations too.
@@ -30,14 +30,14 @@ def learnt_from(stage: Stage, bench: Bench) -> Known:
     translated = stage.spec.get("joint", {}).get("translated")
 
     def read() -> Known:
-        every = [load_examples(stage, bench, bench.tokenizer(stage), "train", limits)]
+        every = [load_examples(stage, resources, resources.tokenizer(stage), "train", limits)]
         if translated is not None:
-            every.append(load_translations(stage, bench, settings.max_length))
+            every.append(load_translations(stage, resources, settings.max_length))
         return frozenset(one for examples in every for item in examples.digests() for one in item)
 
     what = (stage.recipe["model_folder"], stage.recipe["task"], key_of({"data": translated}))
     name = ("learnt from", *what, *limits.values())
-    return bench.keep(name, read)
+    return resources.keep(name, read)
 
 
 def overlap(examples: Examples, known: Known) -> int:

@@ -16,7 +16,7 @@ from xbench.nn.finite import check_vectors
 from xbench.nn.optimise import autocast
 from xbench.nn.text_view import Text, TextView, pad
 from xbench.plan import Stage
-from xbench.stages.resources import Bench, text_format
+from xbench.stages.resources import Resources, text_format
 
 Entries = Sequence[tuple[str, str]]
 Span = tuple[int, int]
@@ -27,13 +27,13 @@ Link = tuple[int, Span, Span]
 class Encoding:
     """Encodes text for probes. What was encoded is kept for the other probes of the job."""
 
-    def __init__(self, stage: Stage, bench: Bench, encoder: AnyEncoder) -> None:
+    def __init__(self, stage: Stage, resources: Resources, encoder: AnyEncoder) -> None:
         settings = stage.spec["settings"]
-        self._bench = bench
+        self._resources = resources
         self._encoder = encoder
-        self._tokenizer = bench.tokenizer(stage)
+        self._tokenizer = resources.tokenizer(stage)
         self._format = text_format(self._tokenizer)
-        self._max_length = bench.max_length(stage, settings["max_length"])
+        self._max_length = resources.max_length(stage, settings["max_length"])
         self._batch_size = settings["batch_size"]
         self._precision = settings["precision"]
         self._device = stage.recipe["device"]
@@ -50,7 +50,7 @@ class Encoding:
         """[N, D] float32 means over content tokens; ``name`` says which texts these are."""
         layer = self._encoder.layer_at(depth)
         layers = sorted({*self._layers, layer})
-        kept = self._bench.keep(
+        kept = self._resources.keep(
             ("states", self._checkpoint, name, len(texts), tuple(layers)),
             lambda: self._all(texts, layers),
         )
@@ -70,7 +70,7 @@ class Encoding:
                         pooled_BD = view.pooled(self._depth(layer))
                     found[layer][numbers] = pooled_BD.float().cpu()
 
-        lanes = self._bench.lanes if self._device == "cpu" else 1
+        lanes = self._resources.lanes if self._device == "cpu" else 1
         with ThreadPoolExecutor(lanes) as pool:  # each batch is one thread's: results do not change
             list(pool.map(encode, self._runs([len(row) for row in rows])))
         return found
@@ -84,7 +84,7 @@ class Encoding:
         """
         layer = self._encoder.layer_at(depth)
         layers = sorted({*self._layers, layer})
-        kept = self._bench.keep(
+        kept = self._resources.keep(
             ("words", self._checkpoint, pair, len(sentences), len(entries), tuple(layers)),
             lambda: self._in_context(sentences, entries, layers),
         )
@@ -225,7 +225,7 @@ def encoded(
     texts: Sequence[str],
     language: str,
     stage: Stage,
-    bench: Bench,
+    resources: Resources,
     encoder: AnyEncoder,
     vectors: Vectors,
 ) -> list[Tensor]:
@@ -235,8 +235,8 @@ def encoded(
     tensors are ordinary ones: what is done with them later may change them in place, or take
     gradients. Raises :class:`~xbench.nn.finite.NotFinite` where a number of them is none.
     """
-    settings, tokenizer = stage.spec["settings"], bench.tokenizer(stage)
-    max_length = bench.max_length(stage, settings["max_length"])
+    settings, tokenizer = stage.spec["settings"], resources.tokenizer(stage)
+    max_length = resources.max_length(stage, settings["max_length"])
     rows = list(tokenise_texts(tokenizer, texts, max_length))
     order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
     device, format = stage.recipe["device"], text_format(tokenizer)

@@ -23,7 +23,7 @@ from xbench.data.tokenizer import Tokenizer
 from xbench.nn.random_streams import permutation
 from xbench.nn.text_view import Text, pad
 from xbench.plan import Stage
-from xbench.stages.resources import Bench, data_identity
+from xbench.stages.resources import Resources, data_identity
 
 # Levels at which every word is labelled, and those at which a whole input is.
 WORD_LEVELS = ("token", "span")
@@ -110,7 +110,7 @@ class Batch:
 
 def load_examples(
     stage: Stage,
-    bench: Bench,
+    resources: Resources,
     tokenizer: Tokenizer,
     split: str,
     limits: Mapping[str, Any],
@@ -125,37 +125,39 @@ def load_examples(
     A limit on the items takes a fixed random sample: files may be sorted by label.
     Raises ``ValueError`` naming an item that has not one label per word (token level) or text.
     """
-    task = bench.task(stage)
+    task = resources.task(stage)
     if task.level not in (*WORD_LEVELS, *TEXT_LEVELS):
         raise ValueError(
             f"{type(task).__name__} is of the level {task.level!r}, which has no labels to learn"
         )
-    limits = {**limits, "max_length": bench.max_length(stage, limits["max_length"])}
-    plugin = bench.catalogue.discovery.table.get("tasks", stage.recipe["task"])
+    limits = {**limits, "max_length": resources.max_length(stage, limits["max_length"])}
+    plugin = resources.catalogue.discovery.table.get("tasks", stage.recipe["task"])
     made = {"task": component(plugin), "columns": COLUMNS}
     identity = data_identity(stage, tokenizer, data, **made, **limits)
     at = stage.recipe if where is None else where
 
     def rows() -> Iterator[dict[str, Any]]:
-        language = bench.catalogue.languages.get(at["languages"][0])
-        found = task.examples(bench.source_at(at), language, split)
+        language = resources.catalogue.languages.get(at["languages"][0])
+        found = task.examples(resources.source_at(at), language, split)
         if split == "train":
             found = (record for record in found if not is_empty(record))
         records = sample(found, limits["max_items"])
         _check_kind(task, records)
         return _rows(task, tokenizer, records, limits["max_length"])
 
-    table = cached(bench.cache_folder(), identity, rows)
+    table = cached(resources.cache_folder(), identity, rows)
     if len(table) == 0:
         raise ValueError(f"the {split} data of {stage.recipe['label']} is empty")
     return Examples(table, task.level, f"{stage.recipe['task']} in {at['languages'][0]}, {split}")
 
 
-def load_translations(stage: Stage, bench: Bench, max_length: int) -> Examples:
+def load_translations(stage: Stage, resources: Resources, max_length: int) -> Examples:
     """The task's training data in the other language, of a fine-tuning with an objective beside it."""
     data, where = stage.spec["joint"]["translated"], stage.recipe["joint"]["translated"]
     limits = {"max_length": max_length, "max_items": None}
-    return load_examples(stage, bench, bench.tokenizer(stage), data["split"], limits, data, where)
+    return load_examples(
+        stage, resources, resources.tokenizer(stage), data["split"], limits, data, where
+    )
 
 
 def sample(found: Iterable[Any], wanted: int | None) -> list[Any]:

@@ -21,7 +21,7 @@ from xbench.nn.random_streams import Part, permutation
 from xbench.nn.text_view import Text, TextFormat, pad
 from xbench.plan import Stage
 from xbench.stages.inputs.word_links import Links
-from xbench.stages.resources import Bench, data_identity
+from xbench.stages.resources import Resources, data_identity
 
 Integers = npt.NDArray[np.integer[Any]]
 
@@ -55,10 +55,12 @@ class PairRow:
     links: Integers | None = None
 
 
-def pair_table(text: PairText, stage: Stage, bench: Bench, tokenizer: Tokenizer) -> RaggedTable:
+def pair_table(
+    text: PairText, stage: Stage, resources: Resources, tokenizer: Tokenizer
+) -> RaggedTable:
     """All pairs as ids, tokenised once for all stages that read the same text."""
     guard = text.keyed.get("guard", [])
-    max_length = bench.max_length(stage, text.settings.max_length)
+    max_length = resources.max_length(stage, text.settings.max_length)
     kind = "pairs with words" if text.has_words else "pairs"
     identity = data_identity(
         stage,
@@ -68,17 +70,19 @@ def pair_table(text: PairText, stage: Stage, bench: Bench, tokenizer: Tokenizer)
         max_length=max_length,
         guard=key_of(guard),
     )
-    return cached(bench.cache_folder(), identity, lambda: _rows(text, bench, tokenizer, max_length))
+    return cached(
+        resources.cache_folder(), identity, lambda: _rows(text, resources, tokenizer, max_length)
+    )
 
 
 def _rows(
-    text: PairText, bench: Bench, tokenizer: Tokenizer, max_length: int
+    text: PairText, resources: Resources, tokenizer: Tokenizer, max_length: int
 ) -> Iterator[dict[str, Any]]:
-    known = [_guarded(where, bench) for where in text.where.get("guard", [])]
+    known = [_guarded(where, resources) for where in text.where.get("guard", [])]
     hits: dict[int, list[int]] = {}  # by place in the corpus: the tokeniser is fed ahead
 
     def pairs() -> Iterator[ParallelText]:
-        for number, pair in enumerate(read_pairs(text, bench)):
+        for number, pair in enumerate(read_pairs(text, resources)):
             texts = (pair.source, pair.target)
             found = [n for n, d in enumerate(known) if any(is_known(t, d) for t in texts)]
             if found:
@@ -93,16 +97,16 @@ def _rows(
         yield {"source": source, "target": target, "guarded": hits.get(number, [])}
 
 
-def read_pairs(text: PairText, bench: Bench) -> Iterable[ParallelText]:
+def read_pairs(text: PairText, resources: Resources) -> Iterable[ParallelText]:
     """The pairs as text, in the corpus' order."""
-    languages = [bench.catalogue.languages.get(code) for code in text.where["languages"]]
-    return bench.source_at(text.where).read(languages, "train")
+    languages = [resources.catalogue.languages.get(code) for code in text.where["languages"]]
+    return resources.source_at(text.where).read(languages, "train")
 
 
-def _guarded(where: Mapping[str, Any], bench: Bench) -> set[bytes]:
+def _guarded(where: Mapping[str, Any], resources: Resources) -> set[bytes]:
     """The digests of a guarded test set's sentences, in the languages of the pair."""
-    languages = [bench.catalogue.languages.get(code) for code in where["languages"]]
-    records = bench.source_at(where).read(languages, "test")
+    languages = [resources.catalogue.languages.get(code) for code in where["languages"]]
+    records = resources.source_at(where).read(languages, "test")
     # Of a pair of texts each by itself: a premise in the alignment text is enough.
     return digests(sentence for one in records for sentence in texts_of(one))
 

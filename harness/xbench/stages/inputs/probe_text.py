@@ -8,7 +8,7 @@ from xbench.api.probe import Pair
 from xbench.api.source import MissingData
 from xbench.data.overlap import digests, is_known, texts_of
 from xbench.plan import Stage
-from xbench.stages.resources import Bench
+from xbench.stages.resources import Resources
 
 Sentences = dict[str, str]
 """Item's id -> text."""
@@ -17,9 +17,9 @@ Sentences = dict[str, str]
 class ProbedText:
     """The text of every language, read once per job, without what models of the run were tuned on."""
 
-    def __init__(self, stage: Stage, bench: Bench) -> None:
+    def __init__(self, stage: Stage, resources: Resources) -> None:
         self._stage = stage
-        self._bench = bench
+        self._resources = resources
 
     def sentences(self, language: str) -> Sentences:
         """The sentences of one language by item. Raises :class:`MissingData` where there are none."""
@@ -39,7 +39,9 @@ class ProbedText:
 
     @cached_property
     def _known(self) -> tuple[dict[str, Sentences], int]:
-        return self._bench.keep(("parallel text", str(self._stage.spec.get("seen"))), self._read)
+        return self._resources.keep(
+            ("parallel text", str(self._stage.spec.get("seen"))), self._read
+        )
 
     @property
     def _source(self) -> str:
@@ -63,8 +65,8 @@ class ProbedText:
         """(item, text in the source language, text)."""
         where = self._stage.recipe["texts"][code]
         split = self._stage.spec["texts"][code]["split"]
-        languages = [self._bench.catalogue.languages.get(c) for c in (self._source, code)]
-        pairs = self._bench.source_at(where).read(languages, split)
+        languages = [self._resources.catalogue.languages.get(c) for c in (self._source, code)]
+        pairs = self._resources.source_at(where).read(languages, split)
         for number, pair in enumerate(pairs):
             yield pair.id or str(number), pair.source, pair.target
 
@@ -78,7 +80,7 @@ class ProbedText:
 
     def _learnt(self, where: Mapping[str, Any], split: str) -> set[bytes]:
         """The digests of a task's training texts."""
-        task = self._bench.catalogue.load("tasks", where["task"])()
-        language = self._bench.catalogue.languages.get(where["languages"][0])
-        records = task.examples(self._bench.source_at(where), language, split)
+        task = self._resources.catalogue.load("tasks", where["task"])()
+        language = self._resources.catalogue.languages.get(where["languages"][0])
+        records = task.examples(self._resources.source_at(where), language, split)
         return digests(text for record in records for text in texts_of(record))

@@ -1,2 +1,1 @@
-"""Two runs side by side: cells that both have, and what differs between their settings.
-"""
+"""Two runs side by side: cells that both have, and what differs between their settings."""

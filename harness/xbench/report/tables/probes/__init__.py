@@ -1,2 +1,1 @@
-"""Tables of what probes measured, and of whether it predicts transfer.
-"""
+"""Tables of what probes measured, and of whether it predicts transfer."""
