@@ -67,7 +67,7 @@ def prepare(model: str | None, folder: Path, options: dict[str, int]) -> Encoder
     runner = JobRunner(stages, resources, lambda *_: None, keep=False)
     runner.run([key for key, stage in stages.items() if stage.kind in ("align", "finetune")])
     stage = next(stage for stage in stages.values() if stage.kind == "probe")
-    tuned = finetune.load(stages[stage.spec["head"]], resources)
+    tuned = finetune.load(stages[stage.spec.head], resources)
     encoder = resources.encoder(stage).eval()
     return EncoderGradients(stage, resources, encoder, ProbedText(stage, resources), tuned)
 
@@ -82,7 +82,7 @@ def probe(gradients: EncoderGradients) -> None:
 def plain(gradients: EncoderGradients, parts: int = 4) -> None:
     """The same losses of the same batches, forward and backward."""
     encoder, tuned = gradients._encoder.requires_grad_(True), gradients._tuned
-    asked = gradients._stage.spec["objective"]
+    asked = gradients._stage.spec.objective
     objective = build_objective(asked, gradients._resources.catalogue, encoder, 0).eval()
     examples, pairs = gradients._examples(LANGUAGE), gradients._pairs()
     assert tuned is not None

@@ -146,15 +146,15 @@ def _model(stage: Any, head: str) -> Any:
     import transformers
 
     found = getattr(transformers, head).from_pretrained(
-        stage.recipe["model_folder"], local_files_only=True, dtype=torch.float32
+        stage.places.model_folder, local_files_only=True, dtype=torch.float32
     )
     return found.train()
 
 
-def _updates(model: Any, settings: Mapping[str, Any], rate: str) -> Callable[[Any], None]:
+def _updates(model: Any, rate: float) -> Callable[[Any], None]:
     import torch
 
-    adam = torch.optim.AdamW(model.parameters(), lr=settings[rate], fused=True)
+    adam = torch.optim.AdamW(model.parameters(), lr=rate, fused=True)
 
     def update(loss: Any) -> None:
         loss.backward()
@@ -169,17 +169,15 @@ def _align(stage: Any, resources: Any, meter: Meter) -> Any:
     """Sentence contrast, words against the embeddings, and masked LM, on the stage's own pairs."""
     import torch
     import torch.nn.functional as F
-    from pydantic import TypeAdapter
 
-    from xbench.catalogue.settings import AlignSettings
-    from xbench.stages.inputs.pairs import Corpus, PairText, pair_table, pair_texts
+    from xbench.stages.inputs.pairs import Corpus, PairInput, pair_table, pair_texts
 
-    settings = TypeAdapter(AlignSettings).validate_python(dict(stage.spec["settings"]))
-    text = PairText(stage.spec, stage.recipe, settings)
+    settings = stage.spec.settings
+    text = PairInput(stage.spec, stage.places.text, settings, stage.spec.links is not None)
     tokenizer = resources.tokenizer(stage)
-    corpus = Corpus(pair_table(text, stage, resources, tokenizer), text, stage.spec["seed"])
+    corpus = Corpus(pair_table(text, stage, resources, tokenizer), text, stage.spec.seed)
     model = _model(stage, "AutoModelForMaskedLM")
-    update = _updates(model, stage.spec["settings"], "learning_rate")
+    update = _updates(model, settings.learning_rate)
     pad_id, mask_id = tokenizer.vocabulary.pad_id, tokenizer.vocabulary.mask_id
     longest = resources.max_length(stage, 512)
 
@@ -210,7 +208,7 @@ def _align(stage: Any, resources: Any, meter: Meter) -> Any:
 def _examples(stage: Any, parent: Any, resources: Any, split: str, most: int | None) -> Any:
     from xbench.stages.inputs.examples import load_examples
 
-    limits = {"max_length": parent.spec["settings"]["max_length"], "max_items": most}
+    limits = {"max_length": parent.spec.settings.max_length, "max_items": most}
     return load_examples(stage, resources, resources.tokenizer(stage), split, limits)
 
 
@@ -219,15 +217,15 @@ def _finetune(stage: Any, resources: Any, meter: Meter) -> Any:
     import torch
     import torch.nn.functional as F
 
-    settings = stage.spec["settings"]
-    examples = _examples(stage, stage, resources, "train", settings["max_train"])
+    settings = stage.spec.settings
+    examples = _examples(stage, stage, resources, "train", settings.max_train)
     model = _model(stage, "AutoModel")
-    model.tagger = torch.nn.Linear(model.config.hidden_size, len(stage.spec["task"]["labels"]))
-    update = _updates(model, settings, "encoder_learning_rate")
-    pad_id, size = resources.tokenizer(stage).vocabulary.pad_id, settings["batch_size"]
+    model.tagger = torch.nn.Linear(model.config.hidden_size, len(stage.spec.task.labels))
+    update = _updates(model, settings.encoder_learning_rate)
+    pad_id, size = resources.tokenizer(stage).vocabulary.pad_id, settings.batch_size
     order = torch.randperm(len(examples)).tolist()
     starts = list(range(0, len(order), size))
-    count = settings["steps"] or settings["epochs"] * len(starts)
+    count = settings.steps or settings.epochs * len(starts)
     for step in range(count):
         start = starts[step % len(starts)]
         batch = examples.batch(order[start : start + size], pad_id, "cpu")
@@ -241,9 +239,9 @@ def _finetune(stage: Any, resources: Any, meter: Meter) -> Any:
 def _predict(stage: Any, parent: Any, resources: Any, model: Any) -> None:
     import torch
 
-    settings = stage.spec["settings"]
-    examples = _examples(stage, parent, resources, settings["split"], settings["max_items"])
-    pad_id, size = resources.tokenizer(stage).vocabulary.pad_id, settings["batch_size"]
+    settings = stage.spec.settings
+    examples = _examples(stage, parent, resources, settings.split, settings.max_items)
+    pad_id, size = resources.tokenizer(stage).vocabulary.pad_id, settings.batch_size
     model.eval()
     with torch.no_grad():
         for start in range(0, len(examples), size):

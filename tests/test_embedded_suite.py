@@ -61,7 +61,7 @@ def lifts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
         with store.write("align", stage.key, stage.spec) as entry:
             align.run(stage, resources, entry)
         (checkpoint,) = store.folder("align", stage.key).glob("step-*")
-        found[stage.spec["arm"]] = lift(checkpoint)
+        found[stage.spec.arm] = lift(checkpoint)
     return found
 
 

@@ -77,7 +77,7 @@ def xbench_stage_finished(stage, details):
 
 @hookimpl
 def xbench_stage_failed(stage, failure, attempt):
-    hear("failed", label=stage.recipe["label"], cause=failure["cause"], attempt=attempt)
+    hear("failed", label=stage.label, cause=failure["cause"], attempt=attempt)
     return True
 
 

@@ -1,10 +1,61 @@
-"""Keys: sha256 over canonical JSON. Values that JSON cannot hold raise; nothing is stringified."""
+"""Keys: sha256 over canonical JSON; and records that write themselves to JSON and read themselves back.
 
+Values that JSON cannot hold raise; nothing is stringified.
+"""
+
+import dataclasses
 import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
+
+Record = TypeVar("Record")
+_ABSENT = "absent where it is None"
+
+
+def absent() -> Any:
+    """The default of a record's field that is left out of its JSON where it is None.
+
+    A field that came with a later version so leaves the keys of earlier ones as they were.
+    """
+    return dataclasses.field(default=None, metadata={_ABSENT: True})
+
+
+def to_json(value: Any) -> Any:
+    """A record (a dataclass) and all within it as mappings and lists.
+
+    A record with a method ``to_json`` says itself what it is.
+    """
+    own = getattr(value, "to_json", None)
+    return plain(value) if own is None else own()
+
+
+def plain(value: Any) -> Any:
+    """As :func:`to_json`, without asking the record itself."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        pairs = ((f, getattr(value, f.name)) for f in dataclasses.fields(value))
+        kept = ((f.name, v) for f, v in pairs if v is not None or _ABSENT not in f.metadata)
+        return {name: to_json(each) for name, each in kept}
+    if isinstance(value, Mapping):
+        return {name: to_json(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(each) for each in value]
+    return value
+
+
+def from_json(kind: type[Record], content: Any) -> Record:
+    """The record of a kind that wrote ``content``, checked. Raises ``ValueError`` where it is none."""
+    found: Record = _reader(kind).validate_python(content)  # type: ignore[arg-type]
+    return found
+
+
+@cache
+def _reader(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def canonical(value: Any) -> str:
@@ -19,8 +70,8 @@ def canonical(value: Any) -> str:
 
 
 def key_of(value: Any) -> str:
-    """sha256 (hexadecimal) of the canonical JSON."""
-    return hashlib.sha256(canonical(value).encode("utf-8")).hexdigest()
+    """sha256 (hexadecimal) of the canonical JSON of a value, or of a record."""
+    return hashlib.sha256(canonical(to_json(value)).encode("utf-8")).hexdigest()
 
 
 def _check(value: Any, where: str) -> None:

@@ -1,16 +1,24 @@
 """Estimates: disk by hand, time as a line through what was measured, unknown where nothing was."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from xbench.engine.cost import group_of, measured, units_of
+from xbench.catalogue.identity import Component
+from xbench.catalogue.settings import AlignSettings, FinetuneSettings
+from xbench.engine.cost import group_of, measured
 from xbench.engine.estimate import estimate, weights_bytes
 from xbench.engine.todo import Job, Work
 from xbench.plan import Plan, Stage
+from xbench.plan.kinds.pairs import AlignPlaces, AlignSpec, AlignStage, PairPlace
+from xbench.plan.kinds.task import FinetuneSpec, FinetuneStage, TaskPlaces
+from xbench.plan.records import DataId, DataPlace, EncoderId, TaskId
+from xbench.plan.stage import Machine
 from xbench.store import Store
 
 WEIGHTS = 10 * 30 * 4 + 8 * 4  # bytes in float32
@@ -25,19 +33,37 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
-def recipe(model: Path, **extra: object) -> dict[str, object]:
-    return {"model_folder": str(model), "model_digest": "d", "device": "cpu", **extra}
+DATA = DataId(split="train")
+PLACE = DataPlace("somewhere", {}, None, None, ("deu",))
 
 
-def align(model: Path, steps: int = 100, seed: int = 1) -> Stage:
-    spec = {"objective": {"name": "x"}, "settings": {"steps": steps, "batch_size": 8}, "seed": seed}
-    return Stage("align", spec, recipe(model, checkpoints=[50, 100]))
+def machine(model: Path) -> Machine:
+    return {"model_folder": str(model), "model_digest": "d", "device": "cpu"}
 
 
-def finetune(model: Path, mode: str = "full", seed: int = 1, **settings: object) -> Stage:
-    given = {"steps": None, "epochs": 3, "max_train": None, "batch_size": 16, **settings}
-    spec = {"task": {"name": "pos"}, "mode": mode, "settings": given, "seed": seed}
-    return Stage("finetune", spec, recipe(model))
+def align(model: Path, steps: int = 100, seed: int = 1, batch_size: int = 8) -> AlignStage:
+    spec = AlignSpec(
+        arm="aligned",
+        corpus=DATA,
+        model={},
+        objective=Component(name="x"),
+        settings=AlignSettings(steps, batch_size=batch_size),
+        seed=seed,
+    )
+    places = AlignPlaces(**machine(model), text=PairPlace(PLACE), checkpoints=(50, 100))
+    return AlignStage(spec, places)
+
+
+def finetune(model: Path, mode: Any = "full", seed: int = 1, **settings: Any) -> FinetuneStage:
+    spec = FinetuneSpec(
+        encoder=EncoderId(base={}),
+        task=TaskId(name="pos", level="token", labels=("X",)),
+        data=DATA,
+        mode=mode,
+        settings=FinetuneSettings(**{"epochs": 3, **settings}),
+        seed=seed,
+    )
+    return FinetuneStage(spec, TaskPlaces(**machine(model), task="pos", data=PLACE))
 
 
 def plan_of(*stages: Stage) -> tuple[Plan, Work]:
@@ -95,18 +121,19 @@ def test_one_length_gives_a_rate(model: Path, tmp_path: Path) -> None:
 
 
 def test_epochs_are_steps_once_the_data_was_seen(model: Path) -> None:
-    assert units_of(finetune(model), 100) == 3 * 7
-    assert units_of(finetune(model, max_train=32), 100) == 3 * 2
-    assert units_of(finetune(model, steps=11), 100) == 11
+    assert finetune(model).units(100) == 3 * 7
+    assert finetune(model, max_train=32).units(100) == 3 * 2
+    assert finetune(model, steps=11).units(100) == 11
 
 
 def test_another_model_device_or_batch_is_another_group(model: Path) -> None:
     base = group_of(align(model), {})
     other = align(model)
+    change: dict[str, Any]
     for change in ({"model_digest": "e"}, {"device": "cuda:0"}):
-        assert group_of(Stage("align", other.spec, {**other.recipe, **change}), {}) != base
-    wider = {**other.spec, "settings": {**other.spec["settings"], "batch_size": 9}}
-    assert group_of(Stage("align", wider, other.recipe), {}) != base
+        moved = replace(other, places=replace(other.places, **change))
+        assert group_of(moved, {}) != base
+    assert group_of(align(model, batch_size=9), {}) != base
     assert group_of(align(model, steps=7, seed=9), {}) == base
 
 

@@ -212,13 +212,13 @@ class TestCompositions:
         found = find_method("both", here).identity(
             settings(["both"])["both"]["default"], here.discovery
         )
-        assert found["name"] == "both"
-        assert {name: part["weight"] for name, part in found["parts"].items()} == {
+        assert found.name == "both"
+        assert {name: part.weight for name, part in found.parts.items()} == {
             "everything": 0.5,
             "linked": 2.0,
         }
-        assert found["parts"]["everything"]["distribution"] == "toys"
-        assert found["parts"]["everything"]["version"] == 1
+        assert found.parts["everything"].distribution == "toys"
+        assert found.parts["everything"].version == 1
 
 
 class TestOtherKinds:

@@ -69,9 +69,5 @@ def test_what_a_generator_gives_is_asked_for_as_the_plan_does() -> None:
     request = {"objective": ["hictl:S1W0M0", "procrustes"], "task": ["pos", "ner"], "seed": [15]}
     spec = resolve(make_spec(request, "the test"), here)
     plan = build_plan(spec, here, offline=True)
-    sources = {
-        stage.recipe["binding"]["source"]
-        for stage in plan.stages.values()
-        if "binding" in stage.recipe
-    }
+    sources = {reading.place.source for stage in plan.stages.values() for reading in stage.reads()}
     assert sources <= {need.binding.source for need in data_needs(spec, here)}

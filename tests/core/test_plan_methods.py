@@ -52,7 +52,7 @@ def differing(one: Plan, other: Plan) -> tuple[str, ...]:
 
 
 def specs(plan: Plan, kind: str) -> Iterator[dict[str, Any]]:
-    return (dict(plan.stages[key].spec) for key in plan.of_kind(kind))
+    return (plan.stages[key].to_json()["spec"] for key in plan.of_kind(kind))
 
 
 class TestAnObjectiveWithoutExtras:
@@ -166,7 +166,9 @@ class TestLinks:
         for kind in ("align", "finetune"):
             for key in plan.of_kind(kind):
                 parents = [plan.stages[parent].kind for parent in plan.stages[key].parents]
-                assert parents == (["links"] if "joint" in plan.stages[key].spec else parents)
+                assert parents == (
+                    ["links"] if getattr(plan.stages[key].spec, "joint", None) else parents
+                )
                 assert kind == "finetune" or parents == ["links"]
 
     @pytest.mark.parametrize(
@@ -246,10 +248,10 @@ class TestTransforms:
         assert plan.stages[fit].parents == ()
         heads = [plan.stages[key] for key in plan.of_kind("finetune")]
         assert [stage.parents for stage in heads] == [(), (), (fit,), (fit,)]
-        assert [stage.spec.get("transform") for stage in heads] == [None, None, fit, fit]
+        assert [stage.spec.transform for stage in heads] == [None, None, fit, fit]
         for cell in plan.cells:
             evaluate = plan.stages[str(cell.evaluate)]
-            assert evaluate.spec.get("transform") == cell.fit
+            assert evaluate.spec.transform == cell.fit
             assert (fit in evaluate.parents) is (cell.coordinates["arm"] == "aligned")
 
     def test_in_mode_full_it_is_fitted_on_the_untouched_arms_model(self, make: Make) -> None:
@@ -351,7 +353,7 @@ class TestRetrieval:
         ]
         for cell in plan.cells:
             assert (cell.coordinates["mode"], cell.coordinates["seed"]) == (None, None)
-            metrics = [m["name"] for m in plan.stages[str(cell.score)].spec["metrics"]]
+            metrics = [m.name for m in plan.stages[str(cell.score)].spec.metrics]
             assert metrics == ["retrieval_accuracy", "retrieval_forward", "retrieval_backward"]
 
     @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from xbench.errors import UnknownName, XbenchError
 from xbench.files import dump_json
 from xbench.store import Store
 from xbench.store.failures import failures
-from xbench.store.rows import COLUMNS, results
-from xbench.store.runs import find_run, read_run, record_run
+from xbench.store.rows import COLUMNS, read_rows
+from xbench.store.runs import RunRecord, find_run, read_record, record_run
 
 from ..command import plan_of, request
 
@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Store:
     return made
 
 
-def cells() -> dict[str, Any]:
+def run() -> RunRecord:
     """A run of four cells: two languages by two alignment variants; one has no data."""
     made = []
     for variant in ("A", "B"):
@@ -47,7 +47,7 @@ def cells() -> dict[str, Any]:
                     "unavailable": "no such treebank" if gap else "",
                 }
             )
-    return {"cells": made, "metrics": {"pos": list(METRICS)}, "gaps": {}}
+    return RunRecord.from_json({"cells": made, "metrics": {"pos": list(METRICS)}, "gaps": {}})
 
 
 def put(store: Store, kind: str, key: str, **result: Any) -> None:
@@ -56,7 +56,7 @@ def put(store: Store, kind: str, key: str, **result: Any) -> None:
 
 
 def by_cell(store: Store) -> dict[str, dict[str, Any]]:
-    frame = results(store, cells())
+    frame = read_rows(store, run())
     rows = frame[frame["metric"] == "accuracy"].to_dict("records")
     return {f"{row['variant']}-{row['language']}": row for row in rows}
 
@@ -64,7 +64,7 @@ def by_cell(store: Store) -> dict[str, dict[str, Any]]:
 def test_values_come_with_their_count_and_key(store: Store) -> None:
     scores = {"accuracy": 1 / 3, "udpos_f1_xtreme": None}
     put(store, "score", "score-A-deu", scores=scores, n=7)
-    frame = results(store, cells())
+    frame = read_rows(store, run())
     assert list(frame.columns) == [*COLUMNS, "reason"]
     first, second = frame.to_dict("records")[:2]
     assert (first["value"], first["n"], first["status"]) == (1 / 3, 7, "done")
@@ -75,7 +75,7 @@ def test_values_come_with_their_count_and_key(store: Store) -> None:
 
 
 def test_every_cell_has_a_row_for_each_metric_and_gaps_have_one(store: Store) -> None:
-    frame = results(store, cells())
+    frame = read_rows(store, run())
     assert len(frame) == 3 * len(METRICS) + 1
     assert frame["status"].value_counts().to_dict() == {"missing": 6, "unavailable": 1}
     assert by_cell(store)["B-kas"]["reason"] == "no such treebank"
@@ -101,7 +101,7 @@ def test_a_failure_is_the_reason_of_its_own_cells_only(
             assert (row["status"], row["reason"]) == (status, f"{kind} {key[:12]}: ValueError: bad")
         else:
             assert row["status"] in ("missing", "unavailable")
-    (line,) = failures(store, cells())
+    (line,) = map(str, failures(store, run()))
     assert line.startswith(f"{kind} {key[:12]} (o {key.split('-')[1]} aligned a-b")
     assert "ValueError: bad Log: " in line
     assert str(store.folder(kind, key) / "log.txt") in line
@@ -110,14 +110,14 @@ def test_a_failure_is_the_reason_of_its_own_cells_only(
 def test_a_failure_names_the_alignment_seed(store: Store) -> None:
     """Fine-tunings of two alignments differ in nothing else."""
     store.write_failure("finetune", "finetune-A", {}, FAILURE)
-    (line,) = failures(store, cells())
+    (line,) = map(str, failures(store, run()))
     assert line.startswith("finetune finetune-A (o A aligned a-b 1 pos full 15)")
 
 
 def test_stages_that_fail_alike_are_one_line(store: Store) -> None:
     for key in ("score-A-deu", "score-B-deu"):
         store.write_failure("score", key, {}, FAILURE)
-    (line,) = failures(store, cells())
+    (line,) = map(str, failures(store, run()))
     assert line.startswith("score score-A-deu (")
     assert ", and 1 more like it: ValueError: bad Log: " in line
 
@@ -126,7 +126,7 @@ def test_a_failure_that_cost_nothing_is_not_listed(store: Store) -> None:
     put(store, "score", "score-A-deu", scores=dict.fromkeys(METRICS, 0.5), n=1)
     put(store, "score", "score-A-kas", scores=dict.fromkeys(METRICS, 0.5), n=1)
     store.write_failure("finetune", "finetune-A", {}, FAILURE)
-    assert failures(store, cells()) == []
+    assert failures(store, run()) == []
 
 
 def test_a_damaged_score_is_missing_and_set_aside(store: Store) -> None:
@@ -139,7 +139,7 @@ def test_a_damaged_score_is_missing_and_set_aside(store: Store) -> None:
 
 
 def test_a_run_without_cells_has_no_rows(store: Store) -> None:
-    assert results(store, {"cells": [], "metrics": {}}).empty
+    assert read_rows(store, RunRecord(())).empty
 
 
 class TestRuns:
@@ -148,10 +148,10 @@ class TestRuns:
         folder = record_run(plan, store)
         assert record_run(plan, store) == folder
         assert find_run(store) == folder
-        run = read_run(folder)
-        assert run["metrics"] == {"pos": ["accuracy", "udpos_f1_xtreme"]}
-        assert [cell["score"] for cell in run["cells"]] == [cell.score for cell in plan.cells]
-        assert set(results(store, run)["status"]) == {"missing"}
+        record = read_record(folder)
+        assert record.metrics == {"pos": ("accuracy", "udpos_f1_xtreme")}
+        assert [cell.score for cell in record.cells] == [cell.score for cell in plan.cells]
+        assert set(read_rows(store, record)["status"]) == {"missing"}
 
     def test_the_last_run_is_the_default_and_others_go_by_the_beginning_of_their_id(
         self, store: Store
@@ -179,4 +179,4 @@ class TestRuns:
         json.loads(text)
         (folder / "plan.json").write_text(text[:-20])
         with pytest.raises(XbenchError, match=r"plan\.json is damaged.*run the same command again"):
-            read_run(folder)
+            read_record(folder)

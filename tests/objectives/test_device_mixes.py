@@ -64,4 +64,4 @@ def test_it_is_trained_and_evaluated_elsewhere(name: str, tmp_path: Path) -> Non
 
 def elsewhere(stage: Stage) -> Stage:
     """The stage as it would be planned for a GPU."""
-    return replace(stage, recipe={**stage.recipe, "device": "cuda"})
+    return replace(stage, places=replace(stage.places, device="cuda"))

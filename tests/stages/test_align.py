@@ -15,7 +15,9 @@ from xbench.catalogue.settings import AlignSettings
 from xbench.data.ragged import RaggedTable, write_ragged
 from xbench.data.tokenizer import Tokenizer
 from xbench.nn.encoders.encoder import Encoder
-from xbench.stages.inputs.pairs import Corpus, PairRow, PairText, pair_texts
+from xbench.plan.kinds.pairs import PairPlace, PairText
+from xbench.plan.records import DataId, DataPlace
+from xbench.stages.inputs.pairs import Corpus, PairInput, PairRow, pair_texts
 
 from ..toys import Everything, World, model_folder
 
@@ -236,7 +238,9 @@ def table(folder: Path, size: int) -> RaggedTable:
 
 def corpus(pairs: RaggedTable, seed: int = 42, arm: str = "aligned", **settings: Any) -> Corpus:
     checked = AlignSettings(steps=9, **{"batch_size": 4, **settings})
-    return Corpus(pairs, PairText({"arm": arm}, {}, checked), seed)
+    data, place = DataId(split="train"), DataPlace("toys", {}, None, None, ("aaa", "bbb"))
+    text = PairText(arm=arm, corpus=data)
+    return Corpus(pairs, PairInput(text, PairPlace(place), checked, has_words=False), seed)
 
 
 def epoch(corpus: Corpus, number: int = 0) -> list[tuple[int, int]]:

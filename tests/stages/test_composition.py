@@ -11,6 +11,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from xbench.api import Objective, Term
+from xbench.catalogue.identity import Component
 from xbench.nn.encoders.encoder import Encoder
 from xbench.stages.align import total
 from xbench.stages.objective import WeightedSum, build_objective
@@ -45,11 +46,11 @@ class TestSum:
         stage = plan.stages[plan.of_kind("align")[0]]
         made = batches(world, **NAMES)
         resources, encoder = world.resources(), made.encoder
-        asked = stage.spec["objective"]
+        asked = stage.spec.objective
         whole = build_objective(asked, resources.catalogue, encoder, 1)
         parts = {
             name: build_objective(part, resources.catalogue, encoder, 1)
-            for name, part in asked["parts"].items()
+            for name, part in asked.parts.items()
         }
         return whole, parts, made
 
@@ -228,12 +229,11 @@ class TestParts:
 
     def test_weights_and_buffers_of_parts_are_its_own(self, world: World) -> None:
         catalogue = world.catalogue
-        asked = {
-            "parts": {
-                name: {"name": name, "weight": 1.0, "config": {"only": "contrast"}}
-                for name in ("everything", "remembering")
-            }
+        parts = {
+            name: Component(name=name, weight=1.0, config={"only": "contrast"})
+            for name in ("everything", "remembering")
         }
+        asked = Component(name="both", parts=parts)
         resources = Resources(world.store, catalogue)
         encoder = resources.encoder(world.stage("align", objective=("everything:all",)))
         made = build_objective(asked, catalogue, encoder, 1)

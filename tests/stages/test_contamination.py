@@ -9,7 +9,7 @@ import pytest
 
 from xbench.api import LabelledPair, LabelledText, Language, ParallelText, Source, TaggedSentence
 from xbench.data.overlap import digests
-from xbench.stages.evaluate import PREDICTIONS
+from xbench.plan.artefacts import PREDICTIONS
 from xbench.stages.inputs.contamination import known_records, learnt_from, overlap
 from xbench.stages.inputs.examples import load_examples, sample
 

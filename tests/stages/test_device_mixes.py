@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from xbench.plan import Stage
-from xbench.stages.evaluate import PREDICTIONS
+from xbench.plan.artefacts import PREDICTIONS
 
 from ..pretend_device import DeviceMix, Pretended, pretending
 from ..toys import World
@@ -24,7 +24,7 @@ CALM = {"finetune": {"head_dropout": 0.0}}
 def elsewhere() -> Iterator[Callable[[Stage], Stage]]:
     """Gives a stage as it would be planned for a GPU."""
     with pretending():
-        yield lambda stage: replace(stage, recipe={**stage.recipe, "device": "cuda"})
+        yield lambda stage: replace(stage, places=replace(stage.places, device="cuda"))
 
 
 def curve(folder: Path) -> list[float]:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from xbench.plan import Plan, Stage
+from xbench.plan.artefacts import PREDICTIONS
 from xbench.stages import finetune
-from xbench.stages.evaluate import PREDICTIONS
 from xbench.stages.features import all_features
 from xbench.stages.inputs.examples import load_examples
 from xbench.stages.resources import text_format

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
 from xbench.api import MissingData, ParallelText
 from xbench.catalogue.registry import Binding
-from xbench.catalogue.settings import AlignSettings
-from xbench.stages.inputs.pairs import Corpus, PairText, pair_table
+from xbench.stages.inputs.pairs import Corpus, PairInput, pair_table
 
 from .. import toys
 from ..toys import World
@@ -62,17 +60,14 @@ def test_leaked_sentences_are_left_out_and_counted(guarded: World) -> None:
     cleaned = result(guarded.run(stage))
     assert cleaned["pairs_available"] == 24 - LEAKED
     assert cleaned["excluded"] == {"topical": LEAKED, "tagged": 0}
-    assert [entry["split"] for entry in stage.spec["guard"]] == [
-        "test"
-    ] * 4  # both languages of either
+    assert [entry.split for entry in stage.spec.guard] == ["test"] * 4  # both languages of either
 
 
 def test_no_batch_holds_a_guarded_sentence(guarded: World) -> None:
     settings = {"steps": 40, "batch_size": 4, "exclude_overlap": True}
     stage = guarded.stage("align", align=settings)
     resources = guarded.resources()
-    checked = TypeAdapter(AlignSettings).validate_python(dict(stage.spec["settings"]))
-    text = PairText(stage.spec, stage.recipe, checked)
+    text = PairInput(stage.spec, stage.places.text, stage.spec.settings, has_words=False)
     table = pair_table(text, stage, resources, resources.tokenizer(stage))
     corpus = Corpus(table, text, seed=42)
     allowed = {
@@ -88,8 +83,8 @@ def test_another_guard_is_another_key_and_no_guard_leaves_the_key_alone(
     without = guarded.stage("align", align={"steps": 2})
     with_guard = guarded.stage("align", align={"steps": 2, "exclude_overlap": True})
     assert without.key != with_guard.key
-    assert "guard" not in without.spec
-    assert "exclude_overlap" not in without.spec["settings"]
+    assert without.spec.guard is None
+    assert "exclude_overlap" not in without.to_json()["spec"]["settings"]
 
 
 def test_a_guard_that_is_not_here_is_said(guarded: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +103,7 @@ def test_the_runs_own_test_sets_guard_too(world: World) -> None:
     for task, source in (("tags", "tagged"), ("pairs", "paired"), ("finding", "bitext")):
         plan = world.plan(arm=("aligned",), task=(task,), align=align)
         (key,) = plan.of_kind("align")
-        bindings = {where["binding"]["source"] for where in plan.stages[key].recipe["guard"]}
+        bindings = {place.source for place in plan.stages[key].places.text.guard}
         assert source in bindings, task
 
 

@@ -12,12 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from xbench.api import LabelledText, Term
-from xbench.catalogue.settings import AlignSettings
 from xbench.nn.heads import Head
 from xbench.nn.optimise import Optimiser
 from xbench.stages import finetune, joint
 from xbench.stages.align import pair_batches, total
-from xbench.stages.inputs.pairs import PairText
 from xbench.stages.objective import build_objective
 from xbench.stages.resources import Resources
 from xbench.stages.tuning import Work
@@ -78,11 +76,10 @@ def own_gradients(world: World, name: str, **spec: Any) -> Gradients:
     """Of the objective by itself, on the first batch of parallel text."""
     plan = world.plan(**{**DURING, "objective": (name,), **spec})
     stage = plan.stages[plan.of_kind("finetune")[0]]
-    asked, resources = stage.spec["joint"], world.resources()
+    asked, resources = stage.spec.joint, world.resources()
     encoder = resources.encoder(stage).double().train()
-    settings = AlignSettings(steps=1, **asked["settings"])
-    text = PairText(asked, stage.recipe["joint"]["pairs"], settings)
-    objective = build_objective(asked["objective"], resources.catalogue, encoder, 15).double()
+    text = joint.pair_input(stage)
+    objective = build_objective(asked.objective, resources.catalogue, encoder, 15).double()
     loss, _ = total(objective, pair_batches(text, stage, resources, encoder).chunk(0, 0))
     loss.backward()  # type: ignore[no-untyped-call]
     found = {n: p.grad for n, p in encoder.named_parameters() if p.grad is not None}

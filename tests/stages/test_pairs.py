@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from xbench.catalogue.settings import AlignSettings
 from xbench.nn.pair_views import PairViews
 from xbench.plan import Stage
 from xbench.stages.align import pair_batches
 from xbench.stages.inputs import pairs as module
-from xbench.stages.inputs.pairs import Batches, Corpus, PairText, pair_table, wrong_partners
+from xbench.stages.inputs.pairs import Batches, Corpus, PairInput, pair_table, wrong_partners
 
 from ..toys import Bitext, Linked, World
 from .slow import Slow
@@ -32,9 +31,9 @@ def batches(world: World, **spec: Any) -> Batches:
     return pair_batches(text_of(stage), stage, resources, resources.encoder(stage).eval())
 
 
-def text_of(stage: Stage) -> PairText:
-    settings = AlignSettings(**stage.spec["settings"])
-    return PairText(stage.spec, stage.recipe, settings)
+def text_of(stage: Stage) -> PairInput:
+    has_words = stage.spec.links is not None
+    return PairInput(stage.spec, stage.places.text, stage.spec.settings, has_words)
 
 
 def sentences(world: World) -> list[tuple[str, str]]:

@@ -176,7 +176,7 @@ def view_of(session: Session, store: Store, name: str = "steep") -> CheckpointVi
     resources = Resources(store, Catalogue.installed())
     encoder = resources.encoder(stage).eval()
     text = ProbedText(stage, resources)
-    head = session.plan.stages.get(stage.spec.get("head", ""))
+    head = session.plan.stages.get(stage.spec.head)
     from xbench.stages import finetune
 
     tuned = finetune.load(head, resources) if head else None
@@ -186,7 +186,7 @@ def view_of(session: Session, store: Store, name: str = "steep") -> CheckpointVi
 
 def slowly(view: CheckpointView, text: str, depth: float) -> torch.Tensor:
     """One sentence at a time, without views, batches or packing."""
-    tokenizer = Tokenizer.from_folder(Path(view._stage.recipe["model_folder"]))
+    tokenizer = Tokenizer.from_folder(Path(view._stage.places.model_folder))
     encoder = view._encoder
     ((ids),) = tokenizer.encode_texts([text])
     whole = torch.tensor([[tokenizer.build_single(ids)]])
@@ -254,7 +254,7 @@ def test_states_are_computed_once_for_all_probes(
     monkeypatch.setattr(Encoding, "_all", counted)
     session = compute(asked("look", arm=["none"]), store)
     once = len(seen)
-    assert once == len(session.plan.stages[probe_stage(session, "look").key].spec["texts"]) + 1
+    assert once == len(session.plan.stages[probe_stage(session, "look").key].spec.texts) + 1
     session = compute(asked("look", arm=["none"], options={"probe.look.depths": [1.0]}), store)
     stages = session.plan.stages
     resources = Resources(store, Catalogue.installed())
@@ -290,7 +290,7 @@ def test_words_in_a_row_are_the_mean_of_all_their_subwords(view: CheckpointView)
     layer = view.layer(1.0)
     spans = [(0, 1), (1, 2), (0, 2)]
     vectors = view._encoding._word_vectors([(text, span) for span in spans], [layer])[layer]
-    tokenizer = Tokenizer.from_folder(Path(view._stage.recipe["model_folder"]))
+    tokenizer = Tokenizer.from_folder(Path(view._stage.places.model_folder))
     ((_, offsets),) = tokenizer.encode_with_offsets([text])
     owned = owners(offsets, word_spans(text))
     sizes = torch.tensor([[float(owned.count(0))], [float(owned.count(1))]])
@@ -410,14 +410,14 @@ def test_gradients_are_float32_whatever_the_precision_of_the_run(view: Checkpoin
     assert kinds == {torch.float32}
     for name, value in plain.items():
         torch.testing.assert_close(found[name], value)
-    assert stage.spec["settings"]["precision"] == "fp32"
+    assert stage.spec.settings.precision == "fp32"
 
 
 def test_the_precision_of_a_run_is_not_that_of_its_gradients() -> None:
     """The stage says what is used, and states keep the precision that was asked for."""
     plan = plan_of(asked("steep", "look", options={"probing.precision": "bf16"}))
     found = {
-        cell.coordinates["probe"]: plan.stages[cell.probe].spec["settings"]["precision"]
+        cell.coordinates["probe"]: plan.stages[cell.probe].spec.settings.precision
         for cell in plan.cells
         if cell.probe
     }
@@ -427,7 +427,7 @@ def test_the_precision_of_a_run_is_not_that_of_its_gradients() -> None:
 def test_the_objectives_gradient_is_of_the_batches_that_were_trained(store: Store) -> None:
     """Of another number of pairs a contrast has another number of negatives."""
     gradients = aligned_gradients(store, batch_size=10, max_length=9)
-    assert gradients._settings["gradient_batch_size"] == 4  # of tasks and sentences
+    assert gradients._settings.gradient_batch_size == 4  # of tasks and sentences
     pairs = gradients._pairs()
     assert len(pairs) == 20
     room = 9 - gradients._tokenizer.special_tokens_single
@@ -447,7 +447,7 @@ def test_the_objectives_gradient_is_of_the_batches_that_were_trained(store: Stor
         sides.append(view)
     from xbench_plugins.objectives.hictl import HiCTL
 
-    assert gradients._stage.spec["objective"]["config"]["sentence"] == 1  # S1W0M0: NTX alone
+    assert gradients._stage.spec.objective.config["sentence"] == 1  # S1W0M0: NTX alone
     config = HiCTL.variants["S1W0M0"]
     u_BD, v_BD = (view.pooled(config.depth, "mean") for view in sides)
     both_D = F.normalize(torch.cat([u_BD, v_BD]), dim=1)
@@ -489,19 +489,19 @@ def test_gradients_of_each_task_are_those_of_a_head_fitted_on_the_frozen_encoder
     for cell in cells:
         stage = plan.stages[str(cell.probe)]
         if cell.coordinates["probe"] == "look":
-            assert "head" not in stage.spec
+            assert stage.spec.head is None
             continue
-        head = plan.stages[stage.spec["head"]]
-        assert stage.spec["head"] in stage.parents
-        assert (head.spec["mode"], head.spec["seed"]) == ("linear", 15)
-        assert head.recipe["task"] == cell.coordinates["task"]
-        assert head.spec["encoder"] == stage.spec["encoder"]
+        head = plan.stages[stage.spec.head]
+        assert stage.spec.head in stage.parents
+        assert (head.spec.mode, head.spec.seed) == ("linear", 15)
+        assert head.places.task == cell.coordinates["task"]
+        assert head.spec.encoder == stage.spec.encoder
 
 
 def test_without_a_task_gradients_are_of_the_language_model_alone() -> None:
     plan = plan_of(asked("steep", task=[], arm=["none"]))
     (cell,) = plan.cells
-    assert "head" not in plan.stages[str(cell.probe)].spec
+    assert plan.stages[str(cell.probe)].spec.head is None
 
 
 def test_an_objective_that_compares_with_a_queue_has_one(store: Store) -> None:
@@ -549,9 +549,9 @@ def test_sentences_of_the_training_data_are_left_out(
     request_ = asked("look", arm=["none"], mode=["full"], probe_at=["finetuned"])
     session = compute(request_, store)
     stage = probe_stage(session, "look")
-    assert stage.parents == (stage.spec["finetune"],)
+    assert stage.parents == (stage.spec.finetune,)
     resources = Resources(store, Catalogue.installed())
-    (where,), split = stage.recipe["seen"], stage.spec["seen"][0]["split"]
+    (where,), split = stage.places.seen, stage.spec.seen[0].split
     language = Catalogue.installed().languages.get("qaa")
     known = [" ".join(s.words) for s in resources.source_at(where).read([language], split)][:3]
     plain = CloneBitext.read
@@ -577,7 +577,7 @@ def test_before_and_after_fine_tuning_are_of_the_same_sentences() -> None:
         (
             cell.coordinates["arm"],
             cell.coordinates.get("task"),
-            both.stages[cell.probe].spec["seen"],
+            both.stages[cell.probe].spec.seen,
         )
         for cell in both.cells
         if cell.probe
@@ -586,11 +586,11 @@ def test_before_and_after_fine_tuning_are_of_the_same_sentences() -> None:
         (arm, task) for arm in ("none", "aligned") for task in (None, "pos", "topic")
     }
     assert all(left_out == seen[0][2] for _, _, left_out in seen)
-    sources = [data["source"]["name"] for data in seen[0][2]]
+    sources = [data.source.name for data in seen[0][2]]
     assert sources == ["clone-treebank", "clone-topics"]
-    assert {data["split"] for data in seen[0][2]} == {"train"}
+    assert {data.split for data in seen[0][2]} == {"train"}
     alone = plan_of(asked("look", **tasks))
-    assert not any("seen" in stage.spec for stage in alone.stages.values())
+    assert not any(getattr(stage.spec, "seen", None) for stage in alone.stages.values())
 
 
 def test_weights_that_are_no_numbers_are_refused(store: Store, tmp_path: Path) -> None:

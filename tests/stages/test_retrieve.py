@@ -124,23 +124,23 @@ class TestItsOwnSettings:
         world = new_world(data={"shortest": 6, "longest": 12})
         stages = [world.stage("evaluate", **FINDING, evaluate=each) for each in ({}, given)]
         assert stages[0].key != stages[1].key
-        assert given.items() <= stages[1].spec["settings"].items()
+        assert given.items() <= vars(stages[1].spec.settings).items()
         vectors = [vectors_of(world, stage) for stage in stages]
         assert not torch.allclose(*vectors, atol=1e-6)
 
     def test_a_fine_tuned_model_is_evaluated_as_it_was_fine_tuned(self, world: World) -> None:
         given = {"max_length": 9, "precision": "bf16"}
         plain, other = (world.stage("evaluate", evaluate=each) for each in ({}, given))
-        assert "finetune" in plain.spec
-        assert (other.key, other.spec) == (plain.key, plain.spec)
+        assert plain.spec.finetune is not None
+        assert other.key == plain.key
 
     def test_a_transform_is_fitted_as_its_task_is_evaluated(self, world: World) -> None:
         given = {"max_length": 9, "retrieval_depth": 0.5}
         asked = {"task": ("finding",), "arm": ("aligned",), "objective": ("centre",)}
         plan = world.plan(**asked, evaluate=given)
         (key,) = plan.of_kind("fit")
-        settings = plan.stages[key].spec["settings"]
-        assert (settings["max_length"], settings["depth"]) == (9, 0.5)
+        settings = plan.stages[key].spec.settings
+        assert (settings.max_length, settings.depth) == (9, 0.5)
 
 
 def vectors_of(world: World, stage: Stage) -> Tensor:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from xbench.stages.evaluate import PREDICTIONS
+from xbench.plan.artefacts import PREDICTIONS
 from xbench.stages.inputs.examples import sample
 from xbench.store import Store
 
@@ -23,7 +23,7 @@ def ids_by_language(folder: Path, **changes: object) -> dict[str, list[str]]:
     found = {}
     for key in session.plan.of_kind("evaluate"):
         table = pq.read_table(store.folder("evaluate", key) / PREDICTIONS)
-        found[session.plan.stages[key].spec["language"]] = table.column("id").to_pylist()
+        found[session.plan.stages[key].spec.language] = table.column("id").to_pylist()
     return found
 
 

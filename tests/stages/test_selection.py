@@ -157,9 +157,9 @@ def test_dev_data_is_in_the_key_of_a_selected_model_only(new_world: Worlds) -> N
     world = new_world()
     one = world.stage("finetune", arm=("none",), finetune=plain)
     two = world.stage("finetune", arm=("none",), finetune=selected)
-    assert "selected_on" not in one.spec
-    assert two.spec["selected_on"]["data"]["split"] == "dev"
-    assert two.spec["selected_on"]["metric"]["name"] == "accuracy"
+    assert one.spec.selected_on is None
+    assert two.spec.selected_on.data.split == "dev"
+    assert two.spec.selected_on.metric.name == "accuracy"
     assert one.key != two.key
 
 

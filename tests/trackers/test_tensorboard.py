@@ -17,7 +17,7 @@ from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
 
 
 def stage(key: str = "0123456789", label: str = "hictl:S1W0M1 qaa-qac") -> Any:
-    return SimpleNamespace(kind="align", key=key, recipe={"label": label})
+    return SimpleNamespace(kind="align", key=key, label=label)
 
 
 class Writer:

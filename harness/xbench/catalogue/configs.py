@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from xbench.catalogue.catalogue import Catalogue
+from xbench.catalogue.identity import Component
 from xbench.catalogue.settings import as_json
 from xbench.catalogue.validation import explain
 from xbench.errors import UnknownName, XbenchError
@@ -45,7 +46,7 @@ def component_config(loaded: Any, config: Mapping[str, Any]) -> Any:
     return TypeAdapter(loaded.Config).validate_python(dict(config))
 
 
-def make_component(kind: str, asked: Mapping[str, Any], catalogue: Catalogue) -> Any:
-    """The plugin that a spec asks for, ``{"name": ..., "config": {...}}``, with its configuration."""
-    loaded = catalogue.load(kind, asked["name"])
-    return loaded(component_config(loaded, asked["config"]))
+def make_component(kind: str, asked: Component, catalogue: Catalogue) -> Any:
+    """The plugin that a component identifies, with its configuration."""
+    loaded = catalogue.load(kind, asked.name)
+    return loaded(component_config(loaded, asked.config or {}))

@@ -2,17 +2,36 @@
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from xbench.catalogue.discovery import Plugin, PluginError
+from xbench.keys import absent
 
 
-def component(plugin: Plugin) -> dict[str, Any]:
-    """The JSON-able identity of a plugin.
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """What identifies a plugin in a key, with its configuration, if it has one.
+
+    ``code`` is the digest of an editable plugin's source. Of a composition, ``parts`` are the plugins
+    that it is made of, each with its ``weight``, and there is no version.
+    """
+
+    name: str
+    version: int | str | None = absent()
+    distribution: str | None = absent()
+    code: str | None = absent()
+    config: Mapping[str, Any] | None = absent()
+    weight: float | None = absent()
+    parts: "Mapping[str, Component] | None" = absent()
+
+
+def component(plugin: Plugin, config: Mapping[str, Any] | None = None) -> Component:
+    """The identity of a plugin.
 
     The code of an editable plugin is part of it, with everything of its own top-level package that
     it imports: editing a loss re-runs its cells, and only those.
@@ -20,14 +39,14 @@ def component(plugin: Plugin) -> dict[str, Any]:
     version = getattr(plugin.load(), "version", 1)
     if not isinstance(version, (int, str)):
         raise PluginError(f"{plugin}: its version is {version!r}; give a number, as in version = 1")
-    identity: dict[str, Any] = {
-        "name": plugin.name,
-        "version": version,
-        "distribution": plugin.distribution,
-    }
-    if plugin.editable:
-        identity["code"] = code_digest(plugin.target.split(":")[0])
-    return identity
+    code = code_digest(plugin.target.split(":")[0]) if plugin.editable else None
+    return Component(
+        name=plugin.name,
+        version=version,
+        distribution=plugin.distribution,
+        code=code,
+        config=config,
+    )
 
 
 @cache

@@ -34,7 +34,7 @@ class PlainProgress:
         self._began = time.monotonic()
         self._said = self._began
         self.say(
-            f"To compute: {', '.join(f'{n} {KINDS[k].label}' for k, n in self.todo.items() if n)}"
+            f"To compute: {', '.join(f'{n} {KINDS[k].title}' for k, n in self.todo.items() if n)}"
         )
 
     def event(self, event: str, stage: Stage, details: Mapping[str, Any]) -> None:
@@ -43,9 +43,7 @@ class PlainProgress:
             self.settled[stage.kind] += 1
             self.update(stage)
         if event == "failed":
-            self.say(
-                f"FAILED {KINDS[stage.kind].label} {stage.recipe['label']}: {details['error']}"
-            )
+            self.say(f"FAILED {KINDS[stage.kind].title} {stage.label}: {details['error']}")
         if event == "progress":
             self.activity(stage, details)
 
@@ -57,12 +55,12 @@ class PlainProgress:
     def activity(self, stage: Stage, details: Mapping[str, Any]) -> None:
         """A stage is on its way; long ones show their loss."""
         if time.monotonic() - self._said >= LINE_EVERY:
-            self.line(f"{stage.recipe['label']}: {describe(details)}")
+            self.line(f"{stage.label}: {describe(details)}")
 
     def line(self, note: str = "") -> None:
         """How far the run is."""
         self._said = time.monotonic()
-        parts = [f"{KINDS[k].label} {self.settled[k]}/{n}" for k, n in self.todo.items() if n]
+        parts = [f"{KINDS[k].title} {self.settled[k]}/{n}" for k, n in self.todo.items() if n]
         self.say(
             f"[{self._said - self._began:5.0f} s] {'  '.join(parts)}{'  ' + note if note else ''}"
         )
@@ -94,7 +92,7 @@ def _bars(todo: Mapping[str, int]) -> Iterator[PlainProgress]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         tasks = {
-            kind: progress.add_task(KINDS[kind].label, total=count, note="")
+            kind: progress.add_task(KINDS[kind].title, total=count, note="")
             for kind, count in todo.items()
             if count
         }
@@ -104,9 +102,7 @@ def _bars(todo: Mapping[str, int]) -> Iterator[PlainProgress]:
                 progress.update(tasks[stage.kind], completed=self.settled[stage.kind], note="")
 
             def activity(self, stage: Stage, details: Mapping[str, Any]) -> None:
-                progress.update(
-                    tasks[stage.kind], note=f"{stage.recipe['label']}: {describe(details)}"
-                )
+                progress.update(tasks[stage.kind], note=f"{stage.label}: {describe(details)}")
 
             def say(self, text: str) -> None:
                 progress.console.print(text, markup=False, highlight=False)

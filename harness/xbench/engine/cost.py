@@ -3,22 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from xbench.plan import KINDS, Stage
+from xbench.plan import Stage
 
 Group = tuple[str, ...]
 
 
 def group_of(stage: Stage, stages: Mapping[str, Stage]) -> Group:
     """Stages of a group cost the same per unit: kind, what is computed, model and device."""
-    what, how = KINDS[stage.kind].cost(stage, stages)
-    size = str(stage.spec.get("settings", {}).get("batch_size", ""))
-    device = str(stage.recipe["device"]).split(":")[0]
-    return (stage.kind, what, how, size, stage.recipe["model_digest"], device)
-
-
-def units_of(stage: Stage, items: int) -> float:
-    """Steps, or test items, that a stage goes through; ``items`` is how many its data has."""
-    return KINDS[stage.kind].units(stage, items)
+    what, how = stage.cost(stages)
+    device = stage.places.device.split(":")[0]
+    return (stage.kind, what, how, stage.batch_size(), stage.places.model_digest, device)
 
 
 def measured(
@@ -31,6 +25,6 @@ def measured(
     """What is noted with a finished stage, for later estimates."""
     group = group_of(stage, stages)
     items = int(result.get("examples") or result.get("items") or 0)
-    units = units_of(stage, items)
+    units = stage.units(items)
     note = {"group": list(group), "seconds": seconds, "memory": memory}
     return {**note, "units": units, "items": items}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xbench.catalogue.models import weight_files
-from xbench.engine.cost import Group, group_of, units_of
+from xbench.engine.cost import Group, group_of
 from xbench.engine.todo import Work
 from xbench.nn.encoders.hf_files import read_header
 from xbench.plan import Plan, Stage
@@ -69,7 +69,7 @@ def estimate(
         if rate is None:
             unmeasured.append(" ".join(part for part in group[:3] if part))
             continue
-        units = sum(units_of(stage, rate.items) for stage in stages)
+        units = sum(stage.units(rate.items) for stage in stages)
         total += rate.start * len(stages) + rate.per_unit * units
         used += rate.n
     memory = max((rate.memory for rate in rates.values()), default=0) or None
@@ -126,13 +126,11 @@ def _disk(todo: Iterable[Stage], jobs: int, keep: str) -> tuple[int | None, int 
     """(at the peak, for good): weights of alignments, of fine-tunings on their way, training states."""
     todo = list(todo)
     try:
-        size = max(
-            (weights_bytes(Path(s.recipe["model_folder"])) for s in _one_each(todo)), default=0
-        )
+        size = max((weights_bytes(Path(s.places.model_folder)) for s in _one_each(todo)), default=0)
     except (OSError, ValueError, KeyError):
         return None, None
-    aligned = sum(len(s.recipe["checkpoints"]) for s in todo if s.kind == "align") * size
-    full = [s for s in todo if s.kind == "finetune" and s.spec["mode"] == "full"]
+    aligned = sum(len(s.places.checkpoints) for s in todo if s.kind == "align") * size
+    full = [s for s in todo if s.kind == "finetune" and s.spec.mode == "full"]
     tuned = len(full) * size
     trained = any(s.kind == "align" for s in todo) or bool(full)
     states = jobs * (1 + MOMENTS) * size if trained else 0
@@ -142,7 +140,7 @@ def _disk(todo: Iterable[Stage], jobs: int, keep: str) -> tuple[int | None, int 
 
 
 def _one_each(stages: Iterable[Stage]) -> list[Stage]:
-    return list({stage.recipe["model_folder"]: stage for stage in stages}.values())
+    return list({stage.places.model_folder: stage for stage in stages}.values())
 
 
 def weights_bytes(folder: Path) -> int:

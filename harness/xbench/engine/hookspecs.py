@@ -49,7 +49,7 @@ def xbench_run_started(plan: "Plan", folder: "Path") -> None:
 
 @hookspec
 def xbench_stage_started(stage: "Stage") -> None:
-    """A stage begins: ``stage.kind``, ``stage.key``, ``stage.spec``, ``stage.recipe['label']``."""
+    """A stage begins: ``stage.kind``, ``stage.key``, ``stage.spec``, ``stage.label``."""
 
 
 @hookspec

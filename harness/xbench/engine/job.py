@@ -13,11 +13,11 @@ from typing import Any
 from xbench.catalogue.discovery import PluginTable
 from xbench.engine.cost import measured
 from xbench.engine.device_errors import is_lost, ran_out_of_memory, release_memory
-from xbench.engine.todo import model_of
 from xbench.nn.finite import NotFinite
 from xbench.nn.memory import trim_memory
-from xbench.plan import KINDS, Stage
+from xbench.plan import Stage
 from xbench.plan.artefacts import ENCODER
+from xbench.plan.kinds.task import FinetuneStage
 from xbench.stages import finetune
 from xbench.stages.resources import Resources
 from xbench.stages.tuning import Tuned
@@ -58,7 +58,7 @@ class JobRunner:
         """
         lost: set[str] = set()
         self._keys = keys
-        finetunings = [model_of(key, self._stages) for key in keys]
+        finetunings = [self._stages[key].model(self._stages) for key in keys]
         for index, key in enumerate(keys):
             stage = self._stages[key]
             if any(parent in lost for parent in stage.parents):
@@ -79,7 +79,7 @@ class JobRunner:
     def _release(self, key: str, lost: set[str]) -> None:
         self._tuned.pop(key, None)
         failed_below = any(key in self._stages[other].parents for other in lost)
-        if failed_below or self._stages[key].spec["mode"] != "full":
+        if failed_below or self._stages[key].spec.mode != "full":
             return
         if self._keep:
             self._resources.store.keep("finetune", key)
@@ -120,7 +120,7 @@ class JobRunner:
                             if model is not None:
                                 self._tuned[stage.key] = model
                             seconds = time.monotonic() - began
-                            memory = peak_memory(stage.recipe["device"])
+                            memory = peak_memory(stage.places.device)
                             entry.measured = measured(
                                 stage, self._stages, entry.result, seconds, memory
                             )
@@ -142,13 +142,12 @@ class JobRunner:
 
     def _has_files(self, stage: Stage) -> bool:
         store = self._resources.store
-        return all(
-            store.has_file(stage.kind, stage.key, name) for name in KINDS[stage.kind].leaves(stage)
-        )
+        return all(store.has_file(stage.kind, stage.key, name) for name in stage.leaves())
 
     def _model(self, key: str) -> Tuned:
         """The model of a fine-tuning of this job: at hand, or from the store."""
         stage = self._stages[key]
+        assert isinstance(stage, FinetuneStage)
         if key not in self._tuned and not self._has_files(stage):
             self._compute(stage)  # another run has freed the weights in the meantime
         if key not in self._tuned:
@@ -158,7 +157,7 @@ class JobRunner:
 
 def function_of(stage: Stage) -> Callable[[Stage, Resources, Entry], Tuned | None]:
     """What computes a kind of stage; a fine-tuning's gives its model, for the stages below."""
-    module, _, name = KINDS[stage.kind].run.partition(":")
+    module, _, name = stage.run.partition(":")
     found: Callable[[Stage, Resources, Entry], Tuned | None] = getattr(import_module(module), name)
     return found
 

@@ -257,13 +257,7 @@ class _Worker:
         stages = {}
         for key in job.stages:
             for related in _with_parents(key, plan):
-                stage = plan.stages[related]
-                stages[related] = {
-                    "kind": stage.kind,
-                    "spec": stage.spec,
-                    "recipe": stage.recipe,
-                    "parents": list(stage.parents),
-                }
+                stages[related] = plan.stages[related].to_json()
         self._send({"keys": job.stages, "stages": stages})
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ from xbench.engine.todo import Work
 from xbench.errors import XbenchError
 from xbench.files import dump_json, write_atomic
 from xbench.keys import key_of
-from xbench.plan import KINDS, Plan, Reading, Stage, open_at
+from xbench.plan import Plan, Reading, Stage, open_at
 from xbench.store import Store
 
 # Raised when more is looked at: what was found sound is then looked at again.
@@ -60,8 +60,8 @@ def _todo(plan: Plan, work: Work) -> list[Stage]:
 
 def _unknown_models(plan: Plan, work: Work, store: Store) -> Iterator[tuple[Path, Path]]:
     """The folders of models that were not looked at before, each with its marker in the store."""
-    recipes = (stage.recipe for stage in _todo(plan, work))
-    found = {(recipe["model_folder"], recipe["model_digest"]) for recipe in recipes}
+    places = (stage.places for stage in _todo(plan, work))
+    found = {(each.model_folder, each.model_digest) for each in places}
     for folder, digest in found:
         marker = _marker(store, {"model": digest, "check": MODEL_CHECK})
         if not marker.exists():
@@ -81,15 +81,19 @@ def _check_data(todo: Iterable[Stage], catalogue: Catalogue, store: Store) -> li
     notes: dict[str, None] = {}
     parallel: dict[tuple[Any, ...], dict[str, tuple[Reading, str]]] = defaultdict(dict)
     every: dict[str, Reading] = {}  # thousands of stages read the same few files
-    for read in (read for stage in todo for read in KINDS[stage.kind].reads(stage)):
+    for read in (read for stage in todo for read in stage.reads()):
         every.setdefault(key_of({"data": read.data, "task": read.task}), read)
     for read in every.values():
-        source = open_at(read.where, catalogue)
+        source = open_at(read.place, catalogue)
         found = _check(read, source, catalogue, store)
         notes |= dict.fromkeys(found.notes)
-        if source.parallel and found.ids and len(read.where["languages"]) == 1:
-            group = (read.task, read.data["split"], key_of(read.where["binding"]))
-            parallel[group][read.where["languages"][0]] = (read, found.ids)
+        if source.parallel and found.ids and len(read.place.languages) == 1:
+            group = (
+                read.task,
+                read.data.split,
+                key_of({"source": read.place.source, "options": read.place.options}),
+            )
+            parallel[group][read.place.languages[0]] = (read, found.ids)
     for reads in parallel.values():
         notes |= dict.fromkeys(_differences(reads, catalogue))
     return list(notes)
@@ -104,15 +108,15 @@ def _check(read: Reading, source: Source, catalogue: Catalogue, store: Store) ->
         return _Found(kept["records"], tuple(kept["notes"]), kept["ids"])
     found = _look(read, source, catalogue)
     if found.records == 0:
-        raise XbenchError(f"The {read.data['split']} data of {read.label} is empty.")
+        raise XbenchError(f"The {read.data.split} data of {read.label} is empty.")
     _remember(marker, {"records": found.records, "notes": found.notes, "ids": found.ids})
     return found
 
 
 def _look(read: Reading, source: Source, catalogue: Catalogue) -> _Found:
     """Read all of it. Raises ``ValueError`` where that fails."""
-    split = read.data["split"]
-    languages = [catalogue.languages.get(code) for code in read.where["languages"]]
+    split = read.data.split
+    languages = [catalogue.languages.get(code) for code in read.place.languages]
     records = _records(read, source, catalogue)
     count = blank = 0
     ids = []
@@ -138,20 +142,20 @@ def _differences(reads: Mapping[str, tuple[Reading, str]], catalogue: Catalogue)
         return
     found = {}
     for code, (read, _) in reads.items():
-        source = open_at(read.where, catalogue)
+        source = open_at(read.place, catalogue)
         found[code] = {record.id for record in _records(read, source, catalogue)}
     every = set.union(*found.values())
     read, _ = next(iter(reads.values()))
     lacking = [f"{code} {len(every - ids)}" for code, ids in found.items() if every - ids]
     yield (
-        f"{read.task}, {read.data['split']}: the data is parallel, and languages lack some of its "
+        f"{read.task}, {read.data.split}: the data is parallel, and languages lack some of its "
         f"{len(every)} items: {', '.join(lacking)}. Each is scored on the items it has."
     )
 
 
 def _records(read: Reading, source: Source, catalogue: Catalogue) -> Iterator[Any]:
-    split = read.data["split"]
-    languages = [catalogue.languages.get(code) for code in read.where["languages"]]
+    split = read.data.split
+    languages = [catalogue.languages.get(code) for code in read.place.languages]
     if len(languages) == 2 or read.task is None:  # parallel text, or text that guards
         return source.read(languages, split)
     task = catalogue.load("tasks", str(read.task))()

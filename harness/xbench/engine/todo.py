@@ -5,11 +5,8 @@ an alignment only where a checkpoint is missing that somebody is about to start 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from xbench.keys import canonical
 from xbench.plan import KINDS, Plan, Stage
 from xbench.store import Store
 
@@ -111,13 +108,10 @@ class _Demand:
         return todo
 
     def _needed(self, stage: Stage, key: str, todo: set[str]) -> bool:
-        kind = KINDS[stage.kind]
-        if kind.asked:
+        if stage.asked:
             return self.store.state(stage.kind, key) != "done"
         wanting = [self.plan.stages[child] for child in self.children[key] if child in todo]
-        if stage.kind == "evaluate":
-            return bool(wanting) and self.store.state("evaluate", key) != "done"
-        files = {name for child in wanting for name in kind.lends(stage, child, self.plan.stages)}
+        files = {name for child in wanting for name in stage.lends(child, self.plan.stages)}
         return any(not self.store.has_file(stage.kind, key, name) for name in files)
 
 
@@ -126,13 +120,13 @@ def _jobs(plan: Plan, todo: set[str]) -> list[Job]:
     bundles: dict[str, Job] = {}
     for key, stage in plan.stages.items():
         if key in todo:
-            bundle = bundles.setdefault(_home(key, stage, plan), Job([]))
+            bundle = bundles.setdefault(stage.job(plan.stages), Job([]))
             bundle.stages.append(key)
     for job in bundles.values():
         job.stages = _by_model(job.stages, plan)
         own = set(job.stages)
         job.after = {p for k in own for p in plan.stages[k].parents if p in todo and p not in own}
-    first = [job for job in bundles.values() if KINDS[plan.stages[job.stages[0]].kind].alone]
+    first = [job for job in bundles.values() if plan.stages[job.stages[0]].alone]
     return first + [job for job in bundles.values() if job not in first]
 
 
@@ -140,45 +134,5 @@ def _by_model(keys: list[str], plan: Plan) -> list[str]:
     """All that one model is needed for together, so that it can be let go of."""
     order: dict[str, list[str]] = defaultdict(list)
     for key in keys:
-        order[model_of(key, plan.stages) or key].append(key)
+        order[plan.stages[key].model(plan.stages) or key].append(key)
     return [key for group in order.values() for key in group]
-
-
-def model_of(key: str, stages: Mapping[str, Stage]) -> str | None:
-    """The fine-tuning that a stage needs the model of; None where there is none."""
-    stage = stages[key]
-    if stage.kind == "finetune":
-        return key
-    if stage.kind == "score":
-        return model_of(stage.parents[0], stages)
-    found: str | None = stage.spec.get("finetune")
-    return found
-
-
-def _home(key: str, stage: Stage, plan: Plan) -> str:
-    """What the stages of a job have in common."""
-    if KINDS[stage.kind].alone:
-        return key
-    model = model_of(key, plan.stages)
-    if model is not None:
-        return _bundle(model, plan.stages[model])
-    if stage.kind == "fit":  # on an encoder that was not fine-tuned: others wait for it
-        return key
-    if stage.kind == "probe":  # probes of one encoder share its states
-        return canonical({"probe": stage.spec["encoder"]})
-    evaluate = stage if stage.kind == "evaluate" else plan.stages[stage.parents[0]]
-    return canonical({name: evaluate.spec[name] for name in ("encoder", "task")})
-
-
-def _bundle(key: str, stage: Stage) -> str:
-    """Linear probes of one encoder and task go together: they share its features."""
-    if stage.spec["mode"] != "linear":
-        return key
-    shared: Mapping[str, Any] = {
-        "encoder": stage.spec["encoder"],
-        "task": stage.spec["task"],
-        "data": stage.spec["data"],
-        "settings": stage.spec["settings"],
-        "transform": stage.spec.get("transform"),
-    }
-    return canonical(shared)

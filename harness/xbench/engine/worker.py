@@ -41,7 +41,7 @@ def serve(
     """Run one job after the other, telling the driver of every step."""
     from xbench.catalogue.catalogue import Catalogue
     from xbench.engine.job import DeviceLost, JobRunner
-    from xbench.plan import Stage
+    from xbench.plan import Stage, read_stage
     from xbench.stages.resources import Resources
     from xbench.store import Store
 
@@ -71,7 +71,7 @@ def serve(
     while True:
         send("idle")
         job = jobs.get()
-        stages = {key: Stage(**fields) for key, fields in job["stages"].items()}
+        stages = {key: read_stage(content) for key, content in job["stages"].items()}
         try:
             JobRunner(stages, resources, report, settings["keep"]).run(job["keys"])
         except DeviceLost:

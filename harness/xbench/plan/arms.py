@@ -1,85 +1,54 @@
 """The encoders that a run compares: untouched, aligned, with wrong pairs, transformed, merged."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import fields, replace
 from typing import Any
 
 from xbench.api.source import MissingData
-from xbench.catalogue.catalogue import Catalogue
 from xbench.catalogue.configs import configured
 from xbench.catalogue.hub import NotHere
-from xbench.catalogue.identity import component
+from xbench.catalogue.identity import Component, component
+from xbench.catalogue.settings import AlignSettings
 from xbench.errors import XbenchError
-from xbench.plan.data import Data, written
-from xbench.plan.graph import Plan, Stage
+from xbench.plan.arm import Arm
+from xbench.plan.data import written
+from xbench.plan.kinds.pairs import (
+    AlignPlaces,
+    AlignSpec,
+    AlignStage,
+    LinkSettings,
+    LinksPlaces,
+    LinksSpec,
+    LinksStage,
+    PairPlace,
+    PairText,
+)
+from xbench.plan.kinds.task import JointSpec, PairSettings
+from xbench.plan.planning import Planning
+from xbench.plan.records import DataId, DataPlace, EncoderId, ModelId
 from xbench.spec.methods import Method, find_method
-
-# What phase I is told that is no part of how an encoder is trained.
-_NOT_KEYED = ("checkpoints", "exclude_overlap", "aligner", "aligner_options", "fit_sentences")
-_OF_PAIRS = ("batch_size", "max_length", "max_pairs", "mlm_probability")
-
-
-@dataclass(frozen=True)
-class Arm:
-    """An encoder to be evaluated: the weights to start from, and what else is done to it.
-
-    ``parents`` give those weights; ``joint`` acts during fine-tuning, ``merge`` at its end,
-    ``transform`` on what the encoder gives. ``unavailable`` says why it cannot be had.
-    """
-
-    coordinates: Mapping[str, Any]
-    encoder: Mapping[str, Any]
-    align: str | None = None
-    links: str | None = None
-    joint: Mapping[str, Any] | None = None
-    joint_recipe: Mapping[str, Any] = field(default_factory=dict)
-    needs_translations: bool = False
-    transform: Mapping[str, Any] | None = None
-    merge: Mapping[str, Any] | None = None
-
-    @property
-    def parents(self) -> tuple[str, ...]:
-        """The stages that give the weights to start from."""
-        return (self.align,) if self.align else ()
-
-    @property
-    def label(self) -> str:
-        """For a person."""
-        c = self.coordinates
-        if c["arm"] == "none":
-            return "the untouched encoder"
-        seed = None if c.get("align_seed") is None else f"align seed {c['align_seed']}"
-        words = [f"{c['objective']}:{c['variant']}", c.get("pair"), c["arm"], seed]
-        return " ".join(str(w) for w in words if w and w != "aligned")
 
 
 class Arms:
     """Makes the arms of a plan, and the stages of phase I behind them."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        catalogue: Catalogue,
-        data: Data,
-        model: Mapping[str, Any],
-        recipe: Mapping[str, Any],
-        precision: str,
-    ) -> None:
-        self._plan = plan
-        self._spec = plan.spec
-        self._catalogue = catalogue
-        self._data = data
+    def __init__(self, planning: Planning, model: ModelId, settings: AlignSettings) -> None:
+        self._plan = planning.plan
+        self._spec = planning.spec
+        self._catalogue = planning.catalogue
+        self._data = planning.data
         self._model = model
-        self._recipe = recipe
-        self._suite = catalogue.registry.suite(plan.spec.suite)
-        self._settings = {**plan.spec.align, "precision": precision}
-        self._guards: dict[str, Any] = {}
+        self._untouched = EncoderId(base=model)
+        self._machine = planning.machine
+        self._suite = planning.suite
+        self._settings = settings
+        self._guards: dict[str, tuple[tuple[DataId, DataPlace], ...]] = {}
 
     def all(self) -> Iterator[Arm]:
         """Every arm that was asked for, the untouched encoder first."""
         wanted = self._spec.arm or ()
         if "none" in wanted:
-            yield Arm({"arm": "none"}, {"base": self._model})
+            yield Arm({"arm": "none"}, self._untouched)
         assert isinstance(self._spec.objective, dict)
         for name, variants in self._spec.objective.items():
             method = find_method(name, self._catalogue)
@@ -97,9 +66,9 @@ class Arms:
         identity = method.identity(config, self._catalogue.discovery)
         names = {"objective": method.name, "variant": variant, "arm": arm}
         if method.kind == "transform":
-            yield Arm(names, {"base": self._model}, transform=identity)
+            yield Arm(names, self._untouched, transform=identity)
         elif method.kind == "merge":
-            yield Arm(names, {"base": self._model}, merge=identity)
+            yield Arm(names, self._untouched, merge=identity)
         else:
             for pair in (self._spec.pair or ()) if method.uses_pairs else (None,):
                 for phase in self._phases(method):
@@ -111,86 +80,102 @@ class Arms:
         return wanted or method.phases[:1]
 
     def _before(
-        self, method: Method, identity: Mapping[str, Any], names: Mapping[str, Any]
+        self, method: Method, identity: Component, names: Mapping[str, Any]
     ) -> Iterator[Arm]:
         """Phase I: an alignment for each seed, an arm for each of its checkpoints."""
         if names["pair"] is None:
             raise XbenchError(f"{method.name} reads no pairs: it cannot act before fine-tuning.")
+        text, place = self._text(method, names)
+        parents = (text.links,) if text.links else ()
         for seed in self._spec.align_seed or ():
-            settings = {k: v for k, v in self._settings.items() if k not in _NOT_KEYED}
-            keyed, recipe, links = self._text(method, names)
-            stage_spec = {
-                "model": self._model,
-                "objective": identity,
-                **keyed,
-                "settings": settings,
-                "seed": seed,
-            }
-            recipe = {**self._recipe, **recipe, "checkpoints": list(self._settings["checkpoints"])}
-            recipe["label"] = Arm({**names, "align_seed": seed}, {}).label
-            parents = (links,) if links else ()
-            key = self._plan.add(Stage("align", stage_spec, recipe, parents))
+            spec = AlignSpec(
+                arm=text.arm,
+                corpus=text.corpus,
+                guard=text.guard,
+                links=text.links,
+                model=self._model,
+                objective=identity,
+                settings=self._settings,
+                seed=seed,
+            )
+            places = AlignPlaces(
+                **self._machine,
+                label=Arm({**names, "align_seed": seed}, self._untouched).label,
+                text=place,
+                checkpoints=self._settings.checkpoints,
+            )
+            key = self._plan.add(AlignStage(spec, places, parents))
             for step in self._spec.align_step or ():
                 coordinates = {**names, "align_step": step, "align_seed": seed}
-                yield Arm(coordinates, {"align": key, "step": step}, key, links)
+                yield Arm(coordinates, EncoderId(align=key, step=step), key, text.links)
 
     def _during(
-        self, method: Method, identity: Mapping[str, Any], names: Mapping[str, Any]
+        self, method: Method, identity: Component, names: Mapping[str, Any]
     ) -> Iterator[Arm]:
         """Phase II: the objective is a second loss beside the task's."""
         coordinates = {**names, "variant": f"{names['variant']}@during"}
-        joint: dict[str, Any] = {"objective": identity, "arm": names["arm"]}
-        recipe: dict[str, Any] = {}
-        links = None
+        joint = JointSpec(objective=identity, arm=str(names["arm"]))
+        place = None
         if method.needs & {"pairs", "links"}:
-            keyed, text, links = self._text(method, names)
-            joint |= {**keyed, "settings": {name: self._settings[name] for name in _OF_PAIRS}}
-            recipe["pairs"] = text
+            text, place = self._text(method, names)
+            own = {f.name: getattr(self._settings, f.name) for f in fields(PairSettings)}
+            joint = replace(
+                joint,
+                corpus=text.corpus,
+                guard=text.guard,
+                links=text.links,
+                settings=PairSettings(**own),
+            )
         translated = "translated_task" in method.needs
-        base = {"base": self._model}
-        yield Arm(coordinates, base, None, links, joint, recipe, translated)
+        yield Arm(coordinates, self._untouched, None, joint.links, joint, place, translated)
 
-    def _text(
-        self, method: Method, names: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any], str | None]:
-        """(keyed part, recipe, key of the links) of the parallel text that an objective reads."""
-        pair, arm = str(names["pair"]), names["arm"]
+    def _text(self, method: Method, names: Mapping[str, Any]) -> tuple[PairText, PairPlace]:
+        """The parallel text that an objective reads, with the links of its words; where it lies."""
+        pair = str(names["pair"])
         codes = pair.split("-")
-        guard = self._guard(pair) if self._settings["exclude_overlap"] else ()
-        keyed: dict[str, Any] = {"arm": arm, "corpus": self._corpus(pair)}
-        if guard:
-            keyed["guard"] = [data for data, _ in guard]
-        recipe = {
-            **self._data.where(self._suite.corpus, codes),
-            "guard": [where for _, where in guard],
-        }
-        if "links" not in method.needs:
-            return keyed, recipe, None
-        links = self._links(pair, keyed, recipe)
-        return {**keyed, "links": links}, recipe, links
+        guard = self._guard(pair) if self._settings.exclude_overlap else ()
+        text = PairText(
+            arm=str(names["arm"]),
+            corpus=self._corpus(pair),
+            guard=tuple(data for data, _ in guard) or None,
+        )
+        corpus = self._data.where(self._suite.corpus, codes)
+        place = PairPlace(corpus, tuple(where for _, where in guard))
+        if "links" in method.needs:
+            text = replace(text, links=self._links(pair, text, place))
+        return text, place
 
-    def _links(self, pair: str, keyed: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    def _links(self, pair: str, text: PairText, place: PairPlace) -> str:
         """The stage that finds which words of the pairs translate each other."""
-        name = self._settings["aligner"]
+        name = self._settings.aligner
         plugin = self._catalogue.discovery.table.get("aligners", name)
         aligner = plugin.load()
-        config = configured(f"aligner {name}", aligner, self._settings["aligner_options"])
-        settings = ("max_length", "max_pairs")
+        config = configured(f"aligner {name}", aligner, self._settings.aligner_options)
         # Even where an aligner looks at no states: pairs without tokens are left out of a corpus.
-        spec = {
-            **keyed,
-            "model": self._model,
-            "aligner": {**component(plugin), "config": config},
-            "settings": {each: self._settings[each] for each in settings},
-        }
-        recipe = {**self._recipe, **recipe, "label": f"word links {pair} by {name}"}
-        if "states" in aligner.needs:
-            spec["settings"]["precision"] = self._settings["precision"]
-        if "dictionary" in aligner.needs:
-            spec["dictionary"], recipe["dictionary"] = self._dictionary(pair, name)
-        return self._plan.add(Stage("links", spec, recipe))
+        settings = LinkSettings(
+            self._settings.max_length,
+            self._settings.max_pairs,
+            self._settings.precision if "states" in aligner.needs else None,
+        )
+        dictionary = self._dictionary(pair, name) if "dictionary" in aligner.needs else None
+        spec = LinksSpec(
+            arm=text.arm,
+            corpus=text.corpus,
+            guard=text.guard,
+            model=self._model,
+            aligner=component(plugin, config),
+            settings=settings,
+            dictionary=dictionary[0] if dictionary else None,
+        )
+        places = LinksPlaces(
+            **self._machine,
+            label=f"word links {pair} by {name}",
+            text=place,
+            dictionary=dictionary[1] if dictionary else None,
+        )
+        return self._plan.add(LinksStage(spec, places))
 
-    def _dictionary(self, pair: str, aligner: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _dictionary(self, pair: str, aligner: str) -> tuple[DataId, DataPlace]:
         found = self._data.dictionary(self._suite.dictionary, pair.split("-"))
         if found is None:
             raise XbenchError(
@@ -199,13 +184,13 @@ class Arms:
             )
         return found
 
-    def _corpus(self, pair: str) -> dict[str, Any]:
+    def _corpus(self, pair: str) -> DataId:
         try:
             return self._data.identity(self._suite.corpus, pair.split("-"), "train")
         except MissingData as error:
             raise XbenchError(f"No parallel text for the pair {pair}: {error}") from error
 
-    def _guard(self, pair: str) -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
+    def _guard(self, pair: str) -> tuple[tuple[DataId, DataPlace], ...]:
         """(identity, where it lies) of every guarded test set that is here, in the pair's languages.
 
         Guarded are those that the suite names, and those of the run's own tasks. One that is not
@@ -213,10 +198,9 @@ class Arms:
         """
         if pair not in self._guards:
             self._guards[pair] = tuple(self._guarded(pair))
-        found: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = self._guards[pair]
-        return found
+        return self._guards[pair]
 
-    def _guarded(self, pair: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    def _guarded(self, pair: str) -> Iterator[tuple[DataId, DataPlace]]:
         codes = pair.split("-")
         own = (self._suite.tasks[task] for task in self._plan.spec.task or ())
         for binding in {written(each): each for each in (*self._suite.guard, *own)}.values():

@@ -1,11 +1,10 @@
 """Which data a stage reads: opened, identified by content, and noted where it is not here."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from xbench.api.language import Language
 from xbench.api.source import MissingData, Source
@@ -18,8 +17,7 @@ from xbench.errors import XbenchError
 from xbench.files import documentation
 from xbench.keys import canonical
 from xbench.plan.graph import Plan
-
-Identity = dict[str, Any]
+from xbench.plan.records import DataId, DataPlace
 
 
 class Data:
@@ -38,35 +36,31 @@ class Data:
         # The same few files stand behind thousands of stages.
         self._known = lru_cache(maxsize=None)(self._identify)
 
-    def identity(self, binding: Binding, codes: Sequence[str], split: str) -> Identity:
+    def identity(self, binding: Binding, codes: Sequence[str], split: str) -> DataId:
         """What the source gives for a language, or the two of a pair; raises :class:`MissingData`."""
         return self._known(written(binding), tuple(codes), split)
 
     def dictionary(
         self, bindings: Sequence[Binding], codes: Sequence[str]
-    ) -> tuple[Identity, dict[str, Any]] | None:
+    ) -> tuple[DataId, DataPlace] | None:
         """(identity, where it lies) of the first dictionary of a pair that there is; else None."""
         for binding in bindings:
             with suppress(MissingData, NotHere):
                 return self.identity(binding, codes, "train"), self.where(binding, codes)
         return None
 
-    def guard(self, binding: Binding, codes: Sequence[str]) -> Identity:
+    def guard(self, binding: Binding, codes: Sequence[str]) -> DataId:
         """Test data that alignment text is cleared of; as :meth:`identity`, and :class:`NotHere`."""
         return self.identity(binding, codes, "test")
 
-    def where(self, binding: Binding, codes: Sequence[str]) -> dict[str, Any]:
+    def where(self, binding: Binding, codes: Sequence[str], task: str | None = None) -> DataPlace:
         """What a worker needs to open the same source again; no part of a key."""
         fetched = self._fetched.get(written(binding))
         place = fetched[0] if fetched else str(self._place) if self._place else None
-        return {
-            "binding": {"source": binding.source, "options": binding.options},
-            "place": place,
-            "hub_files": fetched[1] if fetched else None,
-            "languages": list(codes),
-        }
+        files = fetched[1] if fetched else None
+        return DataPlace(binding.source, binding.options, place, files, tuple(codes), task)
 
-    def _identify(self, written: str, codes: tuple[str, ...], split: str) -> Identity:
+    def _identify(self, written: str, codes: tuple[str, ...], split: str) -> DataId:
         binding = Binding.model_validate_json(written)
         languages = [self._catalogue.languages.get(code) for code in codes]
         try:
@@ -85,12 +79,9 @@ class Data:
                 f"The fingerprint of source {binding.source!r} cannot be part of a key: {error}"
             ) from error
         plugin = self._catalogue.discovery.table.get("sources", binding.source)
-        return {
-            "source": component(plugin),
-            "options": binding.options,
-            "split": split,
-            "content": content,
-        }
+        return DataId(
+            split=split, source=component(plugin), options=binding.options, content=content
+        )
 
     def _open(self, binding: Binding, languages: list[Language], split: str) -> Source:
         """The bound source: on the data folder, or on what was fetched from the hub."""
@@ -106,14 +97,14 @@ class Data:
 
     def _unresolved(
         self, binding: Binding, languages: list[Language], split: str, error: NotHere
-    ) -> Identity:
+    ) -> DataId:
         """Stands for data that is not here; what the registry knows to be missing is missing."""
         what = f"the data of source {binding.source}:"
         if not any(known.startswith(what) for known in self._plan.unresolved):
             self._plan.unresolved.append(f"{what} {error}")
         self.require_known(binding, languages)
-        codes = [one.code for one in languages]
-        return {"unresolved": binding.source, "languages": codes, "split": split}
+        codes = tuple(one.code for one in languages)
+        return DataId(split=split, unresolved=binding.source, languages=codes)
 
     def require_known(self, binding: Binding, languages: Sequence[Language]) -> None:
         """Raises :class:`MissingData` where the registry has the data set, and not the languages."""
@@ -151,11 +142,11 @@ def open_source(
     return source
 
 
-def open_at(where: Mapping[str, Any], catalogue: Catalogue) -> Source:
+def open_at(place: DataPlace, catalogue: Catalogue) -> Source:
     """The source that :meth:`Data.where` described."""
-    place = Path(where["place"]) if where["place"] else None
-    binding = Binding.model_validate(where["binding"])
-    return open_source(binding, place, catalogue, where.get("hub_files"))
+    folder = Path(place.folder) if place.folder else None
+    binding = Binding(source=place.source, options=dict(place.options))
+    return open_source(binding, folder, catalogue, place.hub_files)
 
 
 def hub_files(

@@ -1,30 +1,36 @@
 """The stages that fit transforms: on which text, and which languages it leaves out."""
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 from xbench.api.source import MissingData
-from xbench.catalogue.registry import SuiteEntry
 from xbench.errors import XbenchError
-from xbench.plan.arms import Arm
-from xbench.plan.data import Data
-from xbench.plan.graph import Plan, Stage
+from xbench.plan.arm import Arm
+from xbench.plan.kinds.fit import FitPlaces, FitSettings, FitSpec, FitStage
+from xbench.plan.kinds.task import FinetuneSpec, idle
+from xbench.plan.planning import Planning
+from xbench.plan.records import DataId, DataPlace, EncoderId, TaskId
+from xbench.spec.request import RunSpec
 
-# What of a head's or a retrieval's settings decides on the vectors that a transform is fitted on.
-_KEPT = ("max_length", "precision", "sentence_pooling", "depth")
+
+def fit_settings(run: RunSpec, spec: FinetuneSpec) -> FitSettings:
+    """The vectors that a head sees are those that its transform is fitted on."""
+    settings = spec.settings
+    pooled = "sentence_pooling" not in idle(settings, spec.mode, spec.task.level)
+    return FitSettings(
+        run.align["fit_sentences"],
+        settings.max_length,
+        settings.precision,
+        settings.sentence_pooling if pooled else None,
+    )
 
 
 class Fits:
     """Adds to a plan the fits of transforms, on text of all languages that the run evaluates in."""
 
-    def __init__(
-        self, plan: Plan, suite: SuiteEntry, data: Data, recipe: Mapping[str, Any]
-    ) -> None:
-        self._plan = plan
-        self._suite = suite
-        self._data = data
-        self._recipe = recipe
+    def __init__(self, planning: Planning) -> None:
+        self._planning = planning
+        self._plan = planning.plan
+        self._suite = planning.suite
 
     def lacking(self, arm: Arm) -> str:
         """Why an arm's transform cannot be fitted at all, if so.
@@ -50,7 +56,7 @@ class Fits:
         """Why a fitted transform has nothing for a language, if so."""
         if fit is None or code == self._suite.source_language:
             return ""
-        if code in self._plan.stages[fit].spec["texts"]:
+        if code in self._plan.stages[fit].spec.texts:
             return ""
         assert self._suite.text is not None
         reason = self._plan.gaps[f"{self._suite.text.source}: {code}"]
@@ -59,30 +65,29 @@ class Fits:
     def add(
         self,
         arm: Arm,
-        task: Mapping[str, Any],
-        settings: Mapping[str, Any],
-        encoder: Mapping[str, Any],
+        task: TaskId,
+        settings: FitSettings,
+        on: EncoderId | str,
         parents: tuple[str, ...],
     ) -> str:
-        """The key of the fit for a task on an encoder: ``{"encoder": ...}`` or ``{"finetune": key}``."""
+        """The key of the fit for a task ``on`` an encoder, or on that of a fine-tuning, by its key."""
+        assert arm.transform is not None
         texts, places = self._texts
-        spec = {
-            **encoder,
-            "objective": arm.transform,
-            "unit": "token" if task["level"] in ("token", "span") else "sentence",
-            "source": self._suite.source_language,
-            "texts": texts,
-            "settings": {
-                "sentences": self._plan.spec.align["fit_sentences"],
-                **{name: settings[name] for name in _KEPT if name in settings},
-            },
-        }
-        label = f"{arm.label} for {task['name']}"
-        recipe = {**self._recipe, "texts": places, "label": label}
-        return self._plan.add(Stage("fit", spec, recipe, parents))
+        spec = FitSpec(
+            objective=arm.transform,
+            unit="token" if task.level in ("token", "span") else "sentence",
+            source=self._suite.source_language,
+            texts=texts,
+            settings=settings,
+            encoder=on if isinstance(on, EncoderId) else None,
+            finetune=on if isinstance(on, str) else None,
+        )
+        label = f"{arm.label} for {task.name}"
+        where = FitPlaces(**self._planning.machine, label=label, texts=places)
+        return self._plan.add(FitStage(spec, where, parents))
 
     @cached_property
-    def _texts(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _texts(self) -> tuple[dict[str, DataId], dict[str, DataPlace]]:
         """language -> its parallel text with the source language; and where that lies."""
         binding, source = self._suite.text, self._suite.source_language
         assert binding is not None
@@ -90,9 +95,11 @@ class Fits:
         for code in self._plan.spec.language or ():
             if code != source:
                 try:
-                    texts[code] = self._data.identity(binding, (source, code), binding.split)
+                    texts[code] = self._planning.data.identity(
+                        binding, (source, code), binding.split
+                    )
                 except MissingData as error:
                     self._plan.gaps[f"{binding.source}: {code}"] = str(error)
                     continue
-                places[code] = self._data.where(binding, (source, code))
+                places[code] = self._planning.data.where(binding, (source, code))
         return texts, places

@@ -1,32 +1,11 @@
-"""The words of a plan: stages with keys, and cells that they fill."""
+"""A plan: stages with keys, and the cells of the matrix that they fill."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
-from xbench.keys import key_of
-from xbench.plan.kinds import KINDS
+from xbench.plan.stage import Stage
 from xbench.spec.request import RunSpec
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One pure computation. ``spec`` is keyed; ``recipe`` says where things lie and is not.
-
-    ``parents`` are the stages whose files it reads; of an evaluation the first is the fine-tuning,
-    of a score the evaluation.
-    """
-
-    kind: str
-    spec: Mapping[str, Any]
-    recipe: Mapping[str, Any]
-    parents: tuple[str, ...] = ()
-
-    @cached_property
-    def key(self) -> str:
-        """sha256 over kind, schema and everything that determines the result."""
-        return key_of({"kind": self.kind, "schema": KINDS[self.kind].schema, **self.spec})
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from xbench.api.source import MissingData
 from xbench.catalogue.catalogue import Catalogue
 from xbench.catalogue.registry import Binding
-from xbench.plan.data import Data, Identity, written
+from xbench.plan.data import Data, written
 from xbench.plan.graph import Plan
+from xbench.plan.records import DataId, DataPlace
 
 GUARD = "test sentences to keep out"
 
@@ -41,17 +41,17 @@ class Needs(Data):
         self._suite = catalogue.registry.suite(plan.spec.suite)
         self.found: dict[str, Need] = {}
 
-    def identity(self, binding: Binding, codes: Sequence[str], split: str) -> Identity:
+    def identity(self, binding: Binding, codes: Sequence[str], split: str) -> DataId:
         """A stand-in; raises :class:`MissingData` where the registry knows of none."""
         return self._noted(binding, codes, split, list(self._roles(binding)))
 
-    def guard(self, binding: Binding, codes: Sequence[str]) -> Identity:
+    def guard(self, binding: Binding, codes: Sequence[str]) -> DataId:
         """As :meth:`identity`: test data that the alignment text is cleared of."""
         return self._noted(binding, codes, "test", [GUARD], required=False)
 
     def dictionary(
         self, bindings: Sequence[Binding], codes: Sequence[str]
-    ) -> tuple[Identity, dict[str, Any]] | None:
+    ) -> tuple[DataId, DataPlace] | None:
         """The first dictionary that may have the pair."""
         for binding in bindings:
             try:
@@ -68,12 +68,12 @@ class Needs(Data):
         split: str,
         roles: Sequence[str],
         required: bool = True,
-    ) -> Identity:
+    ) -> DataId:
         languages = [self._catalogue.languages.get(code) for code in codes]
         self.require_known(binding, languages)
         need = self.found.setdefault(written(binding), Need(binding))
         need.note(roles, codes, split, required)
-        return {"unresolved": binding.source, "languages": list(codes), "split": split}
+        return DataId(split=split, unresolved=binding.source, languages=tuple(codes))
 
     def _roles(self, binding: Binding) -> Iterator[str]:
         suite, asked = self._suite, written(binding)

@@ -1,25 +1,42 @@
 """The probe stages of a plan: which checkpoints are looked at, and through which text."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 from xbench.api.source import MissingData
-from xbench.catalogue.catalogue import Catalogue
 from xbench.catalogue.hub import NotHere
 from xbench.catalogue.identity import component
+from xbench.catalogue.settings import ProbingSettings
 from xbench.errors import XbenchError
-from xbench.plan.arms import Arm
-from xbench.plan.data import Data
-from xbench.plan.graph import Cell, Plan, Stage
-from xbench.spec.device import resolve_precision
-
-_OF_GRADIENTS = ("gradient_batches", "gradient_batch_size")
-# What of an alignment's settings its objective's loss depends on: whose negatives, which text.
-_OF_OBJECTIVE = ("batch_size", "accumulate", "max_length", "mlm_probability")
+from xbench.keys import from_json
+from xbench.plan.arm import Arm
+from xbench.plan.graph import Cell
+from xbench.plan.kinds.pairs import AlignStage
+from xbench.plan.kinds.probe import (
+    BatchSettings,
+    ProbePlaces,
+    ProbeSettings,
+    ProbeSpec,
+    ProbeStage,
+)
+from xbench.plan.kinds.task import FinetuneStage, idle
+from xbench.plan.planning import Planning
+from xbench.plan.records import DataId, DataPlace, EncoderId
 
 Heads = Callable[[Arm], Mapping[str, str]]
 """Task -> the fine-tuning that fits its head on an arm's encoder, frozen."""
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """A checkpoint that a probe looks at: where it stands in the matrix, and the keys of its parts."""
+
+    coordinates: Mapping[str, Any]
+    encoder: EncoderId | None = None
+    finetune: str | None = None
+    head: str | None = None
 
 
 class Probes:
@@ -29,58 +46,44 @@ class Probes:
     the fitting, whether or not the run evaluates it. They are measured for each task on its own.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        catalogue: Catalogue,
-        data: Data,
-        recipe: Mapping[str, Any],
-        heads: Heads,
-        model_name: str,
-    ) -> None:
-        self._plan = plan
+    def __init__(self, planning: Planning, heads: Heads) -> None:
+        self._planning = planning
+        self._plan = planning.plan
         self._heads = heads
-        self._model_name = model_name
-        self._spec = plan.spec
-        self._catalogue = catalogue
-        self._data = data
-        self._recipe = recipe
-        self._suite = catalogue.registry.suite(plan.spec.suite)
-        assert isinstance(plan.spec.probe, dict)
-        self._asked = plan.spec.probe
-        self._settings = dict(plan.spec.probing)
+        self._spec = planning.spec
+        self._catalogue = planning.catalogue
+        self._data = planning.data
+        self._suite = planning.suite
+        assert isinstance(planning.spec.probe, dict)
+        self._asked = planning.spec.probe
+        self._settings = from_json(ProbingSettings, planning.spec.probing)
         if self._asked:
-            device = str(recipe["device"])
-            self._settings["precision"] = resolve_precision(self._settings["precision"], device)
+            self._settings = planning.concrete(self._settings)
 
     def cells(self, arm: Arm) -> None:
         """Probe the arm's encoder, and its fine-tuned models, as far as that was asked for."""
         if arm.transform is not None:  # there is no checkpoint: it acts on what an encoder gives
             return
         for name, config in self._asked.items():
-            for coordinates, checkpoint in self._checkpoints(arm, name):
-                self._plan.cells.append(self._cell(arm, name, config, coordinates, checkpoint))
+            for checkpoint in self._checkpoints(arm, name):
+                self._plan.cells.append(self._cell(arm, name, config, checkpoint))
 
     def _needs(self, name: str) -> frozenset[str]:
         found: frozenset[str] = self._catalogue.load("probes", name).needs
         return found
 
-    def _checkpoints(self, arm: Arm, name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-        """(coordinates, keyed part) of each checkpoint of an arm that a probe looks at."""
-        found: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    def _checkpoints(self, arm: Arm, name: str) -> Iterator[_Checkpoint]:
+        """Each checkpoint of an arm that a probe looks at."""
         if "encoder" in (self._spec.probe_at or ()) and arm.joint is None and arm.merge is None:
             heads = self._heads(arm) if "gradients" in self._needs(name) else {}
-            found += [
-                ({"task": task}, {"encoder": arm.encoder, "head": head})
-                for task, head in heads.items()
-            ] or [({}, {"encoder": arm.encoder})]
+            for task, head in heads.items():
+                yield _Checkpoint({"task": task}, arm.encoder, head=head)
+            if not heads:
+                yield _Checkpoint({}, arm.encoder)
         if "finetuned" in (self._spec.probe_at or ()):
-            found += [
-                (coordinates, {"finetune": key})
-                for coordinates, key in self._fine_tunings(arm)
-                if coordinates["mode"] == "full"
-            ]
-        return found
+            for coordinates, key in self._fine_tunings(arm):
+                if coordinates["mode"] == "full":
+                    yield _Checkpoint(coordinates, finetune=key)
 
     def _fine_tunings(self, arm: Arm) -> list[tuple[dict[str, Any], str]]:
         """(task, mode and seed; key) of the fine-tunings that start from an arm, each once."""
@@ -97,54 +100,61 @@ class Probes:
                 found.setdefault(cell.finetune, {n: cell.coordinates[n] for n in names})
         return [(coordinates, key) for key, coordinates in found.items()]
 
-    def _cell(
-        self,
-        arm: Arm,
-        name: str,
-        config: Mapping[str, Any],
-        coordinates: Mapping[str, Any],
-        checkpoint: Mapping[str, Any],
-    ) -> Cell:
-        probe = self._catalogue.discovery.table.get("probes", name)
+    def _cell(self, arm: Arm, name: str, config: Mapping[str, Any], at: _Checkpoint) -> Cell:
         needs = self._needs(name)
-        spec = {
-            **checkpoint,
-            "probe": {**component(probe), "config": config},
-            "source": self._suite.source_language,
-            "texts": self._texts[0],
-            "groups": self._groups,
-            "settings": {k: v for k, v in self._settings.items() if k not in _OF_GRADIENTS},
-        }
-        words = [c for c in (coordinates.get("task"), coordinates.get("mode")) if c]
-        recipe = {
-            **self._recipe,
-            "texts": self._texts[1],
-            "missing": self._texts[2],
-            "depths": self._depths,
-            "label": " ".join([name, "of", arm.label, *words]),
-            "trained_on": str(arm.coordinates.get("pair") or "").split("-"),
-        }
-        model = checkpoint.get("finetune") or checkpoint.get("head")
-        parents = [] if "finetune" in checkpoint else list(arm.parents)
+        gradients = "gradients" in needs
+        dictionaries = self._dictionaries if "dictionary" in needs else (None, {})
+        seen = self._seen
+        settings = self._settings
+        spec = ProbeSpec(
+            encoder=at.encoder,
+            head=at.head,
+            finetune=at.finetune,
+            probe=component(self._catalogue.discovery.table.get("probes", name), config),
+            source=self._suite.source_language,
+            texts=self._texts[0],
+            groups=self._groups,
+            settings=ProbeSettings(
+                sentences=settings.sentences,
+                entries=settings.entries,
+                max_length=settings.max_length,
+                batch_size=settings.batch_size,
+                # gradients are in float32 whatever the run's precision: see EncoderGradients
+                precision="fp32" if gradients else settings.precision,
+                gradient_batches=settings.gradient_batches if gradients else None,
+                gradient_batch_size=settings.gradient_batch_size if gradients else None,
+            ),
+            dictionaries=dictionaries[0],
+            seen=tuple(data for data, _ in seen) or None,
+        )
+        words = [c for c in (at.coordinates.get("task"), at.coordinates.get("mode")) if c]
+        places = ProbePlaces(
+            **self._planning.machine,
+            label=" ".join([name, "of", arm.label, *words]),
+            texts=self._texts[1],
+            missing=self._texts[2],
+            depths=self._depths,
+            trained_on=tuple(str(arm.coordinates.get("pair") or "").split("-")),
+            dictionaries=dictionaries[1],
+            seen=tuple(where for _, where in seen),
+        )
+        model = at.finetune or at.head
+        parents = [] if at.finetune else list(arm.parents)
         parents += [model] if model else []
-        if "dictionary" in needs:
-            spec["dictionaries"], recipe["dictionaries"] = self._dictionaries
-        if self._seen[0]:
-            spec["seen"], recipe["seen"] = self._seen
-        if "gradients" in needs:
-            self._add_gradients(arm, model, spec, recipe)
+        if gradients:
+            spec, places = self._with_gradients(arm, model, spec, places)
         place = {
             "suite": self._spec.suite,
-            "model": self._model_name,
+            "model": self._planning.model_name,
             **arm.coordinates,
-            **coordinates,
+            **at.coordinates,
             "probe": name,
         }
-        key = self._plan.add(Stage("probe", spec, recipe, tuple(dict.fromkeys(parents))))
+        key = self._plan.add(ProbeStage(spec, places, tuple(dict.fromkeys(parents))))
         return Cell(place, finetune=model, align=arm.align, links=arm.links, probe=key)
 
     @cached_property
-    def _depths(self) -> list[float]:
+    def _depths(self) -> tuple[float, ...]:
         """What all probes together will ask for: states are computed once."""
         table = self._catalogue.discovery.table
         found: set[float] = set()
@@ -152,20 +162,20 @@ class Probes:
             loaded = table.get("probes", name).load()
             values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
             found |= set(loaded(loaded.Config(**values)).depths())
-        return sorted(found)
+        return tuple(sorted(found))
 
     @cached_property
-    def _groups(self) -> dict[str, list[list[str]]]:
+    def _groups(self) -> dict[str, tuple[tuple[str, str], ...]]:
         """The suite's groups of pairs, as far as there is text of both languages."""
         there = {self._suite.source_language, *self._texts[0]}
         groups = {
-            name: [pair.split("-") for pair in group.pairs if set(pair.split("-")) <= there]
+            name: tuple(pair for pair in map(_codes, group.pairs) if set(pair) <= there)
             for name, group in self._suite.retrieval_groups.items()
         }
         return {name: pairs for name, pairs in groups.items() if pairs}
 
     @cached_property
-    def _texts(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    def _texts(self) -> tuple[dict[str, DataId], dict[str, DataPlace], dict[str, str]]:
         """language -> its parallel text with the source language: identity, place; what is missing."""
         binding, source = self._suite.retrieval, self._suite.source_language
         if binding is None:
@@ -190,10 +200,10 @@ class Probes:
         return texts, places, missing
 
     @cached_property
-    def _dictionaries(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _dictionaries(self) -> tuple[dict[str, DataId], dict[str, DataPlace]]:
         """pair, as ``deu-eng`` -> its dictionary, for each group's pairs and each with the source."""
         source = self._suite.source_language
-        pairs = [tuple(pair) for group in self._groups.values() for pair in group]
+        pairs = [pair for group in self._groups.values() for pair in group]
         pairs += [(code, source) for code in self._texts[0]]
         found, places = {}, {}
         for first, second in dict.fromkeys(pairs):
@@ -203,46 +213,55 @@ class Probes:
         return found, places
 
     @cached_property
-    def _seen(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """The training data of the fine-tuned models that are probed: identities, places.
+    def _seen(self) -> list[tuple[DataId, DataPlace]]:
+        """The training data of the fine-tuned models that are probed, each with its place.
 
         Its sentences are left out of what is measured, of the encoders before fine-tuning as well:
         retrieval among fewer sentences is easier, so before and after must be of the same ones.
         """
         if "finetuned" not in (self._spec.probe_at or ()) or "full" not in (self._spec.mode or ()):
-            return [], []
-        source, identities, places = self._suite.source_language, [], []
+            return []
+        source, found = self._suite.source_language, []
         for task in self._spec.task or ():
             if self._catalogue.load("tasks", task).level != "retrieval":
                 binding = self._suite.tasks[task]
-                identities.append(self._data.identity(binding, (source,), "train"))
-                places.append({**self._data.where(binding, (source,)), "task": task})
-        return identities, places
+                data = self._data.identity(binding, (source,), "train")
+                found.append((data, self._data.where(binding, (source,), task)))
+        return found
 
-    def _add_gradients(
-        self,
-        arm: Arm,
-        model: str | None,
-        spec: dict[str, Any],
-        recipe: dict[str, Any],
-    ) -> None:
+    def _with_gradients(
+        self, arm: Arm, model: str | None, spec: ProbeSpec, places: ProbePlaces
+    ) -> tuple[ProbeSpec, ProbePlaces]:
         """What gradients are taken of: the task that was fitted on the encoder, the objective."""
-        spec["settings"] |= {name: self._settings[name] for name in _OF_GRADIENTS}
-        spec["settings"]["precision"] = "fp32"  # whatever the run's: see EncoderGradients
         if model is not None:
             tuned = self._plan.stages[model]
-            recipe["task"] = tuned.recipe["task"]
-            spec["task"] = tuned.spec["task"]
-            spec["pooling"] = tuned.spec["settings"].get("sentence_pooling", "mean")
-            spec["items"], recipe["items"] = self._items(recipe["task"])
+            assert isinstance(tuned, FinetuneStage)
+            task, settings = tuned.places.task, tuned.spec.settings
+            pooled = "sentence_pooling" not in idle(
+                settings, tuned.spec.mode, tuned.spec.task.level
+            )
+            items, where = self._items(task)
+            spec = replace(
+                spec,
+                task=tuned.spec.task,
+                pooling=settings.sentence_pooling if pooled else "mean",
+                items=items,
+            )
+            places = replace(places, task=task, items=where)
         if arm.align is not None:
             aligned = self._plan.stages[arm.align]
-            spec["objective"] = aligned.spec["objective"]
-            spec["pair"] = aligned.recipe["languages"]
-            settings = aligned.spec["settings"]
-            spec["objective_settings"] = {name: settings[name] for name in _OF_OBJECTIVE}
+            assert isinstance(aligned, AlignStage)
+            first, second = aligned.places.text.corpus.languages
+            own = {f.name: getattr(aligned.spec.settings, f.name) for f in fields(BatchSettings)}
+            spec = replace(
+                spec,
+                objective=aligned.spec.objective,
+                pair=(first, second),
+                objective_settings=BatchSettings(**own),
+            )
+        return spec, places
 
-    def _items(self, task: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _items(self, task: str) -> tuple[dict[str, DataId], dict[str, DataPlace]]:
         """language -> the task's labelled test data."""
         binding = self._suite.tasks[task]
         found, places = {}, {}
@@ -253,3 +272,8 @@ class Probes:
             except (MissingData, NotHere):
                 continue
         return found, places
+
+
+def _codes(pair: str) -> tuple[str, str]:
+    first, second = pair.split("-")
+    return first, second

@@ -1,13 +1,13 @@
 """Names and configurations of what stands at an objective's place: losses, transforms, merges."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from xbench.catalogue.catalogue import Catalogue
 from xbench.catalogue.configs import DEFAULT
 from xbench.catalogue.discovery import Discovery
-from xbench.catalogue.identity import component
+from xbench.catalogue.identity import Component, component
 from xbench.catalogue.registry import Composition
 from xbench.errors import UnknownName, XbenchError
 
@@ -65,15 +65,16 @@ class Method:
             for field, source in each.sources.items()
         }
 
-    def identity(self, config: Mapping[str, Any], discovery: Discovery) -> dict[str, Any]:
+    def identity(self, config: Mapping[str, Any], discovery: Discovery) -> Component:
         """What identifies it in a key, with its configuration."""
         get = discovery.table.get
         if self.composition is None:
-            return {**component(get("objectives", self.name)), "config": dict(config)}
+            return component(get("objectives", self.name), dict(config))
         parts = {
-            name: {**component(get("objectives", name)), **part} for name, part in config.items()
+            name: replace(component(get("objectives", name), part["config"]), weight=part["weight"])
+            for name, part in config.items()
         }
-        return {"name": self.name, "parts": parts}
+        return Component(name=self.name, parts=parts)
 
 
 def find_method(name: str, catalogue: Catalogue) -> Method:

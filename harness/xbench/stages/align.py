@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor
 
 from xbench.api.batch import PairBatch
@@ -21,23 +20,22 @@ from xbench.nn.replay import ReplayedBatch
 from xbench.nn.training_state import Losses, TrainingState, check_weights
 from xbench.plan import Stage
 from xbench.plan.artefacts import LINKS
-from xbench.stages.inputs.pairs import Batches, Corpus, PairText, excluded, pair_table
+from xbench.plan.kinds.pairs import AlignStage
+from xbench.stages.inputs.pairs import Batches, Corpus, PairInput, excluded, pair_table
 from xbench.stages.inputs.word_links import Links
 from xbench.stages.objective import build_objective
 from xbench.stages.resources import Resources, text_format
 from xbench.store import Entry
 
 
-def run(stage: Stage, resources: Resources, entry: Entry) -> None:
+def run(stage: AlignStage, resources: Resources, entry: Entry) -> None:
     """Align, leaving checkpoints in the entry's folder."""
-    settings: AlignSettings = TypeAdapter(AlignSettings).validate_python(
-        dict(stage.spec["settings"])
-    )
-    text = PairText(stage.spec, stage.recipe, settings)
+    settings = stage.spec.settings
+    text = PairInput(stage.spec, stage.places.text, settings, stage.spec.links is not None)
     encoder = resources.encoder(stage).train()
     objective = build_objective(
-        stage.spec["objective"], resources.catalogue, encoder, stage.spec["seed"]
-    ).to(stage.recipe["device"])
+        stage.spec.objective, resources.catalogue, encoder, stage.spec.seed
+    ).to(stage.places.device)
     batches = pair_batches(text, stage, resources, encoder)
     optimiser = _optimiser(encoder, objective, settings)
     work = resources.store.work_folder(stage.key)
@@ -55,32 +53,32 @@ def run(stage: Stage, resources: Resources, entry: Entry) -> None:
         if values is not None:
             curve.append({"step": step, **values})
             resources.progress(step + 1, settings.steps, values)
-        if step + 1 in stage.recipe["checkpoints"]:
+        if step + 1 in stage.places.checkpoints:
             check_weights(encoder, step)
             _save(encoder, stage, resources, work / f"step-{step + 1}")
         state.maybe_save(step + 1, {"curve": curve})
-    for step in stage.recipe["checkpoints"]:
+    for step in stage.places.checkpoints:
         (work / f"step-{step}").rename(entry.folder / f"step-{step}")
     corpus = batches.corpus
     counts: dict[str, Any] = {"pairs": corpus.size, "pairs_available": corpus.available}
-    if stage.spec.get("guard"):
-        counts["excluded"] = excluded(corpus.table, stage.recipe)
+    if stage.spec.guard:
+        counts["excluded"] = excluded(corpus.table, stage.places.text.guard)
     entry.result = {"curve": curve, **counts}
 
 
 def pair_batches(
-    text: PairText, stage: Stage, resources: Resources, encoder: AnyEncoder
+    text: PairInput, stage: Stage, resources: Resources, encoder: AnyEncoder
 ) -> Batches:
     """The batches of parallel text that an objective reads, with word links where it needs them."""
     tokenizer = resources.tokenizer(stage)
     table = pair_table(text, stage, resources, tokenizer)
-    seed = stage.spec["seed"]
+    seed = stage.spec.seed
     links = None
-    if "links" in text.keyed:
-        links = Links.read(resources.store.file("links", text.keyed["links"], LINKS))
+    if text.text.links is not None:
+        links = Links.read(resources.store.file("links", text.text.links, LINKS))
     corpus = Corpus(table, text, seed, links)
     format = text_format(tokenizer, text.settings.mlm_probability)
-    device = stage.recipe["device"]
+    device = stage.places.device
     return Batches(corpus, encoder, tokenizer, format, device, seed, text.settings)
 
 
@@ -91,9 +89,9 @@ def prepare(objective: Objective, batches: Batches, optimiser: Optimiser) -> Non
         objective.prepare(iter(batches.prepared()))
 
 
-def _has_checkpoints(work: Path, stage: Stage, step: int) -> bool:
+def _has_checkpoints(work: Path, stage: AlignStage, step: int) -> bool:
     """Whether the checkpoints up to a step are there, so that training may go on from it."""
-    due = [saved for saved in stage.recipe["checkpoints"] if saved <= step]
+    due = [saved for saved in stage.places.checkpoints if saved <= step]
     return all((work / f"step-{saved}" / "model.safetensors").is_file() for saved in due)
 
 

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from xbench.catalogue.settings import FinetuneSettings
 from xbench.nn.finite import check_logits
-from xbench.plan import Stage
+from xbench.plan.kinds.task import EvaluateStage
 from xbench.stages import retrieve
 from xbench.stages.features import all_features, transformed
 from xbench.stages.inputs.contamination import learnt_from, overlap
@@ -22,18 +21,17 @@ from xbench.stages.tuning import Tuned
 from xbench.store import Entry
 
 
-def run(stage: Stage, resources: Resources, entry: Entry) -> None:
+def run(stage: EvaluateStage, resources: Resources, entry: Entry) -> None:
     """Predict the stage's language with a fine-tuned model; of retrieval, with the encoder as it is."""
-    if "finetune" not in stage.spec:
+    if stage.spec.finetune is None:
         retrieve.run(stage, resources, entry)
         return
-    tuned = resources.model(stage.spec["finetune"])
+    tuned = resources.model(stage.spec.finetune)
     parent = tuned.stage
-    settings = FinetuneSettings(**parent.spec["settings"])
-    wanted = stage.spec["settings"]
-    limits = {"max_length": settings.max_length, "max_items": wanted["max_items"]}
+    settings, wanted = parent.spec.settings, stage.spec.settings
+    limits = {"max_length": settings.max_length, "max_items": wanted.max_items}
     tokenizer = resources.tokenizer(stage)
-    examples = load_examples(stage, resources, tokenizer, wanted["split"], limits)
+    examples = load_examples(stage, resources, tokenizer, wanted.split, limits)
     format = text_format(tokenizer)
 
     transform = resources.transform(stage)
@@ -45,19 +43,19 @@ def run(stage: Stage, resources: Resources, entry: Entry) -> None:
             format,
             settings.sentence_pooling,
             settings.precision,
-            wanted["batch_size"],
+            wanted.batch_size,
         )
-        return transformed(vectors, transform, stage.spec["language"])
+        return transformed(vectors, transform, stage.spec.language)
 
-    if parent.spec["mode"] == "linear":  # seeds share the frozen encoder, and so its features
-        fitted = stage.spec.get("transform")
+    if parent.spec.mode == "linear":  # seeds share the frozen encoder, and so its features
+        fitted = stage.spec.transform
         name = (
             resources.encoder_folder(parent),
-            stage.recipe["task"],
-            stage.spec["language"],
+            stage.places.task,
+            stage.spec.language,
             fitted,
         )
-        how = (*wanted.values(), settings.max_length, settings.sentence_pooling, settings.precision)
+        how = (wanted, settings.max_length, settings.sentence_pooling, settings.precision)
         vectors = resources.keep(("test features", *name, *how), encode)
     else:
         vectors = encode()

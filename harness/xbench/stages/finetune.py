@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -23,7 +22,7 @@ from xbench.nn.optimise import Group, Optimiser, Schedule
 from xbench.nn.random_streams import seed_dropout
 from xbench.nn.text_view import TextView
 from xbench.nn.training_state import Losses, TrainingState, check_weights
-from xbench.plan import Stage
+from xbench.plan.kinds.task import FinetuneStage
 from xbench.stages.features import all_features, features_of, transformed
 from xbench.stages.inputs.examples import Examples, load_examples
 from xbench.stages.joint import Joint
@@ -38,10 +37,10 @@ INFERENCE_BATCH = 64
 LossOf = Callable[[list[int], int, int, int], tuple[Tensor, dict[str, Tensor]]]
 
 
-def run(stage: Stage, resources: Resources, entry: Entry) -> Tuned:
+def run(stage: FinetuneStage, resources: Resources, entry: Entry) -> Tuned:
     """Fine-tune; the model is written to the entry and also returned for the stages below."""
     work = _prepare(stage, resources)
-    if stage.spec["mode"] == "linear":
+    if stage.spec.mode == "linear":
         tuned, notes = _linear(work)
     else:
         tuned, notes = _full(work)
@@ -54,33 +53,26 @@ def run(stage: Stage, resources: Resources, entry: Entry) -> Tuned:
     return tuned
 
 
-def load(stage: Stage, resources: Resources) -> Tuned:
+def load(stage: FinetuneStage, resources: Resources) -> Tuned:
     """The model of a fine-tuning that is in the store, verified."""
     path = resources.store.file("finetune", stage.key, "head.safetensors")
-    head = _head(stage, _settings(stage), hidden_size=None, weights=load_file(path))
-    if stage.spec["mode"] == "linear":
+    head = _head(stage, stage.spec.settings, hidden_size=None, weights=load_file(path))
+    if stage.spec.mode == "linear":
         return Tuned(stage, frozen_encoder(stage, resources), head)
     folder = resources.store.file("finetune", stage.key, "encoder/model.safetensors").parent
-    encoder = load_encoder(folder).to(stage.recipe["device"]).eval()
+    encoder = load_encoder(folder).to(stage.places.device).eval()
     return Tuned(stage, encoder, head)
 
 
-def frozen_encoder(stage: Stage, resources: Resources) -> AnyEncoder:
+def frozen_encoder(stage: FinetuneStage, resources: Resources) -> AnyEncoder:
     """The encoder of a linear probe: loaded once per job, in evaluation mode, never updated."""
     folder = resources.encoder_folder(stage)
     encoder = resources.keep(("encoder", folder), lambda: resources.encoder(stage).eval())
     return encoder.requires_grad_(False)
 
 
-def _settings(stage: Stage) -> FinetuneSettings:
-    settings: FinetuneSettings = TypeAdapter(FinetuneSettings).validate_python(
-        dict(stage.spec["settings"])
-    )
-    return settings
-
-
-def _prepare(stage: Stage, resources: Resources) -> Work:
-    settings = _settings(stage)
+def _prepare(stage: FinetuneStage, resources: Resources) -> Work:
+    settings = stage.spec.settings
     tokenizer = resources.tokenizer(stage)
     limits = {"max_length": settings.max_length, "max_items": settings.max_train}
     examples = load_examples(stage, resources, tokenizer, "train", limits)
@@ -88,27 +80,25 @@ def _prepare(stage: Stage, resources: Resources) -> Work:
 
 
 def _head(
-    stage: Stage,
+    stage: FinetuneStage,
     settings: FinetuneSettings,
     hidden_size: int | None,
     weights: dict[str, Tensor] | None = None,
 ) -> Head:
-    classes = len(stage.spec["task"]["labels"])
+    classes = len(stage.spec.task.labels)
     width = hidden_size if weights is None else weights["weight"].shape[1]
     assert width is not None
-    head = Head(
-        width, classes, settings.head_dropout, stage.spec["seed"], stage.spec["task"]["name"]
-    )
+    head = Head(width, classes, settings.head_dropout, stage.spec.seed, stage.spec.task.name)
     if weights is not None:
         head.load_state_dict(weights)
-    return head.to(stage.recipe["device"])
+    return head.to(stage.places.device)
 
 
 def _full(work: Work) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
     encoder = work.resources.encoder(stage).train()
     head = _head(stage, settings, encoder.config.hidden_size).train()
-    joint = Joint(work, encoder) if "joint" in stage.spec else None
+    joint = Joint(work, encoder) if stage.spec.joint else None
     rate = settings.encoder_learning_rate
     groups = [
         Group(tuple(encoder.parameters()), rate, matrix_dims=encoder.matrix_dims),
@@ -117,7 +107,7 @@ def _full(work: Work) -> tuple[Tuned, dict[str, Any]]:
     if joint is not None:
         groups.append(Group(tuple(joint.objective.parameters()), rate, matrix_dims=2))
     optimiser = _optimiser(work, groups)
-    device = stage.recipe["device"]
+    device = stage.places.device
 
     def loss_of(
         rows: list[int], labels: int, step: int, chunk: int
@@ -151,7 +141,7 @@ def _linear(work: Work) -> tuple[Tuned, dict[str, Any]]:
     head = _head(stage, settings, encoder.config.hidden_size).train()
     groups = [Group(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2)]
     optimiser = _optimiser(work, groups)
-    device = stage.recipe["device"]
+    device = stage.places.device
     gold = [
         torch.from_numpy(work.examples.labels(row).astype("int64")) for row in range(len(vectors))
     ]
@@ -184,10 +174,10 @@ def source_features(
     def encode() -> list[Tensor]:
         found = all_features(encoder, examples, work.format, pooling, precision, INFERENCE_BATCH)
         transform = work.resources.transform(work.stage)
-        return transformed(found, transform, work.stage.recipe["languages"][0])
+        return transformed(found, transform, work.stage.places.data.languages[0])
 
-    fitted = work.stage.spec.get("transform")
-    data = (work.stage.recipe["task"], split, settings.max_length, settings.max_train, fitted)
+    fitted = work.stage.spec.transform
+    data = (work.stage.places.task, split, settings.max_length, settings.max_train, fitted)
     name = ("features", work.resources.encoder_folder(work.stage), *data, pooling, precision)
     return work.resources.keep(name, encode)
 
@@ -261,7 +251,7 @@ def _keeper(
     dev_features: Callable[[Examples], list[Tensor]],
 ) -> Snapshots | Selection | LastStep:
     """What decides on the weights that are left: a merge, the development split, or nothing."""
-    asked = work.stage.spec.get("merge")
+    asked = work.stage.spec.merge
     if asked is not None:
         merge: Merge = make_component("objectives", asked, work.resources.catalogue)
         return Snapshots(folder, modules, merge, work.steps)
@@ -278,10 +268,11 @@ def _selection(
 ) -> Selection:
     """What judges the steps, where the settings ask for the best one."""
     stage, resources = work.stage, work.resources
-    on = stage.spec["selected_on"]
+    on = stage.spec.selected_on
+    assert on is not None
     limits = {"max_length": work.settings.max_length, "max_items": None}
-    dev = load_examples(stage, resources, resources.tokenizer(stage), "dev", limits, on["data"])
-    metric = resources.metric(on["metric"]["name"], resources.task(stage).labels)
+    dev = load_examples(stage, resources, resources.tokenizer(stage), "dev", limits, on.data)
+    metric = resources.metric(on.metric.name, resources.task(stage).labels)
     labels = resources.task(stage).labels
 
     @torch.inference_mode()

@@ -14,23 +14,21 @@ from xbench.catalogue.configs import make_component
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.finite import NotFinite
 from xbench.nn.text_view import TextView
-from xbench.plan import Stage
 from xbench.plan.artefacts import FITTED
+from xbench.plan.kinds.fit import FitStage
 from xbench.stages.inputs.encoding import encoded
 from xbench.stages.resources import Resources
 from xbench.store import Entry
 
 
-def run(stage: Stage, resources: Resources, entry: Entry) -> None:
+def run(stage: FitStage, resources: Resources, entry: Entry) -> None:
     """Fit on the stage's encoder, or on one that was fine-tuned."""
-    if "finetune" in stage.spec:
-        encoder = resources.model(stage.spec["finetune"]).encoder
+    if stage.spec.finetune is not None:
+        encoder = resources.model(stage.spec.finetune).encoder
     else:
         encoder = resources.encoder(stage)
     view = EncodedText(stage, resources, encoder.eval())
-    transform: Transform = make_component(
-        "objectives", stage.spec["objective"], resources.catalogue
-    )
+    transform: Transform = make_component("objectives", stage.spec.objective, resources.catalogue)
     with torch.no_grad():
         transform.fit(view)
     # Each a tensor of its own: parts of one cannot be saved.
@@ -53,13 +51,13 @@ class EncodedText:
     languages have are left out, so row i says the same everywhere.
     """
 
-    def __init__(self, stage: Stage, resources: Resources, encoder: AnyEncoder) -> None:
+    def __init__(self, stage: FitStage, resources: Resources, encoder: AnyEncoder) -> None:
         self._stage = stage
         self._resources = resources
         self._encoder = encoder
-        self._unit: Unit = stage.spec["unit"]
-        self.source: str = stage.spec["source"]
-        limit = stage.spec["settings"]["sentences"]
+        self._unit: Unit = stage.spec.unit
+        self.source: str = stage.spec.source
+        limit = stage.spec.settings.sentences
         self._texts = _common(_read(stage, resources), self.source, limit)
         self._known: dict[tuple[str, Unit], Tensor] = {}
 
@@ -86,9 +84,9 @@ class EncodedText:
         return self._known[language, wanted]
 
     def _encode(self, language: str, unit: Unit) -> Tensor:
-        texts, settings = self._texts[language], self._stage.spec["settings"]
-        depth = settings.get("depth", 1.0)
-        pooling = settings.get("sentence_pooling", "mean")
+        texts, settings = self._texts[language], self._stage.spec.settings
+        depth = 1.0 if settings.depth is None else settings.depth
+        pooling = settings.sentence_pooling or "mean"
 
         def vectors(view: TextView) -> Iterable[Tensor]:
             if unit == "sentence":
@@ -101,13 +99,13 @@ class EncodedText:
         )
 
 
-def _read(stage: Stage, resources: Resources) -> dict[str, dict[str, tuple[str, str]]]:
+def _read(stage: FitStage, resources: Resources) -> dict[str, dict[str, tuple[str, str]]]:
     """language -> item -> (text in the source language, its translation)."""
-    source = resources.catalogue.languages.get(stage.spec["source"])
+    source = resources.catalogue.languages.get(stage.spec.source)
     texts: dict[str, dict[str, tuple[str, str]]] = {}
-    for code, where in stage.recipe["texts"].items():
-        split = stage.spec["texts"][code]["split"]
-        pairs = resources.source_at(where).read(
+    for code, place in stage.places.texts.items():
+        split = stage.spec.texts[code].split
+        pairs = resources.source_at(place).read(
             [source, resources.catalogue.languages.get(code)], split
         )
         texts[code] = {

@@ -1,7 +1,7 @@
 """Gradients of losses on held-out text (:class:`xbench.api.Gradients`)."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from xbench.nn.pair_views import PairViews
 from xbench.nn.random_streams import permutation
 from xbench.nn.replay import ReplayedBatch
 from xbench.nn.text_view import MaskedTextView, Text, TextView, pad
-from xbench.plan import Stage
+from xbench.plan.kinds.probe import BatchSettings, ProbeStage
 from xbench.stages.align import total
 from xbench.stages.features import features_of
 from xbench.stages.inputs.examples import Examples, load_examples
@@ -54,7 +54,7 @@ class EncoderGradients:
 
     def __init__(
         self,
-        stage: Stage,
+        stage: ProbeStage,
         resources: Resources,
         encoder: AnyEncoder,
         text: ProbedText,
@@ -65,25 +65,25 @@ class EncoderGradients:
         self._resources = resources
         self._encoder = encoder
         self._tuned = tuned
-        self._settings = stage.spec["settings"]
+        self._settings = stage.spec.settings
         self._tokenizer = resources.tokenizer(stage)
         self._format = text_format(self._tokenizer)
-        self._device = stage.recipe["device"]
+        self._device = stage.places.device
 
     @property
     def task(self) -> str | None:
         """The task that there is a head for."""
-        return self._stage.recipe.get("task") if self._tuned is not None else None
+        return self._stage.places.task if self._tuned is not None else None
 
     @property
     def objective(self) -> str | None:
         """The alignment objective behind the checkpoint."""
-        asked = self._stage.spec.get("objective")
-        return None if asked is None else str(asked["name"])
+        asked = self._stage.spec.objective
+        return None if asked is None else asked.name
 
     def of_task(self, language: str, part: int, parts: int) -> Gradient:
         """The task's loss, summed over labels and divided by their number in the part."""
-        if self._tuned is None or language not in self._stage.recipe.get("items", {}):
+        if self._tuned is None or language not in self._stage.places.items:
             raise MissingData(f"no labelled text of {language} to take a gradient of")
         examples = self._examples(language)
         rows = self._part(range(len(examples)), part, parts, "task")
@@ -93,7 +93,7 @@ class EncoderGradients:
         def loss(batch: Sequence[int]) -> Tensor:
             found = examples.batch(batch, self._format.vocabulary.pad_id, self._device)
             view = TextView(self._encoder, found.text, self._format, ("gradient",))
-            pooling = self._stage.spec["pooling"]
+            pooling = self._stage.spec.pooling or "mean"
             vectors = features_of(view, found, examples.level, pooling)
             logits = tuned.head.eval()(vectors)
             return F.cross_entropy(logits, found.labels, reduction="sum") / labels
@@ -102,7 +102,7 @@ class EncoderGradients:
 
     def of_objective(self, part: int, parts: int) -> Gradient:
         """The objective's loss, the mean over the batches of the part."""
-        asked = self._stage.spec.get("objective")
+        asked = self._stage.spec.objective
         if asked is None:
             raise MissingData("the untouched encoder has no objective to take a gradient of")
         objective = build_objective(asked, self._resources.catalogue, self._encoder, 0).to(
@@ -120,7 +120,7 @@ class EncoderGradients:
         unused = self._unused(pairs, part, parts, OBJECTIVE)
         with torch.no_grad(), self._float32():  # a queue of negatives, say, is filled
             objective.prepare(self._views(batch, "prepare", n) for n, batch in enumerate(unused))
-        count = min(self._aligned["accumulate"], self._aligned["batch_size"])
+        count = min(self._aligned.accumulate, self._aligned.batch_size)
 
         def descend(numbered: tuple[int, list[PairRow]]) -> None:
             number, pairs = numbered
@@ -141,14 +141,15 @@ class EncoderGradients:
 
     def _views(self, batch: list[PairRow], *stream: str | int, index: int = 0) -> PairViews:
         texts = pair_texts(batch, self._tokenizer, self._encoder.config.max_positions)
-        format = text_format(self._tokenizer, self._aligned["mlm_probability"])
+        format = text_format(self._tokenizer, self._aligned.mlm_probability)
         name = ("gradient", *stream)
         return PairViews(self._encoder, texts.to(self._device), format, name, index)
 
     @property
-    def _aligned(self) -> Mapping[str, Any]:
+    def _aligned(self) -> BatchSettings:
         """The settings of the objective's batches: those that the encoder was aligned with."""
-        settings: Mapping[str, Any] = self._stage.spec["objective_settings"]
+        settings = self._stage.spec.objective_settings
+        assert settings is not None
         return settings
 
     def of_masked_lm(self, language: str, part: int, parts: int) -> Gradient:
@@ -212,7 +213,7 @@ class EncoderGradients:
         if not 0 <= part < parts:
             raise ValueError(f"part {part} of {parts}")
         size = self._size(label)
-        count = min(self._settings["gradient_batches"], len(items) // size) // parts
+        count = min((self._settings.gradient_batches or 0), len(items) // size) // parts
         if count < 1:
             raise MissingData(
                 f"{len(items)} items are too few for {parts} sets of batches of {size}"
@@ -221,9 +222,7 @@ class EncoderGradients:
 
     def _size(self, label: str) -> int:
         aligned = label == OBJECTIVE
-        return int(
-            self._aligned["batch_size"] if aligned else self._settings["gradient_batch_size"]
-        )
+        return int(self._aligned.batch_size if aligned else self._settings.gradient_batch_size or 0)
 
     def _batches(
         self, items: Sequence[Item], numbers: Sequence[int], label: str
@@ -235,20 +234,20 @@ class EncoderGradients:
         ]
 
     def _examples(self, language: str) -> Examples:
-        where, data = (self._stage.recipe["items"][language], self._stage.spec["items"][language])
+        place, data = self._stage.places.items[language], (self._stage.spec.items or {})[language]
         limits = {
-            "max_length": self._settings["max_length"],
+            "max_length": self._settings.max_length,
             "max_items": None,
             "sample": False,
         }
-        given = (self._stage, self._resources, self._tokenizer, data["split"], limits, data, where)
+        given = (self._stage, self._resources, self._tokenizer, data.split, limits, data, place)
         return load_examples(*given)
 
     def _pairs(self) -> list[PairRow]:
         """Held-out sentence pairs of the languages that were aligned."""
-        first, second = self._stage.spec["pair"]
-        pairs = self._text.pairs((first, second))
-        longest = self._aligned["max_length"]
+        assert self._stage.spec.pair is not None
+        pairs = self._text.pairs(self._stage.spec.pair)
+        longest = self._aligned.max_length
         sides = (self._encode([texts[n] for texts in pairs], longest) for n in (0, 1))
         rows = [PairRow(source, target) for source, target in zip(*sides, strict=True)]
         return [row for row in rows if len(row.source) and len(row.target)]
@@ -256,7 +255,7 @@ class EncoderGradients:
     def _sentences(self, language: str) -> list[Integers]:
         """Content ids of the parallel text, cut to length."""
         texts = self._text.sentences(language).values()
-        return [ids for ids in self._encode(texts, self._settings["max_length"]) if len(ids)]
+        return [ids for ids in self._encode(texts, self._settings.max_length) if len(ids)]
 
     def _encode(self, texts: Iterable[str], longest: int) -> list[Integers]:
         longest = self._resources.max_length(self._stage, longest)

@@ -14,10 +14,12 @@ from xbench.nn.heads import Head
 from xbench.nn.optimise import Optimiser
 from xbench.nn.random_streams import generator, permutation, seed_dropout
 from xbench.nn.text_view import TextFormat, TextView
+from xbench.plan.kinds.pairs import PairText
+from xbench.plan.kinds.task import FinetuneStage
 from xbench.stages.align import pair_batches, prepare, total
 from xbench.stages.features import features_of
 from xbench.stages.inputs.examples import Batch, Examples, load_translations
-from xbench.stages.inputs.pairs import Batches, PairText
+from xbench.stages.inputs.pairs import Batches, PairInput
 from xbench.stages.objective import build_objective
 
 if TYPE_CHECKING:
@@ -90,21 +92,20 @@ class Joint:
 
     def __init__(self, work: "Work", encoder: AnyEncoder) -> None:
         stage, resources = work.stage, work.resources
-        asked = stage.spec["joint"]
+        asked = stage.spec.joint
+        assert asked is not None
         self._work = work
         self.encoder = encoder
-        self.weight = float(asked["weight"])
-        device = stage.recipe["device"]
-        seed = stage.spec["seed"]
+        self.weight = asked.weight
+        device = stage.places.device
+        seed = stage.spec.seed
         self.objective: Objective = build_objective(
-            asked["objective"], resources.catalogue, encoder, seed
+            asked.objective, resources.catalogue, encoder, seed
         ).to(device)
         self.pairs: Batches | None = None
-        if "corpus" in asked:
-            settings = AlignSettings(steps=1, **asked["settings"])
-            text = PairText(asked, stage.recipe["joint"]["pairs"], settings)
-            self.pairs = pair_batches(text, stage, resources, encoder)
-        self.translations = _translations(work) if "translated" in asked else None
+        if asked.corpus is not None:
+            self.pairs = pair_batches(pair_input(stage), stage, resources, encoder)
+        self.translations = _translations(work) if asked.translated is not None else None
 
     def prepare(self, optimiser: Optimiser) -> None:
         """Let the objective look at the corpus before the first step."""
@@ -136,8 +137,21 @@ class Joint:
         examples, partner = self.translations
         wanted = [partner[row] for row in rows]
         pad_id = self._work.format.vocabulary.pad_id
-        batch = examples.batch(wanted, pad_id, self._work.stage.recipe["device"])
+        batch = examples.batch(wanted, pad_id, self._work.stage.places.device)
         return TextView(self.encoder, batch.text, self._work.format, (*stream, "translated"))
+
+
+def pair_input(stage: FinetuneStage) -> PairInput:
+    """The parallel text of the objective, in the words of an alignment."""
+    asked, places = stage.spec.joint, stage.places.joint
+    assert asked is not None
+    assert places is not None
+    assert asked.corpus is not None
+    assert asked.settings is not None
+    assert places.pairs is not None
+    text = PairText(arm=asked.arm, corpus=asked.corpus, guard=asked.guard, links=asked.links)
+    settings = AlignSettings(steps=1, **vars(asked.settings))
+    return PairInput(text, places.pairs, settings, asked.links is not None)
 
 
 def _translations(work: "Work") -> tuple[Examples, dict[int, int]]:
@@ -156,7 +170,8 @@ def _translations(work: "Work") -> tuple[Examples, dict[int, int]]:
         )
     names = list(own)
     partners = dict(zip(names, names, strict=True))
-    if work.stage.spec["joint"]["arm"] == "shuffled":
+    joint = work.stage.spec.joint
+    if joint is not None and joint.arm == "shuffled":
         cycle = [names[n] for n in permutation(len(names), "wrong translations").tolist()]
         partners = dict(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
     return other, {

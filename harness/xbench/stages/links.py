@@ -21,9 +21,9 @@ from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.finite import check_vectors
 from xbench.nn.optimise import autocast
 from xbench.nn.text_view import Text, TextFormat, TextView, pad
-from xbench.plan import Stage
 from xbench.plan.artefacts import LINKS
-from xbench.stages.inputs.pairs import Corpus, PairText, pair_table, read_pairs
+from xbench.plan.kinds.pairs import LinksStage
+from xbench.stages.inputs.pairs import Corpus, PairInput, pair_table, read_pairs
 from xbench.stages.inputs.word_links import Links
 from xbench.stages.resources import Resources, text_format
 from xbench.store import Entry
@@ -40,19 +40,19 @@ class _Texts:
     given: dict[int, tuple[Link, ...]]
 
 
-def run(stage: Stage, resources: Resources, entry: Entry) -> None:
+def run(stage: LinksStage, resources: Resources, entry: Entry) -> None:
     """Link every pair of the sample that phase I sees, wrong partners in the arm ``shuffled``."""
     settings = AlignSettings(
         steps=1,
         batch_size=2,
-        max_length=stage.spec["settings"]["max_length"],
-        max_pairs=stage.spec["settings"]["max_pairs"],
+        max_length=stage.spec.settings.max_length,
+        max_pairs=stage.spec.settings.max_pairs,
     )
-    text = PairText(stage.spec, stage.recipe, settings)
+    text = PairInput(stage.spec, stage.places.text, settings, has_words=True)
     tokenizer = resources.tokenizer(stage)
     table = pair_table(text, stage, resources, tokenizer)
     corpus = Corpus(table, text, seed=0)
-    aligner: Aligner = make_component("aligners", stage.spec["aligner"], resources.catalogue)
+    aligner: Aligner = make_component("aligners", stage.spec.aligner, resources.catalogue)
     texts = _texts(table, corpus, text, resources)
     states = _States(stage, resources, tokenizer, aligner)
     dictionary = _dictionary(stage, resources)
@@ -88,7 +88,7 @@ def _checked(
     return array
 
 
-def _texts(table: RaggedTable, corpus: Corpus, text: PairText, resources: Resources) -> _Texts:
+def _texts(table: RaggedTable, corpus: Corpus, text: PairInput, resources: Resources) -> _Texts:
     """The words of the sample; the corpus is read once more, and nothing else of it is kept."""
     wanted = {int(table.row("number", int(r))[0]) for r in (*corpus.rows, *corpus.partners)}
     words, given = {}, {}
@@ -99,14 +99,14 @@ def _texts(table: RaggedTable, corpus: Corpus, text: PairText, resources: Resour
     return _Texts(words, given)
 
 
-def _dictionary(stage: Stage, resources: Resources) -> dict[str, set[str]]:
+def _dictionary(stage: LinksStage, resources: Resources) -> dict[str, set[str]]:
     """A lower-cased word of the source -> its translations, lower-cased."""
     found: dict[str, set[str]] = {}
-    where = stage.recipe.get("dictionary")
-    if where is None:
+    place = stage.places.dictionary
+    if place is None:
         return found
-    languages = [resources.catalogue.languages.get(code) for code in where["languages"]]
-    for entry in resources.source_at(where).read(languages, "train"):
+    languages = [resources.catalogue.languages.get(code) for code in place.languages]
+    for entry in resources.source_at(place).read(languages, "train"):
         found.setdefault(entry.source.lower(), set()).add(entry.target.lower())
     return found
 
@@ -123,17 +123,17 @@ class _States:
     """The states of both sides' subwords; empty ones for an aligner that looks at none."""
 
     def __init__(
-        self, stage: Stage, resources: Resources, tokenizer: Tokenizer, aligner: Aligner
+        self, stage: LinksStage, resources: Resources, tokenizer: Tokenizer, aligner: Aligner
     ) -> None:
         self._tokenizer = tokenizer
-        self._device = stage.recipe["device"]
+        self._device = stage.places.device
         self._format: TextFormat = text_format(tokenizer)
-        self._label = stage.recipe.get("label", stage.kind)
+        self._label = stage.label
         self._encoder: AnyEncoder | None = None
         if "states" in aligner.needs:
             self._encoder = resources.encoder(stage).eval()
             self._depth = float(getattr(aligner.config, "depth", 1.0))
-            self._precision = stage.spec["settings"]["precision"]
+            self._precision = str(stage.spec.settings.precision)
 
     def of(self, pairs: list[Any]) -> list[tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
         """For each pair (states [n, D], owner [n]) of the source and of the target."""

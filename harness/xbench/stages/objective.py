@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import tee
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,6 +10,7 @@ from xbench.api.batch import PairBatch
 from xbench.api.objective import Objective, Term
 from xbench.catalogue.catalogue import Catalogue
 from xbench.catalogue.configs import make_component
+from xbench.catalogue.identity import Component
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.random_streams import seed_dropout
 
@@ -58,15 +58,15 @@ class WeightedSum(Objective):
 
 
 def build_objective(
-    asked: Mapping[str, Any], catalogue: Catalogue, encoder: AnyEncoder, seed: int
+    asked: Component, catalogue: Catalogue, encoder: AnyEncoder, seed: int
 ) -> Objective:
     """The objective that a spec identifies, set up for the encoder, in training mode."""
-    if "parts" in asked:
+    if asked.parts is not None:
         parts = {
             name: make_component("objectives", part, catalogue)
-            for name, part in asked["parts"].items()
+            for name, part in asked.parts.items()
         }
-        weights = {name: part["weight"] for name, part in asked["parts"].items()}
+        weights = {name: float(part.weight or 1.0) for name, part in asked.parts.items()}
         objective: Objective = WeightedSum(parts, weights)
     else:
         objective = make_component("objectives", asked, catalogue)

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from xbench.api.probe import Probe, Row
 from xbench.catalogue.configs import make_component
 from xbench.nn.encoders.loading import AnyEncoder
-from xbench.plan import Stage
 from xbench.plan.artefacts import ROWS
+from xbench.plan.kinds.probe import ProbeStage
 from xbench.stages.gradients import EncoderGradients
 from xbench.stages.inputs.probe_text import ProbedText
 from xbench.stages.probe_view import CheckpointView
@@ -34,19 +34,19 @@ SCHEMA = pa.schema(
 )
 
 
-def run(stage: Stage, resources: Resources, entry: Entry) -> None:
+def run(stage: ProbeStage, resources: Resources, entry: Entry) -> None:
     """Measure a fine-tuned model, or an encoder with the head that was fitted on it, frozen, if any."""
     tuned = None
-    if "finetune" in stage.spec:
-        tuned = resources.model(stage.spec["finetune"])
+    if stage.spec.finetune is not None:
+        tuned = resources.model(stage.spec.finetune)
         encoder = tuned.encoder
     else:
         folder = resources.encoder_folder(stage)
         encoder = resources.keep(("encoder", folder), lambda: resources.encoder(stage).eval())
-        if "head" in stage.spec:  # on a frozen encoder: the head alone is read
-            tuned = resources.model(stage.spec["head"])
+        if stage.spec.head is not None:  # on a frozen encoder: the head alone is read
+            tuned = resources.model(stage.spec.head)
     _check_weights(encoder)
-    probe: Probe = make_component("probes", stage.spec["probe"], resources.catalogue)
+    probe: Probe = make_component("probes", stage.spec.probe, resources.catalogue)
     text = ProbedText(stage, resources)
     gradients = None
     if "gradients" in probe.needs:

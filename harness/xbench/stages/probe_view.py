@@ -7,7 +7,7 @@ from torch import Tensor
 from xbench.api.probe import Pair, Where
 from xbench.api.source import MissingData
 from xbench.nn.encoders.loading import AnyEncoder
-from xbench.plan import Stage
+from xbench.plan.kinds.probe import ProbeStage
 from xbench.stages.gradients import EncoderGradients
 from xbench.stages.inputs.encoding import Encoding
 from xbench.stages.inputs.probe_text import ProbedText
@@ -23,7 +23,7 @@ class CheckpointView:
 
     def __init__(
         self,
-        stage: Stage,
+        stage: ProbeStage,
         resources: Resources,
         encoder: AnyEncoder,
         text: ProbedText,
@@ -35,18 +35,18 @@ class CheckpointView:
         self._encoder = encoder
         self._gradients = gradients
         self._encoding = Encoding(stage, resources, encoder)
-        self.source: str = stage.spec["source"]
-        self.missing: Mapping[str, str] = stage.recipe["missing"]
+        self.source: str = stage.spec.source
+        self.missing: Mapping[str, str] = stage.places.missing
         self.groups: Mapping[str, tuple[Pair, ...]] = {
             name: tuple((first, second) for first, second in pairs)
-            for name, pairs in stage.spec["groups"].items()
+            for name, pairs in stage.spec.groups.items()
         }
-        self.trained_on = frozenset(code for code in stage.recipe["trained_on"] if code)
+        self.trained_on = frozenset(code for code in stage.places.trained_on if code)
 
     @property
     def languages(self) -> tuple[str, ...]:
         """The source language, and those that there is parallel text of."""
-        return (self.source, *self._stage.spec["texts"])
+        return (self.source, *self._stage.spec.texts)
 
     @property
     def gradients(self) -> EncoderGradients:
@@ -96,13 +96,13 @@ class CheckpointView:
 
     def _entries(self, pair: Pair) -> list[tuple[str, str]]:
         """The pair's dictionary, each source word with its first translation."""
-        where = self._stage.recipe.get("dictionaries", {}).get("-".join(pair))
-        if where is None:
+        place = self._stage.places.dictionaries.get("-".join(pair))
+        if place is None:
             raise MissingData("there is no dictionary of this pair")
         languages = [self._resources.catalogue.languages.get(code) for code in pair]
         found: dict[str, str] = {}
-        for entry in self._resources.source_at(where).read(languages, "train"):
+        for entry in self._resources.source_at(place).read(languages, "train"):
             found.setdefault(entry.source, entry.target)
-            if len(found) >= self._stage.spec["settings"]["entries"]:
+            if len(found) >= self._stage.spec.settings.entries:
                 break
         return list(found.items())

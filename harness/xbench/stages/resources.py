@@ -26,12 +26,13 @@ from xbench.catalogue.models import TOKENIZER, identity
 from xbench.data.tokenizer import Tokenizer
 from xbench.errors import XbenchError
 from xbench.files import dump_json
-from xbench.keys import key_of
+from xbench.keys import key_of, to_json
 from xbench.nn.encoders.encoder_config import read_config
 from xbench.nn.encoders.loading import AnyEncoder, load_encoder
 from xbench.nn.text_view import TextFormat
 from xbench.plan import Stage, open_at
-from xbench.plan.artefacts import FITTED
+from xbench.plan.artefacts import FITTED, checkpoint
+from xbench.plan.records import DataId, DataPlace
 from xbench.store import Entry, Store
 
 if TYPE_CHECKING:
@@ -79,53 +80,52 @@ class Resources:
 
     def tokenizer(self, stage: Stage) -> Tokenizer:
         """The tokenizer of the stage's model."""
-        folder = Path(stage.recipe["model_folder"])
+        folder = Path(stage.places.model_folder)
         if folder not in self._tokenizers:  # large vocabularies take seconds to load
-            _check_unchanged(folder, stage.recipe["model_digest"])
+            _check_unchanged(folder, stage.places.model_digest)
             self._tokenizers[folder] = Tokenizer.from_folder(folder, self.cache_folder())
         return self._tokenizers[folder]
 
     def encoder(self, stage: Stage) -> AnyEncoder:
         """A fresh copy, on the device, of the encoder that a fine-tuning starts from."""
-        return load_encoder(self.encoder_folder(stage)).to(stage.recipe["device"])
+        return load_encoder(self.encoder_folder(stage)).to(stage.places.device)
 
     def encoder_folder(self, stage: Stage) -> Path:
         """Where the weights that the stage starts from lie, verified."""
-        start = stage.spec.get("encoder", {})
-        if "align" not in start:  # the untouched encoder
-            return Path(stage.recipe["model_folder"])
-        name = f"step-{start['step']}/model.safetensors"
-        return self.store.file("align", start["align"], name).parent
+        start = getattr(stage.spec, "encoder", None)
+        if start is None or start.align is None:  # the untouched encoder
+            return Path(stage.places.model_folder)
+        return self.store.file("align", start.align, checkpoint(start.step)).parent
 
     def max_length(self, stage: Stage, wanted: int) -> int:
         """The wanted length of inputs, in tokens, or what the stage's encoder takes at most."""
-        config, _ = read_config(Path(stage.recipe["model_folder"]))
+        config, _ = read_config(Path(stage.places.model_folder))
         return min(wanted, config.max_positions)
 
     def source(self, stage: Stage) -> Source:
         """The data source that the suite binds to the stage."""
-        return self.source_at(stage.recipe)
+        return self.source_at(stage.places.data)
 
-    def source_at(self, where: Mapping[str, Any]) -> Source:
-        """The data source that a part of a recipe names."""
-        return open_at(where, self.catalogue)
+    def source_at(self, place: DataPlace) -> Source:
+        """The data source of that place."""
+        return open_at(place, self.catalogue)
 
     def task(self, stage: Stage) -> Task:
         """The stage's task."""
-        task: Task = self.catalogue.load("tasks", stage.recipe["task"])()
+        task: Task = self.catalogue.load("tasks", stage.places.task)()
         return task
 
     def transform(self, stage: Stage) -> Transform | None:
         """The fitted transform that a stage puts its encoder's states through, if it has one."""
-        if "transform" not in stage.spec:
+        key = stage.spec.transform
+        if key is None:
             return None
-        key = stage.spec["transform"]
         path = self.store.file("fit", key, FITTED)
-        asked = stage.recipe["transform"]
+        asked = stage.places.transform
 
         def load() -> Transform:
             transform: Transform = make_component("objectives", asked, self.catalogue)
-            device = stage.recipe["device"]
+            device = stage.places.device
             transform.fitted = {n: t.to(device) for n, t in load_file(path).items()}
             return transform
 
@@ -143,7 +143,7 @@ class Resources:
     def copy_tokenizer(self, stage: Stage, folder: Path) -> None:
         """Put the tokenizer beside saved weights, so that the folder loads by itself."""
         for name in TOKENIZER:
-            path = Path(stage.recipe["model_folder"]) / name
+            path = Path(stage.places.model_folder) / name
             if path.is_file():
                 (folder / name).write_bytes(path.read_bytes())
 
@@ -155,12 +155,12 @@ class Resources:
             "torch": torch.__version__,
             **_library_versions(),
             "platform": platform.platform(),
-            "device": stage.recipe["device"],
+            "device": stage.places.device,
             "threads": torch.get_num_threads(),
             "processors": os.cpu_count(),
         }
-        if stage.recipe["device"] != "cpu":
-            environment["gpu"] = torch.cuda.get_device_name(stage.recipe["device"])
+        if stage.places.device != "cpu":
+            environment["gpu"] = torch.cuda.get_device_name(stage.places.device)
         (entry.folder / "env.json").write_text(dump_json(environment), encoding="utf-8")
 
 
@@ -191,14 +191,8 @@ def text_format(tokenizer: Tokenizer, mlm_probability: float = 0.15) -> TextForm
     )
 
 
-def data_identity(
-    stage: Stage, tokenizer: Tokenizer, data: Mapping[str, Any] | None = None, **extra: Any
-) -> dict[str, Any]:
-    """What identifies a tokenised corpus: the data, the tokenizer, and how it was cut.
-
-    The data are the stage's own, unless others are given.
-    """
-    if data is None:
-        data = stage.spec["corpus"] if "corpus" in stage.spec else stage.spec["data"]
+def data_identity(data: DataId, tokenizer: Tokenizer, **extra: Any) -> dict[str, Any]:
+    """What identifies a tokenised corpus: the data, the tokenizer, and how it was cut."""
     common = {"xbench": __version__, "data": key_of(data), "tokenizer": tokenizer.digest}
-    return {**common, **extra}
+    whole: dict[str, Any] = to_json({**common, **extra})
+    return whole

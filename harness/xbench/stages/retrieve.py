@@ -10,7 +10,7 @@ from torch import Tensor
 from xbench.api.search import Search, nearest
 from xbench.api.transform import Transform
 from xbench.nn.encoders.loading import AnyEncoder
-from xbench.plan import Stage
+from xbench.plan.kinds.task import EvaluateStage
 from xbench.stages.features import transformed
 from xbench.stages.inputs.encoding import encoded
 from xbench.stages.inputs.examples import sample
@@ -19,16 +19,17 @@ from xbench.stages.resources import Resources
 from xbench.store import Entry
 
 
-def run(stage: Stage, resources: Resources, entry: Entry) -> None:
+def run(stage: EvaluateStage, resources: Resources, entry: Entry) -> None:
     """Search in both directions with the encoder as it is."""
-    spec, settings = stage.spec, stage.spec["settings"]
-    codes = (spec["source"], spec["language"])
+    settings = stage.spec.settings
+    assert stage.spec.source is not None
+    codes = (stage.spec.source, stage.spec.language)
     languages = [resources.catalogue.languages.get(code) for code in codes]
-    split, limit = settings["split"], settings["max_items"]
+    split, limit = settings.split, settings.max_items
     task = resources.task(stage)
     pairs = sample(task.pairs(resources.source(stage), languages, split), limit)
     if not pairs:
-        raise ValueError(f"the {split} data of {stage.recipe['label']} is empty")
+        raise ValueError(f"the {split} data of {stage.label} is empty")
     folder = resources.encoder_folder(stage)
     encoder = resources.keep(("encoder", folder), lambda: resources.encoder(stage).eval())
     transform = resources.transform(stage)
@@ -37,7 +38,7 @@ def run(stage: Stage, resources: Resources, entry: Entry) -> None:
         _encode(texts, code, stage, resources, encoder, transform)
         for texts, code in zip(sides, codes, strict=True)
     ]
-    search = Search(settings["retrieval_similarity"])
+    search = Search(settings.retrieval_similarity)
     (_, forward), (_, backward) = (
         nearest(queries, candidates, 1, search) for queries, candidates in (vectors, vectors[::-1])
     )
@@ -54,14 +55,14 @@ def run(stage: Stage, resources: Resources, entry: Entry) -> None:
 def _encode(
     texts: list[str],
     code: str,
-    stage: Stage,
+    stage: EvaluateStage,
     resources: Resources,
     encoder: AnyEncoder,
     transform: Transform | None,
 ) -> Tensor:
     """[N, D] float32 pooled sentences, in the texts' order."""
-    settings = stage.spec["settings"]
-    depth, pooling = settings["retrieval_depth"], settings["retrieval_pooling"]
+    settings = stage.spec.settings
+    depth, pooling = settings.retrieval_depth, settings.retrieval_pooling
     found = encoded(
         texts, code, stage, resources, encoder, lambda view: view.pooled(depth, pooling)
     )

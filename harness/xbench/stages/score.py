@@ -5,15 +5,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from xbench.plan import Stage
 from xbench.plan.artefacts import PREDICTIONS
+from xbench.plan.kinds.task import ScoreStage
 from xbench.stages.resources import Resources
 from xbench.store import Entry
 
 
-def run(stage: Stage, resources: Resources, entry: Entry) -> None:
+def run(stage: ScoreStage, resources: Resources, entry: Entry) -> None:
     """Score the predictions of the parent stage with every metric asked for."""
-    path = resources.store.file("evaluate", stage.spec["evaluate"], PREDICTIONS)
+    path = resources.store.file("evaluate", stage.spec.evaluate, PREDICTIONS)
     columns = pq.read_table(path, columns=["gold", "predicted"]).to_pydict()
     task = resources.task(stage)
     labels = task.labels
@@ -22,8 +22,8 @@ def run(stage: Stage, resources: Resources, entry: Entry) -> None:
     gold = [[name(number) for number in item] for item in columns["gold"]]
     predicted = [[name(number) for number in item] for item in columns["predicted"]]
     scores: dict[str, Any] = {}
-    for asked in stage.spec["metrics"]:
-        metric = resources.metric(asked["name"], labels)
+    for asked in stage.spec.metrics:
+        metric = resources.metric(asked.name, labels)
         value = float(metric.aggregate(metric.items(gold, predicted).sum(0)))
-        scores[asked["name"]] = None if math.isnan(value) else value
+        scores[asked.name] = None if math.isnan(value) else value
     entry.result = {"scores": scores, "n": len(gold)}

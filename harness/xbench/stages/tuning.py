@@ -10,7 +10,7 @@ from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.heads import Head
 from xbench.nn.random_streams import permutation
 from xbench.nn.text_view import TextFormat
-from xbench.plan import Stage
+from xbench.plan.kinds.task import FinetuneStage
 from xbench.stages.inputs.examples import Examples
 from xbench.stages.resources import Resources
 
@@ -19,7 +19,7 @@ from xbench.stages.resources import Resources
 class Tuned:
     """A fine-tuned model: the stage that gave it, the encoder (frozen or tuned) and the head on it."""
 
-    stage: Stage
+    stage: FinetuneStage
     encoder: AnyEncoder
     head: Head
 
@@ -28,7 +28,7 @@ class Tuned:
 class Work:
     """What fine-tuning one stage works with."""
 
-    stage: Stage
+    stage: FinetuneStage
     resources: Resources
     settings: FinetuneSettings
     examples: Examples
@@ -37,7 +37,7 @@ class Work:
     @property
     def seed(self) -> int:
         """The fine-tuning seed."""
-        return int(self.stage.spec["seed"])
+        return self.stage.spec.seed
 
     @property
     def steps(self) -> int:

@@ -47,13 +47,13 @@ def failures(store: Store, run: RunRecord) -> list[Failure]:
         if cell.unavailable or is_done(store, cell):
             continue
         for kind in KINDS.values():
-            key = getattr(cell, kind.name)
-            error = store.error(kind.name, key) if key is not None else None
+            key = getattr(cell, kind.kind)
+            error = store.error(kind.kind, key) if key is not None else None
             if error is not None:
-                error += _advice(store.status(kind.name, key))
+                error += _advice(store.status(kind.kind, key))
                 point = [cell.coordinates.get(name) for name in kind.point]
                 shown = " ".join(str(part) for part in point if part is not None)
-                alike.setdefault((kind.name, error), {}).setdefault(key, shown)
+                alike.setdefault((kind.kind, error), {}).setdefault(key, shown)
     return [_failure(store, kind, error, points) for (kind, error), points in alike.items()]
 
 

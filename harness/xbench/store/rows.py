@@ -96,9 +96,9 @@ def _outcome(store: Store, cell: Cell) -> tuple[dict[str, Any] | None, str, str 
         except DamagedArtefact as damage:
             return None, "missing", str(damage)
     for kind in reversed(KINDS.values()):  # the nearest cause first
-        key = getattr(cell, kind.name)
-        error = store.error(kind.name, key) if key is not None else None
+        key = getattr(cell, kind.kind)
+        error = store.error(kind.kind, key) if key is not None else None
         if key is not None and error is not None:
             status = "failed" if kind.fills else "blocked"
-            return None, status, f"{kind.name} {key[:12]}: {error}"
+            return None, status, f"{kind.kind} {key[:12]}: {error}"
     return None, "missing", "not computed yet"

@@ -54,7 +54,7 @@ class RunRecord:
         """The record of a plan."""
         metrics = {
             cell.coordinates["task"]: tuple(
-                metric["name"] for metric in plan.stages[cell.score].spec["metrics"]
+                metric.name for metric in plan.stages[cell.score].spec.metrics
             )
             for cell in plan.cells
             if cell.score

@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from xbench.errors import XbenchError
 from xbench.files import dump_json, file_digest, sync_file, sync_folder, write_atomic, write_synced
+from xbench.keys import to_json
 from xbench.store.lease import Lease
 
 FORMAT = 1
@@ -137,7 +138,7 @@ class Store:
         return status.get("state") == "done" and name in status.get("files", {})
 
     @contextmanager
-    def write(self, kind: str, key: str, spec: Mapping[str, Any]) -> Iterator[Entry]:
+    def write(self, kind: str, key: str, spec: Any) -> Iterator[Entry]:
         """Write a stage: what the block leaves in ``entry`` appears at once, when it ends well.
 
         The caller holds the stage's lease.
@@ -150,7 +151,7 @@ class Store:
         entry = Entry(folder)
         try:
             yield entry
-            write_synced(folder / "spec.json", dump_json(spec).encode())
+            write_synced(folder / "spec.json", dump_json(to_json(spec)).encode())
             write_synced(folder / "result.json", dump_json(entry.result).encode())
             times = {"started": started, "finished": time.time(), "measured": entry.measured}
             self._seal(folder, {"state": "done", **times})
@@ -160,9 +161,7 @@ class Store:
             raise
         shutil.rmtree(self.work_folder(key), ignore_errors=True)
 
-    def write_failure(
-        self, kind: str, key: str, spec: Mapping[str, Any], failure: Mapping[str, Any]
-    ) -> None:
+    def write_failure(self, kind: str, key: str, spec: Any, failure: Mapping[str, Any]) -> None:
         """Record that a stage failed: ``failure`` has ``error``, ``traceback`` and ``cause``.
 
         Of a stage that had been done before (and was to get back weights, or further checkpoints)
@@ -176,7 +175,7 @@ class Store:
             write_atomic(final / STATUS, dump_json({**self.status(kind, key), **short}))
             return
         folder = _temporary(final)
-        write_synced(folder / "spec.json", dump_json(spec).encode())
+        write_synced(folder / "spec.json", dump_json(to_json(spec)).encode())
         write_synced(folder / "log.txt", log.encode())
         self._seal(folder, {"state": "failed", "finished": time.time(), **short})
         self._publish(folder, final)

@@ -55,7 +55,7 @@ class Tracker:
 
 def folder_of(stage: Any, place: Path) -> Path:
     """``PLACE/align/hictl-S1W0M1-qaa-qac-3f0c9a12``."""
-    label = re.sub(r"[^\w.@]+", "-", str(stage.recipe["label"])).strip("-")
+    label = re.sub(r"[^\w.@]+", "-", str(stage.label)).strip("-")
     return place / str(stage.kind) / f"{label}-{stage.key[:8]}"
 
 

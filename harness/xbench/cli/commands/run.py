@@ -86,7 +86,7 @@ def _launcher(plan: Any, store: Store, settings: Any, watch: Any) -> Any:
 
 def _device(plan: Any) -> str:
     for stage in plan.stages.values():
-        return str(stage.recipe["device"])
+        return str(stage.places.device)
     return "cpu"
 
 

@@ -31,7 +31,7 @@ def compute_table(stages: Iterable[Stage], suite: str = "", model: str = "") -> 
     by_key = {stage.key: stage for stage in stages}
     for stage in measured:
         groups[_device(stage), _what(stage, by_key)].append(stage)
-    order = {kind.label: place for place, kind in enumerate(KINDS.values())}
+    order = {kind.title: place for place, kind in enumerate(KINDS.values())}
     names = sorted(groups, key=lambda name: (name[0], order.get(name[1].split(":")[0], 0), name[1]))
     lines = [(Row(what, (device,)), groups[device, what]) for device, what in names]
     for device in dict.fromkeys(device for device, _ in names):
@@ -134,7 +134,7 @@ def _what(stage: Stage, stages: Mapping[str, Stage]) -> str:
         str(spec.get("mode") or ""),
     ]
     words = ", ".join(part for part in parts if part)
-    kind = KINDS[stage.kind].label
+    kind = KINDS[stage.kind].title
     return f"{kind}: {words}" if words and stage.kind != "score" else kind
 
 
@@ -173,6 +173,6 @@ def _notes(stages: Sequence[Stage], measured: Sequence[Stage]) -> Iterator[str]:
     if by_state:
         counts = ", ".join(f"{count} {state}" for state, count in sorted(by_state.items()))
         yield f"Not in these numbers, for want of a measured time: {counts} (failed attempts cost too)."
-    kinds = [kind.label for kind in KINDS.values() if any(s.kind == kind.name for s in lacking)]
+    kinds = [kind.title for kind in KINDS.values() if any(s.kind == kind.kind for s in lacking)]
     if kinds:
         yield f"They are of: {', '.join(kinds)}."

@@ -6,10 +6,9 @@ A count changes no prediction and is part of no key; reports name it where it is
 from collections.abc import Iterable
 from typing import Any
 
-from xbench.catalogue.settings import FinetuneSettings
 from xbench.data.overlap import is_known, texts_of
 from xbench.keys import key_of
-from xbench.plan import Stage
+from xbench.plan.kinds.task import FinetuneStage
 from xbench.stages.inputs.examples import Examples, load_examples, load_translations
 from xbench.stages.resources import Resources
 
@@ -17,7 +16,7 @@ Known = frozenset[bytes]
 """The digests of a set of texts."""
 
 
-def learnt_from(stage: Stage, resources: Resources) -> Known:
+def learnt_from(stage: FinetuneStage, resources: Resources) -> Known:
     """The digests of all texts that a fine-tuning learnt its task from, worked out once per job.
 
     An objective beside the task's loss may have been given their translations too.
@@ -25,9 +24,9 @@ def learnt_from(stage: Stage, resources: Resources) -> Known:
     They come from the tokenised training data: no text is read again. Texts that are too short to
     tell anything by have none (:mod:`xbench.data.overlap`).
     """
-    settings = FinetuneSettings(**stage.spec["settings"])
+    settings = stage.spec.settings
     limits = {"max_length": settings.max_length, "max_items": settings.max_train}
-    translated = stage.spec.get("joint", {}).get("translated")
+    translated = stage.spec.joint.translated if stage.spec.joint else None
 
     def read() -> Known:
         every = [load_examples(stage, resources, resources.tokenizer(stage), "train", limits)]
@@ -35,7 +34,7 @@ def learnt_from(stage: Stage, resources: Resources) -> Known:
             every.append(load_translations(stage, resources, settings.max_length))
         return frozenset(one for examples in every for item in examples.digests() for one in item)
 
-    what = (stage.recipe["model_folder"], stage.recipe["task"], key_of({"data": translated}))
+    what = (stage.places.model_folder, stage.places.task, key_of({"data": translated}))
     name = ("learnt from", *what, *limits.values())
     return resources.keep(name, read)
 

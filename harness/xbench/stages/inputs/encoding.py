@@ -11,11 +11,13 @@ from xbench.api.probe import Pair
 from xbench.api.source import MissingData
 from xbench.data.tokenise import tokenise_texts
 from xbench.data.words import owners, word_spans
+from xbench.keys import key_of
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.finite import check_vectors
 from xbench.nn.optimise import autocast
 from xbench.nn.text_view import Text, TextView, pad
 from xbench.plan import Stage
+from xbench.plan.kinds.probe import ProbeStage
 from xbench.stages.resources import Resources, text_format
 
 Entries = Sequence[tuple[str, str]]
@@ -27,21 +29,21 @@ Link = tuple[int, Span, Span]
 class Encoding:
     """Encodes text for probes. What was encoded is kept for the other probes of the job."""
 
-    def __init__(self, stage: Stage, resources: Resources, encoder: AnyEncoder) -> None:
-        settings = stage.spec["settings"]
+    def __init__(self, stage: ProbeStage, resources: Resources, encoder: AnyEncoder) -> None:
+        settings = stage.spec.settings
         self._resources = resources
         self._encoder = encoder
         self._tokenizer = resources.tokenizer(stage)
         self._format = text_format(self._tokenizer)
-        self._max_length = resources.max_length(stage, settings["max_length"])
-        self._batch_size = settings["batch_size"]
-        self._precision = settings["precision"]
-        self._device = stage.recipe["device"]
-        self._layers = sorted({encoder.layer_at(depth) for depth in stage.recipe["depths"]})
+        self._max_length = resources.max_length(stage, settings.max_length)
+        self._batch_size = settings.batch_size
+        self._precision = settings.precision
+        self._device = stage.places.device
+        self._layers = sorted({encoder.layer_at(depth) for depth in stage.places.depths})
         # What vectors depend on beside the text: probes of a job need not share all of it.
         self._checkpoint = (
-            str(stage.spec.get("encoder")),
-            stage.spec.get("finetune"),
+            stage.spec.encoder and key_of(stage.spec.encoder),
+            stage.spec.finetune,
             self._max_length,
             self._precision,
         )
@@ -235,20 +237,20 @@ def encoded(
     tensors are ordinary ones: what is done with them later may change them in place, or take
     gradients. Raises :class:`~xbench.nn.finite.NotFinite` where a number of them is none.
     """
-    settings, tokenizer = stage.spec["settings"], resources.tokenizer(stage)
-    max_length = resources.max_length(stage, settings["max_length"])
+    settings, tokenizer = stage.spec.settings, resources.tokenizer(stage)
+    max_length = resources.max_length(stage, settings.max_length)
     rows = list(tokenise_texts(tokenizer, texts, max_length))
     order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
-    device, format = stage.recipe["device"], text_format(tokenizer)
-    batch_size = settings.get("batch_size", BATCH)
+    device, format = stage.places.device, text_format(tokenizer)
+    batch_size = getattr(settings, "batch_size", BATCH)
     found: list[Tensor] = [torch.empty(0)] * len(rows)
     for start in range(0, len(order), batch_size):
         numbers = order[start : start + batch_size]
         ids = pad([rows[n] for n in numbers], format.vocabulary.pad_id).to(device)
-        with torch.no_grad(), autocast(settings["precision"], torch.device(device).type):
+        with torch.no_grad(), autocast(settings.precision, torch.device(device).type):
             parts = vectors(TextView(encoder, Text(ids), format, (stage.kind,)))
             for number, part in zip(numbers, parts, strict=True):
                 found[number] = part.float()
-    of = f"{stage.recipe['label']}, the text in {language}"
-    check_vectors(found, of, encoder, settings["precision"])
+    of = f"{stage.label}, the text in {language}"
+    check_vectors(found, of, encoder, settings.precision)
     return found

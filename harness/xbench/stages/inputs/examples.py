@@ -23,6 +23,7 @@ from xbench.data.tokenizer import Tokenizer
 from xbench.nn.random_streams import permutation
 from xbench.nn.text_view import Text, pad
 from xbench.plan import Stage
+from xbench.plan.records import DataId, DataPlace
 from xbench.stages.resources import Resources, data_identity
 
 # Levels at which every word is labelled, and those at which a whole input is.
@@ -114,13 +115,13 @@ def load_examples(
     tokenizer: Tokenizer,
     split: str,
     limits: Mapping[str, Any],
-    data: Mapping[str, Any] | None = None,
-    where: Mapping[str, Any] | None = None,
+    data: DataId | None = None,
+    place: DataPlace | None = None,
 ) -> Examples:
     """The stage's examples of a split. ``limits`` has ``max_length`` and ``max_items``.
 
     ``data`` identifies them where they are not the stage's main data (a dev split, say), and
-    ``where`` says where they lie if that is elsewhere (another language's, say).
+    ``place`` says where they lie if that is elsewhere (another language's, say).
 
     A limit on the items takes a fixed random sample: files may be sorted by label.
     Raises ``ValueError`` naming an item that has not one label per word (token level) or text.
@@ -131,13 +132,13 @@ def load_examples(
             f"{type(task).__name__} is of the level {task.level!r}, which has no labels to learn"
         )
     limits = {**limits, "max_length": resources.max_length(stage, limits["max_length"])}
-    plugin = resources.catalogue.discovery.table.get("tasks", stage.recipe["task"])
+    plugin = resources.catalogue.discovery.table.get("tasks", stage.places.task)
     made = {"task": component(plugin), "columns": COLUMNS}
-    identity = data_identity(stage, tokenizer, data, **made, **limits)
-    at = stage.recipe if where is None else where
+    identity = data_identity(data or stage.spec.data, tokenizer, **made, **limits)
+    at = place or stage.places.data
 
     def rows() -> Iterator[dict[str, Any]]:
-        language = resources.catalogue.languages.get(at["languages"][0])
+        language = resources.catalogue.languages.get(at.languages[0])
         found = task.examples(resources.source_at(at), language, split)
         if split == "train":
             found = (record for record in found if not is_empty(record))
@@ -147,16 +148,16 @@ def load_examples(
 
     table = cached(resources.cache_folder(), identity, rows)
     if len(table) == 0:
-        raise ValueError(f"the {split} data of {stage.recipe['label']} is empty")
-    return Examples(table, task.level, f"{stage.recipe['task']} in {at['languages'][0]}, {split}")
+        raise ValueError(f"the {split} data of {stage.label} is empty")
+    return Examples(table, task.level, f"{stage.places.task} in {at.languages[0]}, {split}")
 
 
 def load_translations(stage: Stage, resources: Resources, max_length: int) -> Examples:
     """The task's training data in the other language, of a fine-tuning with an objective beside it."""
-    data, where = stage.spec["joint"]["translated"], stage.recipe["joint"]["translated"]
+    data, place = stage.spec.joint.translated, stage.places.joint.translated
     limits = {"max_length": max_length, "max_items": None}
     return load_examples(
-        stage, resources, resources.tokenizer(stage), data["split"], limits, data, where
+        stage, resources, resources.tokenizer(stage), data.split, limits, data, place
     )
 
 

@@ -1,6 +1,6 @@
 """Parallel text as batches: tokenised once, sampled, put in order, and seen through an encoder."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from xbench.nn.pair_views import PairTexts, PairViews
 from xbench.nn.random_streams import Part, permutation
 from xbench.nn.text_view import Text, TextFormat, pad
 from xbench.plan import Stage
+from xbench.plan.kinds.pairs import PairPlace, PairText
+from xbench.plan.records import DataPlace
 from xbench.stages.inputs.word_links import Links
 from xbench.stages.resources import Resources, data_identity
 
@@ -27,21 +29,16 @@ Integers = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
-class PairText:
-    """Which parallel text is read, and how.
+class PairInput:
+    """Which parallel text a stage reads, where it lies, and how it is read.
 
-    ``keyed`` is the part of a stage's spec that identifies it (``corpus``, ``arm``, ``guard``,
-    ``links``), ``where`` the part of its recipe that says where it lies.
+    ``has_words`` says whether words and their links are asked for.
     """
 
-    keyed: Mapping[str, Any]
-    where: Mapping[str, Any]
+    text: PairText
+    place: PairPlace
     settings: AlignSettings
-
-    @property
-    def has_words(self) -> bool:
-        """Whether words and their links are asked for."""
-        return "links" in self.keyed or "aligner" in self.keyed
+    has_words: bool
 
 
 @dataclass(frozen=True)
@@ -56,16 +53,15 @@ class PairRow:
 
 
 def pair_table(
-    text: PairText, stage: Stage, resources: Resources, tokenizer: Tokenizer
+    text: PairInput, stage: Stage, resources: Resources, tokenizer: Tokenizer
 ) -> RaggedTable:
     """All pairs as ids, tokenised once for all stages that read the same text."""
-    guard = text.keyed.get("guard", [])
+    guard = text.text.guard or ()
     max_length = resources.max_length(stage, text.settings.max_length)
     kind = "pairs with words" if text.has_words else "pairs"
     identity = data_identity(
-        stage,
+        text.text.corpus,
         tokenizer,
-        text.keyed["corpus"],
         kind=kind,
         max_length=max_length,
         guard=key_of(guard),
@@ -76,9 +72,9 @@ def pair_table(
 
 
 def _rows(
-    text: PairText, resources: Resources, tokenizer: Tokenizer, max_length: int
+    text: PairInput, resources: Resources, tokenizer: Tokenizer, max_length: int
 ) -> Iterator[dict[str, Any]]:
-    known = [_guarded(where, resources) for where in text.where.get("guard", [])]
+    known = [_guarded(place, resources) for place in text.place.guard]
     hits: dict[int, list[int]] = {}  # by place in the corpus: the tokeniser is fed ahead
 
     def pairs() -> Iterator[ParallelText]:
@@ -97,26 +93,26 @@ def _rows(
         yield {"source": source, "target": target, "guarded": hits.get(number, [])}
 
 
-def read_pairs(text: PairText, resources: Resources) -> Iterable[ParallelText]:
+def read_pairs(text: PairInput, resources: Resources) -> Iterable[ParallelText]:
     """The pairs as text, in the corpus' order."""
-    languages = [resources.catalogue.languages.get(code) for code in text.where["languages"]]
-    return resources.source_at(text.where).read(languages, "train")
+    corpus = text.place.corpus
+    languages = [resources.catalogue.languages.get(code) for code in corpus.languages]
+    return resources.source_at(corpus).read(languages, "train")
 
 
-def _guarded(where: Mapping[str, Any], resources: Resources) -> set[bytes]:
+def _guarded(place: DataPlace, resources: Resources) -> set[bytes]:
     """The digests of a guarded test set's sentences, in the languages of the pair."""
-    languages = [resources.catalogue.languages.get(code) for code in where["languages"]]
-    records = resources.source_at(where).read(languages, "test")
+    languages = [resources.catalogue.languages.get(code) for code in place.languages]
+    records = resources.source_at(place).read(languages, "test")
     # Of a pair of texts each by itself: a premise in the alignment text is enough.
     return digests(sentence for one in records for sentence in texts_of(one))
 
 
-def excluded(table: RaggedTable, where: Mapping[str, Any]) -> dict[str, int]:
+def excluded(table: RaggedTable, guard: Sequence[DataPlace]) -> dict[str, int]:
     """How many pairs of the corpus hold a sentence of each guarded test set."""
-    guard = where.get("guard", [])
-    counts = dict.fromkeys((one["binding"]["source"] for one in guard), 0)
+    counts = dict.fromkeys((one.source for one in guard), 0)
     for row in np.flatnonzero(table.lengths("guarded")) if guard else ():
-        hit = {guard[n]["binding"]["source"] for n in table.row("guarded", int(row))}
+        hit = {guard[n].source for n in table.row("guarded", int(row))}
         for name in hit:
             counts[name] += 1
     return counts
@@ -130,7 +126,7 @@ class Corpus:
     """
 
     def __init__(
-        self, table: RaggedTable, text: PairText, seed: int, links: Links | None = None
+        self, table: RaggedTable, text: PairInput, seed: int, links: Links | None = None
     ) -> None:
         settings = text.settings
         self.table = table
@@ -151,7 +147,7 @@ class Corpus:
                 f"{settings.batch_size}; lower align.batch_size or add text"
             )
         self.partners = self.rows
-        if text.keyed["arm"] == "shuffled":
+        if text.text.arm == "shuffled":
             self.partners = wrong_partners(self.rows)
         self._drawn: tuple[tuple[str, int], Integers] = (("", -1), self.rows)
 

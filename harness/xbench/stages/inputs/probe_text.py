@@ -1,13 +1,13 @@
 """The parallel text that checkpoints are probed with: one sentence per item and language."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
 
 from xbench.api.probe import Pair
 from xbench.api.source import MissingData
 from xbench.data.overlap import digests, is_known, texts_of
-from xbench.plan import Stage
+from xbench.plan.kinds.probe import ProbeStage
+from xbench.plan.records import DataPlace
 from xbench.stages.resources import Resources
 
 Sentences = dict[str, str]
@@ -17,7 +17,7 @@ Sentences = dict[str, str]
 class ProbedText:
     """The text of every language, read once per job, without what models of the run were tuned on."""
 
-    def __init__(self, stage: Stage, resources: Resources) -> None:
+    def __init__(self, stage: ProbeStage, resources: Resources) -> None:
         self._stage = stage
         self._resources = resources
 
@@ -39,23 +39,21 @@ class ProbedText:
 
     @cached_property
     def _known(self) -> tuple[dict[str, Sentences], int]:
-        return self._resources.keep(
-            ("parallel text", str(self._stage.spec.get("seen"))), self._read
-        )
+        return self._resources.keep(("parallel text", str(self._stage.spec.seen)), self._read)
 
     @property
     def _source(self) -> str:
-        return str(self._stage.spec["source"])
+        return str(self._stage.spec.source)
 
     def _read(self) -> tuple[dict[str, Sentences], int]:
         text: dict[str, Sentences] = {self._source: {}}
-        for code in self._stage.recipe["texts"]:
+        for code in self._stage.places.texts:
             text[code] = {}
             for name, source, target in self._pairs(code):
                 text[self._source].setdefault(name, source)
                 text[code][name] = target
         seen = self._seen_items(text[self._source])
-        limit = self._stage.spec["settings"]["sentences"]
+        limit = self._stage.spec.settings.sentences
         for code, sentences in text.items():
             left = [item for item in sentences.items() if item[0] not in seen]
             text[code] = dict(left[:limit])
@@ -63,8 +61,8 @@ class ProbedText:
 
     def _pairs(self, code: str) -> Iterator[tuple[str, str, str]]:
         """(item, text in the source language, text)."""
-        where = self._stage.recipe["texts"][code]
-        split = self._stage.spec["texts"][code]["split"]
+        where = self._stage.places.texts[code]
+        split = self._stage.spec.texts[code].split
         languages = [self._resources.catalogue.languages.get(c) for c in (self._source, code)]
         pairs = self._resources.source_at(where).read(languages, split)
         for number, pair in enumerate(pairs):
@@ -73,14 +71,13 @@ class ProbedText:
     def _seen_items(self, sentences: Sentences) -> set[str]:
         """The items whose source sentence is in the training data of a fine-tuning that is probed."""
         known: set[bytes] = set()
-        places = self._stage.recipe.get("seen", [])
-        for data, where in zip(self._stage.spec.get("seen", []), places, strict=True):
-            known |= self._learnt(where, data["split"])
+        for data, place in zip(self._stage.spec.seen or (), self._stage.places.seen, strict=True):
+            known |= self._learnt(place, data.split)
         return {item for item, text in sentences.items() if is_known(text, known)}
 
-    def _learnt(self, where: Mapping[str, Any], split: str) -> set[bytes]:
+    def _learnt(self, place: DataPlace, split: str) -> set[bytes]:
         """The digests of a task's training texts."""
-        task = self._resources.catalogue.load("tasks", where["task"])()
-        language = self._resources.catalogue.languages.get(where["languages"][0])
-        records = task.examples(self._resources.source_at(where), language, split)
+        task = self._resources.catalogue.load("tasks", str(place.task))()
+        language = self._resources.catalogue.languages.get(place.languages[0])
+        records = task.examples(self._resources.source_at(place), language, split)
         return digests(text for record in records for text in texts_of(record))
