@@ -12,10 +12,11 @@ from xbench.catalogue.settings import (
     AlignSettings,
     EvaluateSettings,
     FinetuneSettings,
+    as_json,
     known_fields,
 )
 from xbench.errors import UnknownName, XbenchError
-from xbench.spec.request import RunSpec, make_spec, read_spec
+from xbench.spec.request import ResolvedSpec, make_spec, read_spec
 from xbench.spec.resolve import reads_pairs, resolve
 from xbench_plugins.objectives.hictl import HiCTL
 
@@ -24,25 +25,25 @@ from ..command import plan_of, request, roles
 MINI = load_registry().suite("mini")
 
 
-def resolved(**values: Any) -> RunSpec:
+def resolved(**values: Any) -> ResolvedSpec:
     return resolve(make_spec(values, "the test"), Catalogue.installed())
 
 
 def finetune(task: str, mode: str, **options: Any) -> Mapping[str, Any]:
     dotted = {name.replace("__", "."): value for name, value in options.items()}
     spec = resolved(task="pos,topic", options=dotted)
-    settings: Mapping[str, Any] = spec.finetune[task][mode]
-    return settings
+    return as_json(spec.finetune[task][mode])
 
 
 class TestRepeating:
     def test_a_resolved_spec_leaves_nothing_open(self) -> None:
         spec = resolved(objective="hictl")
-        unset = {name for name, value in spec.model_dump().items() if value is None}
+        written = spec.request()
+        unset = {name for name, value in written.model_dump().items() if value is None}
         assert unset == {"data"}
-        assert set(spec.align) == set(known_fields("align"))
-        assert set(spec.evaluate) == set(known_fields("evaluate"))
-        assert set(spec.finetune["pos"]["full"]) == set(known_fields("finetune"))
+        assert set(written.align) == set(known_fields("align"))
+        assert set(written.evaluate) == set(known_fields("evaluate"))
+        assert set(written.finetune["pos"]["full"]) == set(known_fields("finetune"))
         assert list(spec.objective) == ["hictl"]  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ class TestNames:
     def test_an_alias_stands_for_its_task_everywhere(self) -> None:
         spec = resolved(task="sib200,topic", options={"finetune.sib200.steps": 7})
         assert spec.task == ("topic",)
-        assert spec.finetune["topic"]["full"]["steps"] == 7
+        assert spec.finetune["topic"]["full"].steps == 7
         assert resolved(finetune={"sib200": {"steps": 7}}, task="topic") == spec
 
     @pytest.mark.parametrize("typed", ["de-en", "en-de", "eng-deu", "deu-eng", "deu_Latn-en"])
@@ -256,9 +257,9 @@ class TestSettings:
         }
 
     def test_an_option_wins_over_the_spec_and_the_spec_over_the_suite(self) -> None:
-        assert resolved().align["steps"] == plain(MINI.align)["steps"]
-        assert resolved(align={"steps": 60}).align["steps"] == 60
-        assert resolved(align={"steps": 60}, options={"align.steps": 70}).align["steps"] == 70
+        assert resolved().align.steps == plain(MINI.align)["steps"]
+        assert resolved(align={"steps": 60}).align.steps == 60
+        assert resolved(align={"steps": 60}, options={"align.steps": 70}).align.steps == 70
 
     def test_one_budget_clears_the_other(self) -> None:
         def budget(**options: Any) -> tuple[Any, Any]:
@@ -275,16 +276,16 @@ class TestSettings:
         spec = resolved(
             finetune={"epochs": 3}, options={"finetune.topic.steps": 5}, task="pos,topic"
         )
-        assert spec.finetune["pos"]["full"]["epochs"] == 3
-        assert spec.finetune["topic"]["full"]["steps"] == 5
+        assert spec.finetune["pos"]["full"].epochs == 3
+        assert spec.finetune["topic"]["full"].steps == 5
 
     def test_checkpoints_are_the_steps_asked_for_and_the_last(self) -> None:
         paper = resolved(suite="paper")
-        assert (paper.align["checkpoints"], paper.align_step) == ([3000, 6000], (6000,))
+        assert (paper.align.checkpoints, paper.align_step) == ((3000, 6000), (6000,))
         both = resolved(suite="paper", align_step="6000,3000")
-        assert (both.align["checkpoints"], both.align_step) == ([3000, 6000], (3000, 6000))
+        assert (both.align.checkpoints, both.align_step) == ((3000, 6000), (3000, 6000))
         short = resolved(suite="paper", options={"align.steps": 50})
-        assert (short.align["checkpoints"], short.align_step) == ([50], (50,))
+        assert (short.align.checkpoints, short.align_step) == ((50,), (50,))
 
     @pytest.mark.parametrize(
         ("values", "message"),

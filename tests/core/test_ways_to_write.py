@@ -15,7 +15,7 @@ from xbench.catalogue.catalogue import Catalogue
 from xbench.catalogue.settings import PHASES
 from xbench.cli.commands.run import command
 from xbench.cli.options import COMPUTE, spec_from
-from xbench.spec.request import RunSpec
+from xbench.spec.request import ResolvedSpec
 from xbench.spec.resolve import resolve
 
 HERE = Catalogue.installed()
@@ -75,7 +75,7 @@ class Sheet:
     def written_option(self, name: str, value: Any) -> None:
         self.yaml.setdefault("options", {})[name] = value
 
-    def resolve(self, path: Path) -> RunSpec:
+    def resolve(self, path: Path) -> ResolvedSpec:
         # JSON is YAML; and 2e-05, which YAML takes for text, is what people write.
         path.write_text(json.dumps(self.yaml))
         values = command.make_context("run", [str(path), *self.arguments]).params
@@ -184,18 +184,18 @@ def test_every_way_resolves_to_the_same_spec(
         assert_arrived(spec, name, value)
 
 
-def assert_arrived(spec: RunSpec, name: str, value: Any) -> None:
+def assert_arrived(spec: ResolvedSpec, name: str, value: Any) -> None:
     """The value stands in the resolved spec wherever it applies."""
     phase, *scope, last = name.split(".") if "." in name else ("", name)
     if phase in ("align", "evaluate"):
-        assert getattr(spec, phase)[last] == value
+        assert getattr(getattr(spec, phase), last) == value
     elif phase == "finetune":
         for task, modes in spec.finetune.items():
             for mode, found in modes.items():
                 if {*scope} <= {task, mode}:
-                    assert found[last] == value
+                    assert getattr(found, last) == value
     elif name == "arm":
-        assert set(spec.arm or ()) == {"aligned" if arm == "mlm" else arm for arm in value}
+        assert set(spec.arm) == {"aligned" if arm == "mlm" else arm for arm in value}
     elif name == "align_step":
         assert spec.align_step == tuple(sorted(set(value)))
     elif isinstance(value, list):
@@ -232,6 +232,6 @@ def test_what_is_typed_wins_over_the_file(path: Path) -> None:
     sheet.option("align.steps", 8)
     spec = sheet.resolve(path)
     assert spec.seed == (2,)
-    assert spec.align["steps"] == 8
+    assert spec.align.steps == 8
     found = spec.finetune["pos"]["full"]
-    assert (found["steps"], found["epochs"]) == (9, None)
+    assert (found.steps, found.epochs) == (9, None)

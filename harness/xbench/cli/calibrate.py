@@ -5,12 +5,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from xbench.errors import XbenchError
-from xbench.spec.request import RunSpec
+from xbench.spec.request import ResolvedSpec
 from xbench.store import Store
 
 # Two lengths, to tell what a stage takes to begin from what a step takes.
@@ -19,7 +20,7 @@ ITEMS = (32, 128)
 
 
 @contextmanager
-def calibration(spec: RunSpec, jobs: int, wanted: bool) -> Iterator[list[Store]]:
+def calibration(spec: ResolvedSpec, jobs: int, wanted: bool) -> Iterator[list[Store]]:
     """The store of a small run of the same kind as ``spec``, or nothing where it is not wanted."""
     if not wanted:
         yield []
@@ -58,22 +59,20 @@ def _run(command: list[str]) -> None:
         raise XbenchError(f"The measurement failed:\n{''.join(said).strip()[-2000:]}")
 
 
-def small(spec: RunSpec, steps: int, items: int) -> RunSpec:
+def small(spec: ResolvedSpec, steps: int, items: int) -> ResolvedSpec:
     """One variant of each objective, one pair, seed and language, and few steps of it all."""
-    assert isinstance(spec.objective, dict)
     objective = {name: dict(list(configs.items())[:1]) for name, configs in spec.objective.items()}
-    align = {**spec.align, "steps": steps, "checkpoints": []}
     finetune = {
-        task: {mode: {**settings, "steps": steps} for mode, settings in modes.items()}
+        task: {mode: replace(settings, steps=steps) for mode, settings in modes.items()}
         for task, modes in spec.finetune.items()
     }
     changes = {
         "objective": objective,
-        "align": align,
-        "align_step": None,
+        "align": replace(spec.align, steps=steps, checkpoints=(steps,)),
+        "align_step": (steps,),
         "finetune": finetune,
-        "evaluate": {**spec.evaluate, "max_items": items},
+        "evaluate": replace(spec.evaluate, max_items=items),
     }
     for axis in ("pair", "seed", "align_seed", "language"):
-        changes[axis] = (getattr(spec, axis) or ())[:1] or None
-    return RunSpec.model_validate(spec.model_dump() | changes)
+        changes[axis] = getattr(spec, axis)[:1]
+    return spec.model_copy(update=changes)

@@ -63,7 +63,7 @@ def _model(name: str, catalogue: "Catalogue") -> Line:
 
 def _data(name: str, plan: "Plan", catalogue: "Catalogue") -> Line:
     suite = catalogue.registry.suite(plan.spec.suite)
-    asked = {task: suite.tasks[task] for task in plan.spec.task or ()}
+    asked = {task: suite.tasks[task] for task in plan.spec.task}
     uses = [task for task, binding in asked.items() if binding.source == name]
     if suite.corpus.source == name:
         uses.append("text to align on")

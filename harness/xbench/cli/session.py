@@ -9,7 +9,7 @@ from xbench.catalogue.catalogue import Catalogue
 from xbench.engine import hooks
 from xbench.engine.todo import Work, find_work
 from xbench.plan import Plan, build_plan
-from xbench.spec.request import RunSpec
+from xbench.spec.request import ResolvedSpec, RunSpec
 from xbench.spec.resolve import reads_pairs, resolve
 from xbench.store import Store
 
@@ -28,7 +28,7 @@ class Session:
     """A resolved spec, its plan, what the store lacks of it, and where its names were looked up."""
 
     catalogue: Catalogue
-    spec: RunSpec
+    spec: ResolvedSpec
     plan: Plan
     work: Work
 

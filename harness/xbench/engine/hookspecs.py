@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from xbench.plan import Plan, Stage
-    from xbench.spec.request import RunSpec
+    from xbench.spec.request import ResolvedSpec
 
 hookspec = HookspecMarker(PROJECT)
 
 
 @hookspec
-def xbench_configure(spec: "RunSpec", store: "Path") -> None:
+def xbench_configure(spec: "ResolvedSpec", store: "Path") -> None:
     """A run was asked for and resolved; nothing is planned yet. Raise to refuse it."""
 
 
@@ -85,7 +85,7 @@ def xbench_commands() -> "Mapping[str, click.Command]":  # type: ignore[empty-bo
 
 @hookspec
 def xbench_report_sections(  # type: ignore[empty-body]
-    frame: "pd.DataFrame", spec: "RunSpec"
+    frame: "pd.DataFrame", spec: "ResolvedSpec"
 ) -> Sequence[Any]:
     """Tables (``xbench.report.table.Table``) to add to a run's report."""
 

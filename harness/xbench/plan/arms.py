@@ -46,10 +46,9 @@ class Arms:
 
     def all(self) -> Iterator[Arm]:
         """Every arm that was asked for, the untouched encoder first."""
-        wanted = self._spec.arm or ()
+        wanted = self._spec.arm
         if "none" in wanted:
             yield Arm({"arm": "none"}, self._untouched)
-        assert isinstance(self._spec.objective, dict)
         for name, variants in self._spec.objective.items():
             method = find_method(name, self._catalogue)
             for number, (variant, config) in enumerate(variants.items()):
@@ -70,13 +69,13 @@ class Arms:
         elif method.kind == "merge":
             yield Arm(names, self._untouched, merge=identity)
         else:
-            for pair in (self._spec.pair or ()) if method.uses_pairs else (None,):
+            for pair in self._spec.pair if method.uses_pairs else (None,):
                 for phase in self._phases(method):
                     make = self._before if phase == "before" else self._during
                     yield from make(method, identity, {**names, "pair": pair})
 
     def _phases(self, method: Method) -> Sequence[str]:
-        wanted = [phase for phase in self._spec.phase or () if phase in method.phases]
+        wanted = [phase for phase in self._spec.phase if phase in method.phases]
         return wanted or method.phases[:1]
 
     def _before(
@@ -87,7 +86,7 @@ class Arms:
             raise XbenchError(f"{method.name} reads no pairs: it cannot act before fine-tuning.")
         text, place = self._text(method, names)
         parents = (text.links,) if text.links else ()
-        for seed in self._spec.align_seed or ():
+        for seed in self._spec.align_seed:
             spec = AlignSpec(
                 arm=text.arm,
                 corpus=text.corpus,
@@ -105,7 +104,7 @@ class Arms:
                 checkpoints=self._settings.checkpoints,
             )
             key = self._plan.add(AlignStage(spec, places, parents))
-            for step in self._spec.align_step or ():
+            for step in self._spec.align_step:
                 coordinates = {**names, "align_step": step, "align_seed": seed}
                 yield Arm(coordinates, EncoderId(align=key, step=step), key, text.links)
 
@@ -202,7 +201,7 @@ class Arms:
 
     def _guarded(self, pair: str) -> Iterator[tuple[DataId, DataPlace]]:
         codes = pair.split("-")
-        own = (self._suite.tasks[task] for task in self._plan.spec.task or ())
+        own = (self._suite.tasks[task] for task in self._plan.spec.task)
         for binding in {written(each): each for each in (*self._suite.guard, *own)}.values():
             source = self._catalogue.load("sources", binding.source)
             reads = [tuple(codes)] if source.languages_per_read == 2 else [(c,) for c in codes]

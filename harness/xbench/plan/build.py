@@ -6,9 +6,8 @@ from xbench.api.source import MissingData
 from xbench.catalogue.catalogue import Catalogue
 from xbench.catalogue.hub import NotHere
 from xbench.catalogue.models import Model, find_model
-from xbench.catalogue.settings import AlignSettings
 from xbench.errors import XbenchError
-from xbench.keys import from_json, key_of
+from xbench.keys import key_of
 from xbench.plan.arm import Arm
 from xbench.plan.arms import Arms
 from xbench.plan.data import Data
@@ -19,11 +18,11 @@ from xbench.plan.planning import Planning
 from xbench.plan.probes import Probes
 from xbench.plan.training import Trainings
 from xbench.spec.device import resolve_device
-from xbench.spec.request import RunSpec
+from xbench.spec.request import ResolvedSpec
 
 
 def build_plan(
-    spec: RunSpec, catalogue: Catalogue, offline: bool = False, tentative: bool = False
+    spec: ResolvedSpec, catalogue: Catalogue, offline: bool = False, tentative: bool = False
 ) -> Plan:
     """The graph of a resolved spec. Raises :class:`XbenchError` on missing model, pair or training data.
 
@@ -31,7 +30,6 @@ def build_plan(
     identity, and ``plan.unresolved`` says what that is. It cannot be run.
     """
     plan = Plan(spec)
-    assert spec.model is not None
     model = _model(spec.model, catalogue, offline or tentative, plan if tentative else None)
     if model.revision:
         plan.resolved[model.name] = model.revision
@@ -40,11 +38,11 @@ def build_plan(
     return plan
 
 
-def data_needs(spec: RunSpec, catalogue: Catalogue) -> list[Need]:
+def data_needs(spec: ResolvedSpec, catalogue: Catalogue) -> list[Need]:
     """What a run of a resolved spec reads; nothing of it has to be here."""
     plan = Plan(spec)
     needs = Needs(plan, catalogue)
-    name = str(spec.model)
+    name = spec.model
     _Planner(plan, catalogue, Model(name, Path(name), {"unresolved": name}), needs).build()
     return list(needs.found.values())
 
@@ -80,11 +78,11 @@ class _Planner:
 
     def build(self) -> None:
         planning = self.planning
-        settings = planning.concrete(from_json(AlignSettings, self.spec.align))
+        settings = planning.concrete(self.spec.align)
         arms = Arms(planning, self.model.identity, settings)
         probes = Probes(planning, self.trainings.heads)
         for arm in arms.all():
-            for task in self.spec.task or ():
+            for task in self.spec.task:
                 if planning.task(task).level == "retrieval":
                     planning.plan.cells += self.evaluations.retrieval_cells(arm, task)
                 else:
@@ -103,12 +101,12 @@ class _Planner:
         except MissingData as error:
             unavailable = str(error)
         for mode in self.trainings.modes(arm):
-            for seed in self.spec.seed or ():
+            for seed in self.spec.seed:
                 finetune = fit = None
                 if not unavailable:
                     spec = self.trainings.spec_of(arm, task, mode, seed, train, joint)
                     finetune, fit = self.trainings.add(arm, task, spec, joint)
-                for code in self.spec.language or ():
+                for code in self.spec.language:
                     at = self.planning.coordinates(arm, task, code)
                     cell = Cell(
                         at | {"mode": mode, "seed": seed},

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from xbench.api.source import MissingData
 from xbench.catalogue.settings import EvaluateSettings
-from xbench.keys import from_json
 from xbench.plan.arm import Arm
 from xbench.plan.fits import Fits
 from xbench.plan.graph import Cell
@@ -29,7 +28,7 @@ class Evaluations:
         self._planning = planning
         self._plan = planning.plan
         self._fits = fits
-        self._settings = from_json(EvaluateSettings, planning.spec.evaluate)
+        self._settings = planning.spec.evaluate
 
     def evaluated(self, cell: Cell, task: str, code: str) -> Cell:
         """The cell of a fine-tuned model, with the stages that predict and score it."""
@@ -68,14 +67,14 @@ class Evaluations:
         unfitted = self._fits.lacking(arm)
         if arm.transform is not None and not unfitted:
             wanted = FitSettings(
-                planning.spec.align["fit_sentences"],
+                planning.spec.align.fit_sentences,
                 settings.max_length,
                 settings.precision,
                 settings.retrieval_pooling,
                 settings.retrieval_depth,
             )
             fit = self._fits.add(arm, planning.task(task), wanted, arm.encoder, arm.parents)
-        for code in planning.spec.language or ():
+        for code in planning.spec.language:
             if code != planning.suite.source_language:
                 cell = Cell(
                     planning.coordinates(arm, task, code) | {"mode": None, "seed": None},

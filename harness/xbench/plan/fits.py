@@ -9,15 +9,15 @@ from xbench.plan.kinds.fit import FitPlaces, FitSettings, FitSpec, FitStage
 from xbench.plan.kinds.task import FinetuneSpec, idle
 from xbench.plan.planning import Planning
 from xbench.plan.records import DataId, DataPlace, EncoderId, TaskId
-from xbench.spec.request import RunSpec
+from xbench.spec.request import ResolvedSpec
 
 
-def fit_settings(run: RunSpec, spec: FinetuneSpec) -> FitSettings:
+def fit_settings(run: ResolvedSpec, spec: FinetuneSpec) -> FitSettings:
     """The vectors that a head sees are those that its transform is fitted on."""
     settings = spec.settings
     pooled = "sentence_pooling" not in idle(settings, spec.mode, spec.task.level)
     return FitSettings(
-        run.align["fit_sentences"],
+        run.align.fit_sentences,
         settings.max_length,
         settings.precision,
         settings.sentence_pooling if pooled else None,
@@ -92,7 +92,7 @@ class Fits:
         binding, source = self._suite.text, self._suite.source_language
         assert binding is not None
         texts, places = {}, {}
-        for code in self._plan.spec.language or ():
+        for code in self._plan.spec.language:
             if code != source:
                 try:
                     texts[code] = self._planning.data.identity(

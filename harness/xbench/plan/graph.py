@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xbench.plan.stage import Stage
-from xbench.spec.request import RunSpec
+from xbench.spec.request import ResolvedSpec
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Plan:
     nothing.
     """
 
-    spec: RunSpec
+    spec: ResolvedSpec
     stages: dict[str, Stage] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     gaps: dict[str, str] = field(default_factory=dict)

@@ -79,7 +79,7 @@ class Needs(Data):
         suite, asked = self._suite, written(binding)
         if asked == written(suite.corpus):
             yield "parallel text"
-        for task in self._plan.spec.task or ():
+        for task in self._plan.spec.task:
             if asked == written(suite.tasks[task]):
                 yield f"task {task}"
         if suite.text is not None and asked == written(suite.text):

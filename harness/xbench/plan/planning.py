@@ -56,7 +56,7 @@ class Planning:
             **arm.coordinates,
             "task": task,
             "language": code,
-            "split": self.spec.evaluate["split"],
+            "split": self.spec.evaluate.split,
         }
 
     def _task(self, task: str) -> TaskId:

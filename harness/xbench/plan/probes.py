@@ -8,9 +8,7 @@ from typing import Any
 from xbench.api.source import MissingData
 from xbench.catalogue.hub import NotHere
 from xbench.catalogue.identity import component
-from xbench.catalogue.settings import ProbingSettings
 from xbench.errors import XbenchError
-from xbench.keys import from_json
 from xbench.plan.arm import Arm
 from xbench.plan.graph import Cell
 from xbench.plan.kinds.pairs import AlignStage
@@ -54,9 +52,8 @@ class Probes:
         self._catalogue = planning.catalogue
         self._data = planning.data
         self._suite = planning.suite
-        assert isinstance(planning.spec.probe, dict)
         self._asked = planning.spec.probe
-        self._settings = from_json(ProbingSettings, planning.spec.probing)
+        self._settings = planning.spec.probing
         if self._asked:
             self._settings = planning.concrete(self._settings)
 
@@ -74,13 +71,13 @@ class Probes:
 
     def _checkpoints(self, arm: Arm, name: str) -> Iterator[_Checkpoint]:
         """Each checkpoint of an arm that a probe looks at."""
-        if "encoder" in (self._spec.probe_at or ()) and arm.joint is None and arm.merge is None:
+        if "encoder" in self._spec.probe_at and arm.joint is None and arm.merge is None:
             heads = self._heads(arm) if "gradients" in self._needs(name) else {}
             for task, head in heads.items():
                 yield _Checkpoint({"task": task}, arm.encoder, head=head)
             if not heads:
                 yield _Checkpoint({}, arm.encoder)
-        if "finetuned" in (self._spec.probe_at or ()):
+        if "finetuned" in self._spec.probe_at:
             for coordinates, key in self._fine_tunings(arm):
                 if coordinates["mode"] == "full":
                     yield _Checkpoint(coordinates, finetune=key)
@@ -187,7 +184,7 @@ class Probes:
             c for g in self._suite.retrieval_groups.values() for p in g.pairs for c in p.split("-")
         ]
         texts, places, missing = {}, {}, {}
-        for code in dict.fromkeys([*(self._spec.language or ()), *in_groups]):
+        for code in dict.fromkeys([*self._spec.language, *in_groups]):
             if code == source:
                 continue
             try:
@@ -219,10 +216,10 @@ class Probes:
         Its sentences are left out of what is measured, of the encoders before fine-tuning as well:
         retrieval among fewer sentences is easier, so before and after must be of the same ones.
         """
-        if "finetuned" not in (self._spec.probe_at or ()) or "full" not in (self._spec.mode or ()):
+        if "finetuned" not in self._spec.probe_at or "full" not in self._spec.mode:
             return []
         source, found = self._suite.source_language, []
-        for task in self._spec.task or ():
+        for task in self._spec.task:
             if self._catalogue.load("tasks", task).level != "retrieval":
                 binding = self._suite.tasks[task]
                 data = self._data.identity(binding, (source,), "train")
@@ -265,9 +262,9 @@ class Probes:
         """language -> the task's labelled test data."""
         binding = self._suite.tasks[task]
         found, places = {}, {}
-        for code in dict.fromkeys([self._suite.source_language, *(self._spec.language or ())]):
+        for code in dict.fromkeys([self._suite.source_language, *self._spec.language]):
             try:
-                found[code] = self._data.identity(binding, (code,), self._spec.evaluate["split"])
+                found[code] = self._data.identity(binding, (code,), self._spec.evaluate.split)
                 places[code] = self._data.where(binding, (code,))
             except (MissingData, NotHere):
                 continue

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from xbench.api.source import MissingData
-from xbench.catalogue.settings import FinetuneSettings
 from xbench.errors import XbenchError
-from xbench.keys import from_json
 from xbench.plan.arm import Arm
 from xbench.plan.fits import Fits, fit_settings
 from xbench.plan.kinds.task import (
@@ -40,7 +38,7 @@ class Trainings:
 
     def modes(self, arm: Arm) -> Sequence[str]:
         """Those of the run; a frozen encoder has nothing to be tuned jointly."""
-        modes = self._spec.mode or ()
+        modes = self._spec.mode
         if arm.joint is None:
             return modes
         if "full" not in modes:
@@ -53,8 +51,8 @@ class Trainings:
     def heads(self, arm: Arm) -> dict[str, str]:
         """Task -> its linear fine-tuning with the first seed: a random head's gradient says little."""
         planning, source = self._planning, self._suite.source_language
-        trained = [t for t in self._spec.task or () if planning.task(t).level != "retrieval"]
-        seed = (self._spec.seed or (0,))[0]
+        trained = [t for t in self._spec.task if planning.task(t).level != "retrieval"]
+        seed = self._spec.seed[0]
         found = {}
         for task in trained:
             train = planning.task_data(task, source, "train")
@@ -86,7 +84,7 @@ class Trainings:
     ) -> FinetuneSpec:
         """What a fine-tuning is keyed by, but for a transform before it."""
         planning = self._planning
-        settings = planning.concrete(from_json(FinetuneSettings, self._spec.finetune[task][mode]))
+        settings = planning.concrete(self._spec.finetune[task][mode])
         name = arm.coordinates.get("objective")
         if joint is not None and settings.accumulate != 1:
             raise XbenchError(

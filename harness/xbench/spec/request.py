@@ -1,4 +1,4 @@
-"""What was asked: a request of names, and its resolution into a complete, repeatable spec."""
+"""What was asked: a request of names, and the resolved spec, in which nothing is missing."""
 
 import re
 from collections.abc import Mapping
@@ -8,6 +8,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from xbench.catalogue.settings import (
+    AlignSettings,
+    EvaluateSettings,
+    FinetuneSettings,
+    ProbingSettings,
+)
 from xbench.catalogue.validation import explain
 from xbench.catalogue.yamlfile import Document, read_document
 from xbench.errors import UnknownName, XbenchError
@@ -30,7 +36,7 @@ class RunSpec(BaseModel):
     """A run as it can be written in YAML; every field is also an option of ``xbench run``.
 
     What is left out (``None``) comes from the suite. ``objective`` is a list of names with optional
-    variants (``hictl:S1W0M0``), or, in a resolved spec, a mapping objective -> variant -> config.
+    variants (``hictl:S1W0M0``), or a mapping objective -> variant -> config, as a resolved spec has it.
     ``probe`` likewise is a list of names, or a mapping probe -> config; ``probe_at`` says which
     encoders are probed: ``encoder`` (untouched and aligned), ``finetuned``.
     ``options`` holds ``-O`` settings by dotted name.
@@ -66,6 +72,46 @@ class RunSpec(BaseModel):
         values = self.model_dump(mode="json", exclude_none=True)
         values = {name: value for name, value in values.items() if value != {}}
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+class ResolvedSpec(BaseModel):
+    """A run with every name found and every setting concrete: nothing of it is left to defaults.
+
+    Its fields are those of :class:`RunSpec`. ``objective`` is objective -> variant -> configuration,
+    ``probe`` probe -> configuration, ``finetune`` task -> mode -> settings.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    suite: str
+    model: str
+    data: str | None
+    objective: dict[str, dict[str, dict[str, Any]]]
+    task: tuple[str, ...]
+    pair: tuple[str, ...]
+    arm: tuple[str, ...]
+    shuffled_variants: Literal["first", "all"]
+    phase: tuple[str, ...]
+    mode: tuple[str, ...]
+    seed: tuple[int, ...]
+    align_seed: tuple[int, ...]
+    align_step: tuple[int, ...]
+    probe: dict[str, dict[str, Any]]
+    probe_at: tuple[str, ...]
+    language: tuple[str, ...]
+    align: AlignSettings
+    finetune: dict[str, dict[str, FinetuneSettings]]
+    evaluate: EvaluateSettings
+    probing: ProbingSettings
+    device: str
+
+    def request(self) -> RunSpec:
+        """The same as a request: asking for it repeats the run."""
+        return RunSpec.model_validate(self.model_dump(mode="json"))
+
+    def to_yaml(self) -> str:
+        """The request as YAML."""
+        return self.request().to_yaml()
 
 
 def read_spec(path: Path) -> RunSpec:

@@ -15,9 +15,7 @@ from xbench.catalogue.registry import Registry, SuiteEntry, plain
 from xbench.catalogue.settings import (
     PHASES,
     AlignSettings,
-    EvaluateSettings,
     FinetuneSettings,
-    as_json,
     known_fields,
 )
 from xbench.catalogue.validation import explain
@@ -25,7 +23,7 @@ from xbench.errors import UnknownName, XbenchError
 from xbench.spec.configs import resolve_objectives, resolve_probes
 from xbench.spec.methods import PHASES as OBJECTIVE_PHASES
 from xbench.spec.methods import find_method
-from xbench.spec.request import RunSpec
+from xbench.spec.request import ResolvedSpec, RunSpec
 
 ARMS = ("none", "aligned", "shuffled")
 MODES = ("full", "linear")
@@ -34,7 +32,7 @@ PROBED = ("encoder", "finetuned")
 BUDGETS = frozenset({"epochs", "steps"})
 
 
-def resolve(spec: RunSpec, catalogue: Catalogue) -> RunSpec:
+def resolve(spec: RunSpec, catalogue: Catalogue) -> ResolvedSpec:
     """Fill in the suite's defaults and check every name and setting.
 
     Raises :class:`XbenchError` (with a suggestion for unknown names) before any work is done.
@@ -46,8 +44,9 @@ def resolve(spec: RunSpec, catalogue: Catalogue) -> RunSpec:
     arms = _arms(spec, suite, catalogue.registry.controls, bool(objectives))
     tasks = _tasks(spec, suite, catalogue)
     probes = resolve_probes(spec, catalogue)
-    return replace_spec(
-        spec,
+    align, steps = _checkpoints(_phase_settings("align", spec, suite), spec)
+    return ResolvedSpec(
+        suite=spec.suite,
         model=_place(spec.model or suite.model, known=catalogue.registry.models),
         data=_place(spec.data) if spec.data else None,
         objective=objectives,
@@ -61,17 +60,21 @@ def resolve(spec: RunSpec, catalogue: Catalogue) -> RunSpec:
         mode=_modes(spec, suite),
         seed=unique(spec.seed or suite.seeds),
         align_seed=unique(spec.align_seed or suite.align_seeds),
+        align_step=steps,
         probe=probes,
         probe_at=_probe_at(spec),
         language=_languages(spec, suite, catalogue),
-        options={},
-        **_settings(spec, suite, tasks),
+        align=align,
+        finetune=_finetune_settings(spec, suite, tasks),
+        evaluate=_phase_settings("evaluate", spec, suite),
+        probing=_phase_settings("probing", spec, suite),
+        device=spec.device,
     )
 
 
-def reads_pairs(spec: RunSpec, catalogue: Catalogue) -> bool:
-    """Whether some arm of a resolved spec depends on the pair of languages."""
-    return _reads_pairs(spec.arm or (), spec.objective or (), catalogue)
+def reads_pairs(spec: ResolvedSpec, catalogue: Catalogue) -> bool:
+    """Whether some arm of a spec depends on the pair of languages."""
+    return _reads_pairs(spec.arm, spec.objective, catalogue)
 
 
 def _reads_pairs(arms: Iterable[str], objectives: Iterable[str], catalogue: Catalogue) -> bool:
@@ -195,36 +198,22 @@ def _languages(spec: RunSpec, suite: SuiteEntry, catalogue: Catalogue) -> tuple[
     return unique(catalogue.languages.find(typed, suite.languages) for typed in asked)
 
 
-def _settings(spec: RunSpec, suite: SuiteEntry, tasks: Iterable[str]) -> dict[str, Any]:
+def _phase_settings(phase: str, spec: RunSpec, suite: SuiteEntry) -> Any:
+    """The settings of a phase: the suite's, then the spec's, then those of ``-O``."""
+    options = dotted(spec.options).get(phase, {})
+    return check(phase, _merge(plain(getattr(suite, phase)), getattr(spec, phase), options))
+
+
+def _finetune_settings(
+    spec: RunSpec, suite: SuiteEntry, tasks: Iterable[str]
+) -> dict[str, dict[str, FinetuneSettings]]:
+    """task -> mode -> settings."""
     options = dotted(spec.options)
-    align = _merge(plain(suite.align), spec.align, options.get("align", {}))
-    settings = check("align", align)
-    assert isinstance(settings, AlignSettings)
-    settings, steps = _checkpoints(settings, spec)
+    layers = (plain(suite.finetune), spec.finetune, options)
     for given in (spec.finetune, options.get("finetune", {})):
         _check_sections(given, (*MODES, *suite.tasks))
-    finetune = {
-        task: {
-            mode: as_json(
-                finetune_settings(task, mode, plain(suite.finetune), spec.finetune, options)
-            )
-            for mode in MODES
-        }
-        for task in tasks
-    }
-    evaluate = check(
-        "evaluate", _merge(plain(suite.evaluate), spec.evaluate, options.get("evaluate", {}))
-    )
-    assert isinstance(evaluate, EvaluateSettings)
-    probing = check(
-        "probing", _merge(plain(suite.probing), spec.probing, options.get("probing", {}))
-    )
     return {
-        "align": as_json(settings),
-        "align_step": steps,
-        "finetune": finetune,
-        "evaluate": as_json(evaluate),
-        "probing": as_json(probing),
+        task: {mode: finetune_settings(task, mode, *layers) for mode in MODES} for task in tasks
     }
 
 

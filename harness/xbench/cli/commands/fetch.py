@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xbench.catalogue.catalogue import Catalogue
     from xbench.catalogue.hub import Wanted
     from xbench.plan import Need
-    from xbench.spec.request import RunSpec
+    from xbench.spec.request import ResolvedSpec
 
 
 @click.command("fetch")
@@ -39,7 +39,9 @@ def command(dry_run: bool, **values: Any) -> int:
     return 1 if missing else 0
 
 
-def _needs(spec: "RunSpec", catalogue: "Catalogue") -> "Iterator[tuple[str, Wanted | str, bool]]":
+def _needs(
+    spec: "ResolvedSpec", catalogue: "Catalogue"
+) -> "Iterator[tuple[str, Wanted | str, bool]]":
     """(what it is for; what to fetch from the hub, or where else it comes from; whether a run needs it).
 
     A run goes on without the test sets that its alignment text is cleared of, and says so.
@@ -47,15 +49,15 @@ def _needs(spec: "RunSpec", catalogue: "Catalogue") -> "Iterator[tuple[str, Want
     from xbench.catalogue.models import model_files
     from xbench.plan import data_needs
 
-    entry = catalogue.registry.models.get(str(spec.model))
+    entry = catalogue.registry.models.get(spec.model)
     if entry is not None and entry.package is not None:
         yield f"model {spec.model}", "comes with the installation", True
-    elif entry is None and Path(str(spec.model)).is_dir():
+    elif entry is None and Path(spec.model).is_dir():
         yield f"model {spec.model}", "is a folder on this machine", True
     else:
         from xbench.catalogue.registry import ModelEntry
 
-        yield f"model {spec.model}", model_files(entry or ModelEntry(), str(spec.model)), True
+        yield f"model {spec.model}", model_files(entry or ModelEntry(), spec.model), True
     for need in data_needs(spec, catalogue):
         name = need.binding.source
         source = catalogue.load("sources", name)
