@@ -23,7 +23,8 @@ from xbench.data.tokenizer import Tokenizer
 from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.heads import Head
 from xbench.nn.optimise import Group, Optimiser, Schedule
-from xbench.nn.text_view import Text, TextView, pad
+from xbench.nn.text import Text, pad
+from xbench.nn.text_view import TextView
 from xbench.stages.resources import text_format
 from xbench_plugins.clones.corpus import treebank
 from xbench_plugins.clones.languages import QAA

@@ -12,7 +12,8 @@ from xbench.catalogue.registry import load_registry
 from xbench.cli.session import open_session
 from xbench.data.tokenizer import Tokenizer
 from xbench.nn.encoders.encoder import Encoder
-from xbench.nn.text_view import Text, TextView, pad
+from xbench.nn.text import Text, pad
+from xbench.nn.text_view import TextView
 from xbench.spec.request import make_spec
 from xbench.stages import align
 from xbench.stages.resources import Resources, text_format

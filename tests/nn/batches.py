@@ -11,7 +11,8 @@ from xbench.api.batch import Vocabulary
 from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.encoders.encoder_config import EncoderConfig
 from xbench.nn.pair_views import PairTexts, PairViews
-from xbench.nn.text_view import Text, TextFormat, TextView, pad
+from xbench.nn.text import Text, TextFormat, pad
+from xbench.nn.text_view import TextView
 
 BEGIN, PAD, END, UNKNOWN, MASK = 0, 1, 2, 3, 39
 SPECIALS = (BEGIN, PAD, END, UNKNOWN, MASK)

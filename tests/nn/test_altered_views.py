@@ -13,7 +13,7 @@ from xbench.api import FrozenCopy
 from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.pair_views import PairTexts, PairViews
 from xbench.nn.replay import ReplayedBatch
-from xbench.nn.text_view import Text, pad
+from xbench.nn.text import Text, pad
 
 from .batches import BEGIN, END, FORMAT, PAD, Pair, random_pairs, text, tiny_encoder
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from xbench.nn.encoders.encoder import Encoder
-from xbench.nn.text_view import Text, TextView, mean_over, pad
+from xbench.nn.text import Text, mean_over, pad
+from xbench.nn.text_view import TextView
 
 from .batches import (
     BEGIN,

@@ -15,7 +15,8 @@ from xbench.api import Objective
 from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.pair_views import PairTexts, PairViews
 from xbench.nn.replay import ReplayedBatch
-from xbench.nn.text_view import Text, TextView, pad
+from xbench.nn.text import Text, pad
+from xbench.nn.text_view import TextView
 
 from ..nn.batches import END, FORMAT, Pair, random_pairs, text, tiny_encoder
 

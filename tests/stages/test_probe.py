@@ -17,7 +17,8 @@ from xbench.data.tokenizer import Tokenizer
 from xbench.data.words import owners, word_spans
 from xbench.engine.job import JobRunner
 from xbench.nn.encoders.loading import load_encoder
-from xbench.nn.text_view import Text, TextView, pad
+from xbench.nn.text import Text, pad
+from xbench.nn.text_view import TextView
 from xbench.plan import Stage
 from xbench.plan.artefacts import ROWS
 from xbench.stages.gradients import EncoderGradients

@@ -12,7 +12,8 @@ from xbench.api.batch import TaskBatch, Vocabulary
 from xbench.api.copies import FrozenCopy
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.random_streams import Part, generator
-from xbench.nn.text_view import Text, TextFormat, TextView, content_digest, pad
+from xbench.nn.text import Text, TextFormat, content_digest, pad
+from xbench.nn.text_view import TextView
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from xbench.api.transform import Transform
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.finite import NotFinite, check_vectors
 from xbench.nn.optimise import autocast
-from xbench.nn.text_view import TextFormat, TextView
+from xbench.nn.text import TextFormat
+from xbench.nn.text_view import TextView
 from xbench.stages.inputs.examples import WORD_LEVELS, Batch, Examples
 
 

@@ -18,7 +18,8 @@ from xbench.nn.optimise import float32
 from xbench.nn.pair_views import PairViews
 from xbench.nn.random_streams import permutation
 from xbench.nn.replay import ReplayedBatch
-from xbench.nn.text_view import MaskedTextView, Text, TextView, pad
+from xbench.nn.text import Text, pad
+from xbench.nn.text_view import MaskedTextView, TextView
 from xbench.plan.kinds.probe import BatchSettings, ProbeStage
 from xbench.stages.align import total
 from xbench.stages.features import features_of

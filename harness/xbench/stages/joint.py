@@ -13,7 +13,8 @@ from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.heads import Head
 from xbench.nn.optimise import Optimiser
 from xbench.nn.random_streams import generator, permutation, seed_dropout
-from xbench.nn.text_view import TextFormat, TextView
+from xbench.nn.text import TextFormat
+from xbench.nn.text_view import TextView
 from xbench.plan.kinds.pairs import PairText
 from xbench.plan.kinds.task import FinetuneStage
 from xbench.stages.align import pair_batches, prepare, total

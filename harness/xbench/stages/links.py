@@ -20,7 +20,8 @@ from xbench.data.words import words_of
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.finite import check_vectors
 from xbench.nn.optimise import autocast
-from xbench.nn.text_view import Text, TextFormat, TextView, pad
+from xbench.nn.text import Text, TextFormat, pad
+from xbench.nn.text_view import TextView
 from xbench.plan.artefacts import LINKS
 from xbench.plan.kinds.pairs import LinksStage
 from xbench.stages.inputs.pairs import Corpus, PairInput, pair_table, read_pairs

@@ -29,7 +29,7 @@ from xbench.files import dump_json
 from xbench.keys import key_of, to_json
 from xbench.nn.encoders.encoder_config import read_config
 from xbench.nn.encoders.loading import AnyEncoder, load_encoder
-from xbench.nn.text_view import TextFormat
+from xbench.nn.text import TextFormat
 from xbench.plan import Stage, open_at
 from xbench.plan.artefacts import FITTED, checkpoint
 from xbench.plan.records import DataId, DataPlace

@@ -9,7 +9,7 @@ from xbench.catalogue.settings import FinetuneSettings
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.heads import Head
 from xbench.nn.random_streams import permutation
-from xbench.nn.text_view import TextFormat
+from xbench.nn.text import TextFormat
 from xbench.plan.kinds.task import FinetuneStage
 from xbench.stages.inputs.examples import Examples
 from xbench.stages.resources import Resources

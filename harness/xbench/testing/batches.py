@@ -19,7 +19,8 @@ from xbench.nn.encoders.encoder_config import EncoderConfig
 from xbench.nn.heads import Head
 from xbench.nn.pair_views import PairTexts, PairViews
 from xbench.nn.replay import Ask, Chunks, ReplayedBatch
-from xbench.nn.text_view import Text, TextFormat, TextView, pad
+from xbench.nn.text import Text, TextFormat, pad
+from xbench.nn.text_view import TextView
 from xbench.stages.inputs.examples import WORD_LEVELS, Batch
 from xbench.stages.inputs.pairs import PairRow, pair_texts
 from xbench.stages.joint import TaskOnly, TaskViews

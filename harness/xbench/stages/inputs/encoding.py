@@ -15,7 +15,8 @@ from xbench.keys import key_of
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.finite import check_vectors
 from xbench.nn.optimise import autocast
-from xbench.nn.text_view import Text, TextView, pad
+from xbench.nn.text import Text, pad
+from xbench.nn.text_view import TextView
 from xbench.plan import Stage
 from xbench.plan.kinds.probe import ProbeStage
 from xbench.stages.resources import Resources, text_format

@@ -21,7 +21,7 @@ from xbench.data.tokenise import (
 )
 from xbench.data.tokenizer import Tokenizer
 from xbench.nn.random_streams import permutation
-from xbench.nn.text_view import Text, pad
+from xbench.nn.text import Text, pad
 from xbench.plan import Stage
 from xbench.plan.records import DataId, DataPlace
 from xbench.stages.resources import Resources, data_identity

@@ -18,7 +18,7 @@ from xbench.keys import key_of
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.pair_views import PairTexts, PairViews
 from xbench.nn.random_streams import Part, permutation
-from xbench.nn.text_view import Text, TextFormat, pad
+from xbench.nn.text import Text, TextFormat, pad
 from xbench.plan import Stage
 from xbench.plan.kinds.pairs import PairPlace, PairText
 from xbench.plan.records import DataPlace
