@@ -22,7 +22,7 @@ from xbench.data.tokenise import tokenise_sentences
 from xbench.data.tokenizer import Tokenizer
 from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.heads import Head
-from xbench.nn.optimise import Group, Optimiser, Schedule
+from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
 from xbench.nn.text import Text, pad
 from xbench.nn.text_view import TextView
 from xbench.stages.resources import text_format
@@ -61,8 +61,8 @@ def ours(folder: Path, tokenizer: Tokenizer) -> Callable[[torch.Tensor, torch.Te
     encoder = Encoder.from_folder(folder).train()
     head = Head(encoder.config.hidden_size, len(PartOfSpeech.labels), 0.1, 0, "benchmark").train()
     groups = [
-        Group(tuple(encoder.parameters()), RATE, matrix_dims=3),
-        Group(tuple(head.parameters()), RATE, matrix_dims=2),
+        ParameterGroup(tuple(encoder.parameters()), RATE, matrix_dims=3),
+        ParameterGroup(tuple(head.parameters()), RATE, matrix_dims=2),
     ]
     optimiser = Optimiser(groups, Schedule(10**6), 0.01, CLIP)
     format = text_format(tokenizer)

@@ -100,11 +100,11 @@ def xbench_commands():
 
 @hookimpl
 def xbench_report_sections(frame, spec):
-    from xbench.report.table import Cell, Column, Row, Table
+    from xbench.report.table import Column, Table, TableCell, TableRow
 
-    cell = Cell(str(len(frame)))
+    cell = TableCell(str(len(frame)))
     return [
-        Table("mine", "tab:mine", "A section of mine", "Rows.", (Column("n"),), (Row("all"),), ((cell,),))
+        Table("mine", "tab:mine", "A section of mine", "Rows.", (Column("n"),), (TableRow("all"),), ((cell,),))
     ]
 """
 

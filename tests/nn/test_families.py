@@ -15,7 +15,7 @@ from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.encoders.encoder_config import EncoderFolderError
 from xbench.nn.encoders.loading import load_encoder
 from xbench.nn.encoders.transformers_encoder import TransformersEncoder
-from xbench.nn.optimise import Group, Optimiser, Schedule
+from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
 from xbench.nn.training_state import TrainingState
 from xbench.stages.resources import text_format
 
@@ -134,7 +134,7 @@ def test_the_training_state_holds_each_tensor_once(
     kind: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     encoder = load_encoder(folders[kind])
-    group = Group(tuple(encoder.parameters()), 1e-3, encoder.matrix_dims)
+    group = ParameterGroup(tuple(encoder.parameters()), 1e-3, encoder.matrix_dims)
     optimiser = Optimiser([group], Schedule(5))
     state = TrainingState(tmp_path, {"encoder": encoder}, optimiser, 0.0)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
@@ -170,12 +170,12 @@ def test_a_frozen_copy_within_an_objective_is_saved_and_restored(
             parameter.add_(torch.randn_like(parameter))
     before = [value.clone() for value in objective.parameters()]
     modules = {"encoder": encoder, "objective": objective}
-    group = Group(tuple(encoder.parameters()), 1e-3, encoder.matrix_dims)
+    group = ParameterGroup(tuple(encoder.parameters()), 1e-3, encoder.matrix_dims)
     TrainingState(tmp_path, modules, Optimiser([group], Schedule(5)), 0.0).maybe_save(3, {})
 
     other = load_encoder(folders[kind])
     fresh = {"encoder": other, "objective": Teacher(other)}
-    group = Group(tuple(other.parameters()), 1e-3, other.matrix_dims)
+    group = ParameterGroup(tuple(other.parameters()), 1e-3, other.matrix_dims)
     state = TrainingState(tmp_path, fresh, Optimiser([group], Schedule(5)), 0.0)
     assert state.restore()[0] == 3
     after = list(fresh["objective"].parameters())

@@ -14,7 +14,7 @@ from transformers import (
     get_linear_schedule_with_warmup,
 )
 
-from xbench.nn.optimise import Group, Optimiser, Schedule, autocast
+from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule, autocast
 
 from .batches import tiny_encoder, view
 
@@ -42,7 +42,7 @@ class Small(nn.Module):
 
 
 def optimiser(module: nn.Module, **settings: object) -> Optimiser:
-    group = Group(tuple(module.parameters()), 0.03, matrix_dims=2)
+    group = ParameterGroup(tuple(module.parameters()), 0.03, matrix_dims=2)
     schedule = Schedule(STEPS, "linear", 0.25)
     return Optimiser([group], schedule, **{"weight_decay": 0.1, **settings})  # type: ignore[arg-type]
 
@@ -80,7 +80,10 @@ def test_it_is_adamw_with_the_usual_groups(clip: float) -> None:
 def test_clipping_is_over_all_groups_together() -> None:
     """With Adam's first step only signs survive, so the moments are looked at."""
     first, second = (nn.Parameter(torch.tensor([value])) for value in (1.0, 1.0))
-    groups = [Group((first,), 0.1, matrix_dims=2), Group((second,), 0.2, matrix_dims=2)]
+    groups = [
+        ParameterGroup((first,), 0.1, matrix_dims=2),
+        ParameterGroup((second,), 0.2, matrix_dims=2),
+    ]
     ours = Optimiser(groups, Schedule(1), clip=1.0)
     ours.backward(3 * first.sum() + 4 * second.sum())
     ours.step(0)
@@ -94,7 +97,9 @@ def test_matrices_of_an_encoder_decay_and_biases_and_norms_do_not() -> None:
     encoder = tiny_encoder()
     before = copy.deepcopy(encoder.state_dict())
     ours = Optimiser(
-        [Group(tuple(encoder.parameters()), 0.5, matrix_dims=3)], Schedule(1), weight_decay=0.1
+        [ParameterGroup(tuple(encoder.parameters()), 0.5, matrix_dims=3)],
+        Schedule(1),
+        weight_decay=0.1,
     )
     for parameter in encoder.parameters():
         parameter.grad = torch.zeros_like(parameter)
@@ -108,7 +113,7 @@ def test_matrices_of_an_encoder_decay_and_biases_and_norms_do_not() -> None:
 def test_what_got_no_gradient_is_neither_updated_nor_decayed() -> None:
     encoder = tiny_encoder()
     before = copy.deepcopy(encoder.state_dict())
-    group = Group(tuple(encoder.parameters()), 0.1, matrix_dims=3)
+    group = ParameterGroup(tuple(encoder.parameters()), 0.1, matrix_dims=3)
     ours = Optimiser([group], Schedule(3), weight_decay=0.1, clip=1.0)
     for step in range(3):
         ours.backward(view(encoder, [[5, 6, 7]]).states(1 / 3).square().sum())

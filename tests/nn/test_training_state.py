@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xbench.nn.optimise import Group, Optimiser, Schedule
+from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
 from xbench.nn.training_state import NOTE, Losses, TrainingState, check_weights
 
 
@@ -27,7 +27,7 @@ class Training:
         torch.manual_seed(seed)
         self.modules = {"model": Counting(), "model 2": nn.Linear(2, 1)}
         parameters = [p for module in self.modules.values() for p in module.parameters()]
-        self.optimiser = Optimiser([Group(tuple(parameters), 0.1, 2)], Schedule(9))
+        self.optimiser = Optimiser([ParameterGroup(tuple(parameters), 0.1, 2)], Schedule(9))
         self.state = TrainingState(folder, self.modules, self.optimiser, interval)
 
     def step(self, step: int) -> None:

@@ -1,6 +1,6 @@
 """Names that a plugin may give itself, and a table that has one everywhere."""
 
-from xbench.report.table import COVERED, Cell, Column, Row, Table
+from xbench.report.table import COVERED, Column, Table, TableCell, TableRow
 
 SCRIPT = "<script>alert(1)</script>"
 NAMES = (
@@ -18,11 +18,19 @@ NAMES = (
 def hostile_table(name: str) -> Table:
     """Two groups of rows and of columns, a spanning cell, a gap, details and notes."""
     columns = (Column(name, (name,)), Column("b", (name,)), Column("c", ("",)))
-    rows = (Row(name, (name,), control=True), Row("r", (name,)), Row("s", ("",)))
+    rows = (TableRow(name, (name,), control=True), TableRow("r", (name,)), TableRow("s", ("",)))
     cells = (
-        (Cell(name, best=True, value=0.25, details=(name, "2"), span=2), COVERED, Cell("")),
-        (Cell("failed", "failed", gaps=(name,)), Cell(name, value=0.5, keys=(name,)), Cell("x")),
-        (Cell("1", value=1.0), Cell("2", value=2.0, n=3, spread=0.1), Cell(name)),
+        (
+            TableCell(name, best=True, value=0.25, details=(name, "2"), span=2),
+            COVERED,
+            TableCell(""),
+        ),
+        (
+            TableCell("failed", "failed", gaps=(name,)),
+            TableCell(name, value=0.5, keys=(name,)),
+            TableCell("x"),
+        ),
+        (TableCell("1", value=1.0), TableCell("2", value=2.0, n=3, spread=0.1), TableCell(name)),
     )
     return Table(
         name="t",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xbench.report.results.averages import Average, average, difference
+from xbench.report.results.averages import CellAverage, average, difference
 from xbench.report.results.results import Block, Measurement, Run
 
 LANGUAGES = ("deu", "eng", "kaz", "kor")
@@ -81,7 +81,7 @@ def test_an_absent_row_of_a_computed_block_makes_it_incomplete() -> None:
     assert result.gaps == [("kaz", Run(33))]
 
 
-def partial(*gaps: tuple[str, Run]) -> tuple[Average, np.ndarray]:
+def partial(*gaps: tuple[str, Run]) -> tuple[CellAverage, np.ndarray]:
     block, values = random_block(3)
     return average(without(block, *gaps), LANGUAGES, SEEDS, allow_partial=True), values
 

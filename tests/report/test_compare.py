@@ -7,7 +7,7 @@ import pytest
 
 from xbench.report.statistics.stats import paired_t_interval
 from xbench.report.style import Style
-from xbench.report.table import Cell, Table
+from xbench.report.table import Table, TableCell
 from xbench.report.tables.comparison.compare import Side, pair_up
 from xbench.report.tables.comparison.compare_tables import compare
 from xbench.report.write import render
@@ -29,7 +29,7 @@ def value(base: float, step: float = 0.0) -> Any:
     )
 
 
-def cell(table: Table, row: str, column: int) -> Cell:
+def cell(table: Table, row: str, column: int) -> TableCell:
     (found,) = [i for i, header in enumerate(table.rows) if header.label == row]
     return table.cells[found][column]
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from xbench.report.results.provenance import Stage
-from xbench.report.table import Cell, Table
+from xbench.report.results.provenance import StageRecord
+from xbench.report.table import Table, TableCell
 from xbench.report.tables.compute import compute_table, duration
 from xbench.report.write import render
 
@@ -13,18 +13,18 @@ CPU = {"device": "cpu", "threads": 2}
 GPU = {"device": "cuda:0", "gpu": "NVIDIA V100", "threads": 8}
 
 
-def stage(kind: str, key: str, seconds: float | None = 1.0, **more: Any) -> Stage:
+def stage(kind: str, key: str, seconds: float | None = 1.0, **more: Any) -> StageRecord:
     """A stage on two threads of a CPU, unless told otherwise."""
     values: dict[str, Any] = {"state": "done", "environment": CPU, "seconds": seconds} | more
-    return Stage(kind, key, values.pop("state"), values.pop("spec", {}), **values)
+    return StageRecord(kind, key, values.pop("state"), values.pop("spec", {}), **values)
 
 
-def table(*stages: Stage) -> Table:
+def table(*stages: StageRecord) -> Table:
     (found,) = compute_table(stages)
     return found
 
 
-def cell(found: Table, row: str, column: str, device: str = "cpu, 2 threads") -> Cell:
+def cell(found: Table, row: str, column: str, device: str = "cpu, 2 threads") -> TableCell:
     (i,) = [i for i, r in enumerate(found.rows) if (r.label, r.group) == (row, (device,))]
     (j,) = [j for j, c in enumerate(found.columns) if c.label == column]
     return found.cells[i][j]

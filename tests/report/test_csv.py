@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from xbench.report.render.csv_tables import COLUMNS
 from xbench.report.render.escape import clean
-from xbench.report.table import Cell, Column, Difference, Row, Table
+from xbench.report.table import Column, Difference, Table, TableCell, TableRow
 from xbench.report.tables.study import build_tables
 from xbench.report.write import render
 
@@ -39,10 +39,10 @@ def test_a_line_for_each_cell_that_is_shown(study: pd.DataFrame) -> None:
 def test_numbers_are_exact_and_nulls_empty() -> None:
     change = Difference(-0.1 / 3, -1e-17, None, 3)
     cells = (
-        Cell("a", value=1 / 3, n=3, spread=0.1 + 0.2, difference=change, keys=("k", "l")),
-        Cell("failed", "failed", gaps=("m",)),
+        TableCell("a", value=1 / 3, n=3, spread=0.1 + 0.2, difference=change, keys=("k", "l")),
+        TableCell("failed", "failed", gaps=("m",)),
     )
-    table = Table("t", "t", "T", "", (Column("x"), Column("y")), (Row("r"),), (cells,))
+    table = Table("t", "t", "T", "", (Column("x"), Column("y")), (TableRow("r"),), (cells,))
     first, second = read(render([table], "csv"))
     assert float(first["value"]) == 1 / 3
     assert float(first["spread"]) == 0.1 + 0.2
@@ -73,9 +73,9 @@ def test_names_come_back_as_they_are_shown(name: str) -> None:
 
 @given(texts, texts)
 def test_any_text_keeps_its_field(label: str, inside: str) -> None:
-    cells = ((Cell(inside, details=(label,)), Cell(label)),)
+    cells = ((TableCell(inside, details=(label,)), TableCell(label)),)
     columns = (Column(label, (inside,)), Column(inside, (label,)))
-    table = Table("t", "t", label, "", columns, (Row(inside),), cells)
+    table = Table("t", "t", label, "", columns, (TableRow(inside),), cells)
     text = render([table, table], "csv")
     lines = read(text)
     assert len(lines) == 4

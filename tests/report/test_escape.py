@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from xbench.report.render.escape import clean, latex, markdown, markdown_paragraph
 from xbench.report.render.markdown import render_table as render_markdown
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 
 SPECIAL = '_&%#<>"\\$~^|*`{}[]-\n\t\0\x1b\u202e\u2028±−†'
 texts = st.one_of(st.text(), st.text(alphabet=SPECIAL), st.text(st.characters()))
@@ -114,8 +114,8 @@ def test_markdown_tables_keep_their_columns(rows: list[tuple[str, str, str]], la
         title="t",
         caption=label,
         columns=(Column(label, (label,)), Column("b", ("g",))),
-        rows=tuple(Row(stub, control=True) for stub, _, _ in rows),
-        cells=tuple((Cell(a, best=True, details=(b,)), Cell(b)) for _, a, b in rows),
+        rows=tuple(TableRow(stub, control=True) for stub, _, _ in rows),
+        cells=tuple((TableCell(a, best=True, details=(b,)), TableCell(b)) for _, a, b in rows),
         stub=label,
         notes=(label,),
     )

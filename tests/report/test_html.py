@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from xbench.report.render.element import element, text
 from xbench.report.render.escape import clean
-from xbench.report.render.html import Finding, render_tables
+from xbench.report.render.html import ClaimFinding, render_tables
 from xbench.report.render.html import render as render_page
-from xbench.report.results.provenance import Provenance, Stage
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.results.provenance import Provenance, StageRecord
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables.study import build_tables
 from xbench.report.write import render
 
@@ -28,7 +28,7 @@ texts = st.one_of(
 
 def hostile_page(name: str) -> Element:
     """A page with a name wherever a name can stand."""
-    stage = Stage("score", name, "failed", {name: {name: name}}, {"device": name}, error=name)
+    stage = StageRecord("score", name, "failed", {name: {name: name}}, {"device": name}, error=name)
     row = {"metric": name, "language": name, "seed": 1, "value": None, "status": "failed"}
     provenance = Provenance(
         about=(("suite", name), (name, name)),
@@ -37,7 +37,7 @@ def hostile_page(name: str) -> Element:
         stages={name: stage},
     )
     figure = (name, f"<svg xmlns='http://www.w3.org/2000/svg'>{text(name)}</svg>", name)
-    claim = Finding(name, name, (name,))
+    claim = ClaimFinding(name, name, (name,))
     return read_page(render_page([hostile_table(name)], [figure], [claim], provenance))
 
 
@@ -73,8 +73,8 @@ def test_any_text_survives(label: str, inside: str, note: str) -> None:
         title=label,
         caption=note,
         columns=(Column(label, (note,)),),
-        rows=(Row(label, (note,)),),
-        cells=((Cell(inside, value=0.5, details=(note,)),),),
+        rows=(TableRow(label, (note,)),),
+        cells=((TableCell(inside, value=0.5, details=(note,)),),),
         stub=note,
         notes=(note,),
     )
@@ -176,8 +176,8 @@ def test_only_its_own_script_and_style_may_act(study: pd.DataFrame) -> None:
 def test_figures_and_claims_have_their_sections() -> None:
     svg = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     claims = [
-        Finding("A holds", "supported", ("+1.0 [0.5, 1.5], n = 3",)),
-        Finding("B", "undecided"),
+        ClaimFinding("A holds", "supported", ("+1.0 [0.5, 1.5], n = 3",)),
+        ClaimFinding("B", "undecided"),
     ]
     page = read_page(render_page([], [("Figure 1", svg, "what it shows")], claims))
     (image,) = page.all("img")
@@ -199,7 +199,10 @@ def test_figures_that_there_are_not_are_named() -> None:
 
 
 def test_many_lines_behind_a_claim_are_folded() -> None:
-    claims = [Finding("A", "undecided", ("1", "2", "3")), Finding("B", "undecided", tuple("1234"))]
+    claims = [
+        ClaimFinding("A", "undecided", ("1", "2", "3")),
+        ClaimFinding("B", "undecided", tuple("1234")),
+    ]
     page = read_page(render_page([], (), claims))
     first, second = page.all("ul", "claims")[0].all("li", "undecided")
     assert not first.all("details")
@@ -213,7 +216,7 @@ def test_a_cell_brings_its_rows_seeds_and_stages_each_once() -> None:
         return {"key": key, "value": value, "task": "pos"} | names
 
     stages = {
-        key: Stage(
+        key: StageRecord(
             kind, key, "done", {"task": "pos", "of": kind}, {"device": "cpu"}, 0.0, 1.5, 2**20
         )
         for key, kind in (("f", "finetune"), ("a", "score"), ("b", "score"))
@@ -223,8 +226,10 @@ def test_a_cell_brings_its_rows_seeds_and_stages_each_once() -> None:
         chains={"a": ("f", "a"), "b": ("f", "b")},
         stages=stages,
     )
-    cells = ((Cell("50", value=0.5, keys=("a", "b")), Cell("25", value=0.25, keys=("a",))),)
-    table = Table("t", "t", "t", "", (Column("x"), Column("y")), (Row("r"),), cells)
+    cells = (
+        (TableCell("50", value=0.5, keys=("a", "b")), TableCell("25", value=0.25, keys=("a",))),
+    )
+    table = Table("t", "t", "t", "", (Column("x"), Column("y")), (TableRow("r"),), cells)
     data = data_of(read_page(render_page([table], provenance=provenance)))
     assert [cell["rows"] for cell in data["cells"]] == [[0, 1], [0]]
     assert data["cells"][0]["seeds"] == [["accuracy", None, 15, 0.5, 2]]
@@ -237,7 +242,7 @@ def test_a_cell_brings_its_rows_seeds_and_stages_each_once() -> None:
 
 
 def test_tables_of_equal_labels_have_places_of_their_own() -> None:
-    table = Table("t", "tab:t", "t", "", (Column("x"),), (Row("r"),), ((Cell("1"),),))
+    table = Table("t", "tab:t", "t", "", (Column("x"),), (TableRow("r"),), ((TableCell("1"),),))
     page = read_page(render_page([table, table]))
     assert [e.attributes["id"] for e in page.all("section")] == ["tab:t", "tab:t-2"]
 

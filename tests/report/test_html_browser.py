@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xbench.report.render.html import Finding, render
-from xbench.report.results.provenance import Provenance, Stage, records
+from xbench.report.render.html import ClaimFinding, render
+from xbench.report.results.provenance import Provenance, StageRecord, records
 from xbench.report.style import Style
 from xbench.report.tables.study import build_tables
 
@@ -39,14 +39,17 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows={row["key"]: [row] for row in rows},
         chains={row["key"]: (row["key"],) for row in rows},
         stages={
-            row["key"]: Stage(
+            row["key"]: StageRecord(
                 "score", row["key"], "done", {"task": row["task"]}, {"device": "cpu"}, 0.0, 1.5
             )
             for row in rows
         },
     )
     tables = [*build_tables(frame, style=Style(source_language="eng")), *map(hostile_table, NAMES)]
-    claims = [Finding("A claim", "supported", ("+1.0, n = 3",)), Finding("B", "undecided")]
+    claims = [
+        ClaimFinding("A claim", "supported", ("+1.0, n = 3",)),
+        ClaimFinding("B", "undecided"),
+    ]
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(render(tables, [("A figure", SVG, "A caption")], claims, provenance))
     return path

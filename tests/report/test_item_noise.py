@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from xbench.report.results.reading import read_results
-from xbench.report.results.results import Encoder, Selection
+from xbench.report.results.results import ComparedEncoder, Selection
 from xbench.report.statistics.inference import PairedItems, interval, item_effect
 from xbench.report.style import Style
 from xbench.report.tables.item_noise import (
@@ -22,7 +22,7 @@ from xbench.report.tables.item_noise import (
 
 from .conftest import Make
 
-TREATED = Encoder("aligned", "hictl", "A", "deu-eng")
+TREATED = ComparedEncoder("aligned", "hictl", "A", "deu-eng")
 PANEL = ("pos", "full")
 Read = Callable[[str, str], PerItem | None]
 

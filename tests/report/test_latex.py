@@ -10,7 +10,7 @@ import pytest
 
 from xbench.report.render.latex import render_table
 from xbench.report.style import Style
-from xbench.report.table import COVERED, Cell, Column, Row, Table
+from xbench.report.table import COVERED, Column, Table, TableCell, TableRow
 from xbench.report.tables.study import build_tables
 from xbench.report.write import render
 
@@ -21,10 +21,10 @@ def hostile() -> Table:
     """Special characters everywhere, first in a line as well."""
     columns = (Column(HOSTILE, (HOSTILE,)), Column("[b]", (HOSTILE,)), Column("*c", ("",)))
     cells = (
-        (Cell(HOSTILE, best=True, details=("[1]", "*2"), span=2), COVERED, Cell("")),
-        (Cell(""), Cell("x"), Cell("[y]", details=(HOSTILE,))),
+        (TableCell(HOSTILE, best=True, details=("[1]", "*2"), span=2), COVERED, TableCell("")),
+        (TableCell(""), TableCell("x"), TableCell("[y]", details=(HOSTILE,))),
     )
-    rows = (Row("[r]", (HOSTILE,), control=True), Row("*", (HOSTILE,)))
+    rows = (TableRow("[r]", (HOSTILE,), control=True), TableRow("*", (HOSTILE,)))
     return Table(
         name="t",
         label=f"tab:{HOSTILE}",

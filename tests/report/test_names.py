@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from xbench.report.render import terminal
 from xbench.report.render.escape import clean, latex
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.write import RENDERERS, render
 
 from .hostile import NAMES, hostile_table
@@ -16,8 +16,10 @@ texts = st.one_of(st.text(max_size=40), st.sampled_from(NAMES), st.text(alphabet
 
 
 def one_cell(label: str, inside: str) -> Table:
-    columns, rows = (Column(label, ("",)),), (Row(label, ("",)),)
-    return Table("t", "t", label, label, columns, rows, ((Cell(inside, value=1.0),),), stub=label)
+    columns, rows = (Column(label, ("",)),), (TableRow(label, ("",)),)
+    return Table(
+        "t", "t", label, label, columns, rows, ((TableCell(inside, value=1.0),),), stub=label
+    )
 
 
 @pytest.mark.parametrize("form", RENDERERS)
@@ -65,7 +67,7 @@ def test_markdown_shows_any_text_to_a_reader(label: str, inside: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_terminal_shows_names(name: str) -> None:
-    table = Table("t", "t", "T", "", (Column(name),), (Row(name),), ((Cell(name),),))
+    table = Table("t", "t", "T", "", (Column(name),), (TableRow(name),), ((TableCell(name),),))
     assert terminal.render([table], 300).count(clean(name)) == 3
 
 

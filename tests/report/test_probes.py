@@ -8,9 +8,9 @@ import pytest
 
 from xbench.report.results.background import Background, ProbeTable
 from xbench.report.results.probe_rows import AS_IT_IS, Measure, read_probes
-from xbench.report.results.results import Encoder, Selection
+from xbench.report.results.results import ComparedEncoder, Selection
 from xbench.report.style import Style
-from xbench.report.table import Cell, Table
+from xbench.report.table import Table, TableCell
 from xbench.report.tables.probes.probes import probe_tables
 from xbench.report.tables.study import build_tables
 from xbench.report.write import render
@@ -28,7 +28,7 @@ def tables(
     return found
 
 
-def cell(table: Table, row: str, column: str, group: str = "") -> Cell:
+def cell(table: Table, row: str, column: str, group: str = "") -> TableCell:
     (i,) = [
         i
         for i, header in enumerate(table.rows)
@@ -251,7 +251,7 @@ def test_pairs_of_fine_tuned_encoders_have_tables_of_their_own() -> None:
 
 def test_seeds_are_averaged_and_one_that_is_lacking_leaves_none() -> None:
     rows = study(smooth, smooth, finetuned=True)
-    place = (Encoder("none"), ("pos", "full"), "deu-eng")
+    place = (ComparedEncoder("none"), ("pos", "full"), "deu-eng")
     measure = Measure("finder", "cosine", 8)
 
     def at(rows: list[Row]) -> Any:
@@ -277,7 +277,7 @@ def test_the_last_step_is_read_and_other_seeds_are_left_out() -> None:
     earlier = [r | {"align_step": 50, "value": 0.9, "key": "old"} for r in PLAIN if r["variant"]]
     assert tables(PLAIN) == tables(PLAIN + earlier)
     results = read_probes(frame(PLAIN + earlier), Selection(align_step=50), BACKGROUND.wanted)
-    place = (Encoder("aligned", "hictl", "S1W0M0", "deu-eng"), AS_IT_IS, "deu-eng")
+    place = (ComparedEncoder("aligned", "hictl", "S1W0M0", "deu-eng"), AS_IT_IS, "deu-eng")
     found = results.at(Measure("finder", "cosine", 8), place)
     assert found is not None
     assert found.value == 0.9

@@ -14,7 +14,7 @@ from xbench.report.results.provenance import (
     seed_means,
 )
 from xbench.report.run.stored import StoredRun
-from xbench.report.table import Cell
+from xbench.report.table import TableCell
 from xbench.store import Store
 from xbench.store.runs import RunRecord
 
@@ -97,17 +97,17 @@ def test_a_damaged_file_is_said_to_be_damaged(store: Store, frame: pd.DataFrame)
 
 def test_a_cell_is_traced_to_its_rows_and_stages(store: Store, frame: pd.DataFrame) -> None:
     found = read_provenance(store, RUN, frame)
-    behind = found.behind(Cell("x", keys=("s1",)))
+    behind = found.behind(TableCell("x", keys=("s1",)))
     assert [row["metric"] for row in behind] == ["accuracy", "macro_f1"]
     assert [stage.key for stage in found.stages_of(behind)] == ["f", "e1", "s1"]
-    one = Cell("x", keys=("s1",), where=(("metric", ("accuracy",)),))
+    one = TableCell("x", keys=("s1",), where=(("metric", ("accuracy",)),))
     assert [row["value"] for row in found.behind(one)] == [0.25]
-    layer = Cell("x", keys=("p",), where=(("layer", (2,)), ("metric", ("x",))))
+    layer = TableCell("x", keys=("p",), where=(("layer", (2,)), ("metric", ("x",))))
     assert [row["value"] for row in found.behind(layer)] == [0.2]
-    lacking = found.lacking(Cell("failed", "failed", gaps=("s1", "s2")))
+    lacking = found.lacking(TableCell("failed", "failed", gaps=("s1", "s2")))
     assert [(row["key"], row["reason"]) for row in lacking] == [("s2", "bad")]
-    assert found.compared(Cell("x", against=("s2",)))[0]["language"] == "kaz"
-    assert found.behind(Cell("x", keys=("unknown",))) == []
+    assert found.compared(TableCell("x", against=("s2",)))[0]["language"] == "kaz"
+    assert found.behind(TableCell("x", keys=("unknown",))) == []
 
 
 def test_what_failed_as_a_whole_belongs_to_every_place(make: type[Make]) -> None:

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from xbench.report.results.reading import read_results
-from xbench.report.results.results import Encoder, Results, Run, Selection
+from xbench.report.results.results import ComparedEncoder, Results, Run, Selection
 
-NONE = Encoder("none")
+NONE = ComparedEncoder("none")
 FULL = ("pos", "full")
 
 

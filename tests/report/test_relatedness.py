@@ -9,7 +9,7 @@ from xbench.report.results.probe_rows import read_probes
 from xbench.report.results.reading import read_results
 from xbench.report.results.results import Selection
 from xbench.report.style import Style
-from xbench.report.table import Cell, Table
+from xbench.report.table import Table, TableCell
 from xbench.report.tables.probes.relatedness import DIFFERENT, SAME, SEEN, relatedness, relation
 
 from .probed import BACKGROUND, DISTANCES, SCRIPTS, SOURCE, TARGETS, Row, frame, noisy, study
@@ -23,7 +23,7 @@ def tables(rows: list[Row], background: Any = BACKGROUND, probes: bool = True) -
     return relatedness(results, background, measured, Style(source_language=SOURCE))
 
 
-def cell(table: Table, row: str, column: str) -> Cell:
+def cell(table: Table, row: str, column: str) -> TableCell:
     (i,) = [i for i, header in enumerate(table.rows) if header.label == row]
     (j,) = [j for j, header in enumerate(table.columns) if header.label == column]
     return table.cells[i][j]

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xbench.report.results.averages import Average, average, difference
+from xbench.report.results.averages import CellAverage, average, difference
 from xbench.report.results.results import Measurement, Run
 from xbench.report.statistics.inference import holm
-from xbench.report.table import COVERED, Cell
+from xbench.report.table import COVERED, TableCell
 from xbench.report.tables.significance import STAR, corrected
 
 from .conftest import Make
@@ -20,7 +20,7 @@ from .test_table1 import build, cell, notes
 SEEDS = (Run(15), Run(33), Run(42))
 
 
-def block(values: list[float]) -> Average:
+def block(values: list[float]) -> CellAverage:
     found = {
         ("deu", seed): Measurement("done", value, 100, f"key {seed.seed}", None)
         for seed, value in zip(SEEDS, values, strict=True)
@@ -28,11 +28,11 @@ def block(values: list[float]) -> Average:
     return average(found, ["deu"], SEEDS)
 
 
-def changed(values: list[float]) -> Cell:
+def changed(values: list[float]) -> TableCell:
     """A cell with the difference of these values to .5, .52 and .51."""
     change = difference(block(values), block([0.5, 0.52, 0.51]))
     assert change is not None
-    return Cell("x", value=0.5, difference=change, details=("+1.0", "[0.0, +2.0]"))
+    return TableCell("x", value=0.5, difference=change, details=("+1.0", "[0.0, +2.0]"))
 
 
 ROWS = ([0.55, 0.571, 0.56], [0.52, 0.535, 0.55], [0.51, 0.50, 0.53], [0.48, 0.51, 0.49])
@@ -57,9 +57,9 @@ def test_differences_without_interval_or_spread_are_no_part_of_the_family() -> N
         block(ROWS[0]),
     )
     same = changed([0.6, 0.62, 0.61])
-    alone = Cell("y", difference=single, details=("0.0",))
-    found = corrected({"a": (changed(ROWS[0]), same, alone, Cell("z"))}, "full")["a"]
-    assert found[1:] == (same, alone, Cell("z"))
+    alone = TableCell("y", difference=single, details=("0.0",))
+    found = corrected({"a": (changed(ROWS[0]), same, alone, TableCell("z"))}, "full")["a"]
+    assert found[1:] == (same, alone, TableCell("z"))
     assert found[0].difference is not None
     expected = stats.ttest_rel(ROWS[0], [0.5, 0.52, 0.51]).pvalue
     assert found[0].difference.adjusted == pytest.approx(expected, rel=1e-6)

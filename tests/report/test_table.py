@@ -4,10 +4,10 @@ import pytest
 
 from xbench.report.table import (
     COVERED,
-    Cell,
     Column,
-    Row,
     Table,
+    TableCell,
+    TableRow,
     column_panels,
     row_panels,
     stub_text,
@@ -20,9 +20,9 @@ from xbench.report.table import (
 def wide() -> Table:
     """Two panels of two columns; the first row has one number in each."""
     columns = [Column(label, (group, "hictl")) for group in ("full", "linear") for label in "ab"]
-    spanning = (Cell("1", span=2), COVERED, Cell("2", span=2), COVERED)
-    plain = tuple(Cell(text) for text in "3456")
-    rows = (Row("none", ("x",), control=True), Row("de-en", ("y",)))
+    spanning = (TableCell("1", span=2), COVERED, TableCell("2", span=2), COVERED)
+    plain = tuple(TableCell(text) for text in "3456")
+    rows = (TableRow("none", ("x",), control=True), TableRow("de-en", ("y",)))
     return Table("t", "t", "title", "", tuple(columns), rows, (spanning, plain), "encoder")
 
 
@@ -38,9 +38,9 @@ def test_names_that_are_no_file_stems_are_refused(name: str) -> None:
 
 def test_cells_must_fill_the_rectangle() -> None:
     with pytest.raises(ValueError, match="row 'r': 2 columns, 1 cells"):
-        Table("t", "l", "t", "", (Column("a"), Column("b")), (Row("r"),), ((Cell("1"),),))
+        Table("t", "l", "t", "", (Column("a"), Column("b")), (TableRow("r"),), ((TableCell("1"),),))
     with pytest.raises(ValueError, match="1 rows, 0 of cells"):
-        Table("t", "l", "t", "", (Column("a"),), (Row("r"),), ())
+        Table("t", "l", "t", "", (Column("a"),), (TableRow("r"),), ())
 
 
 def test_headers_must_have_equally_many_levels() -> None:

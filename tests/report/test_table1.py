@@ -9,7 +9,7 @@ from scipy import stats
 from xbench.report.results.reading import read_results
 from xbench.report.results.results import Selection
 from xbench.report.style import Style
-from xbench.report.table import Cell, Table
+from xbench.report.table import Table, TableCell
 from xbench.report.tables.notes import selection
 from xbench.report.tables.table1 import VARIANT_ORDER, table1
 
@@ -18,7 +18,7 @@ def build(frame: pd.DataFrame | list[Any], **style: Any) -> Table:
     return table1(read_results(pd.DataFrame(frame), Selection()), Style(**style))
 
 
-def cell(table: Table, row: str, column: str, group: str = "pos, full") -> Cell:
+def cell(table: Table, row: str, column: str, group: str = "pos, full") -> TableCell:
     (i,) = [i for i, r in enumerate(table.rows) if (r.label, r.group) == (row, (group,))]
     (j,) = [j for j, c in enumerate(table.columns) if c.label == column]
     return table.cells[i][j]

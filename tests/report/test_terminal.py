@@ -8,7 +8,7 @@ import pytest
 from xbench.report.render.terminal import fit, rich_tables
 from xbench.report.render.terminal import render as render_width
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables.study import build_tables
 from xbench.report.tables.table1 import VARIANT_ORDER
 from xbench.report.write import render
@@ -54,8 +54,8 @@ def test_one_table_per_panel_in_both_layouts(study: pd.DataFrame) -> None:
 
 def test_what_fits_stays_as_it_is() -> None:
     columns = (Column("a"), Column("b"))
-    cells = ((Cell("1", details=("+1", "[0, 2]")), Cell("2")),)
-    table = Table("t", "t", "t", "", columns, (Row("r"),), cells)
+    cells = ((TableCell("1", details=("+1", "[0, 2]")), TableCell("2")),)
+    table = Table("t", "t", "t", "", columns, (TableRow("r"),), cells)
     (same,) = fit(table, 100)
     assert (same.columns, same.rows) == (table.columns, table.rows)
     assert same.cells[0][0].details == ("+1 [0, 2]",)
@@ -63,17 +63,17 @@ def test_what_fits_stays_as_it_is() -> None:
 
 def test_pieces_hold_every_column_once() -> None:
     columns = tuple(Column(f"c{i}") for i in range(9))
-    rows = tuple(Row(f"r{i}") for i in range(9))
-    cells = tuple(tuple(Cell(f"{i}{j}" * 4) for j in range(9)) for i in range(9))
+    rows = tuple(TableRow(f"r{i}") for i in range(9))
+    cells = tuple(tuple(TableCell(f"{i}{j}" * 4) for j in range(9)) for i in range(9))
     pieces = fit(Table("t", "t", "t", "", columns, rows, cells), 40)
     assert len(pieces) > 1
     assert [c.label for piece in pieces for c in piece.columns] == [c.label for c in columns]
 
 
 def test_markup_and_escape_sequences_are_text() -> None:
-    cells = ((Cell("[red]x[/red]"),),)
+    cells = ((TableCell("[red]x[/red]"),),)
     table = Table(
-        "t", "t", "[b]t", "c\x1b[2J", (Column("[i]"),), (Row("[/]"),), cells, notes=("[n]",)
+        "t", "t", "[b]t", "c\x1b[2J", (Column("[i]"),), (TableRow("[/]"),), cells, notes=("[n]",)
     )
     text = render([table], "terminal")
     for shown in ("[red]x[/red]", "[b]t", "[i]", "[/]", "- [n]"):

@@ -18,7 +18,7 @@ from xbench.stages import finetune, joint
 from xbench.stages.align import pair_batches, total
 from xbench.stages.objective import build_objective
 from xbench.stages.resources import Resources
-from xbench.stages.tuning import Work
+from xbench.stages.tuning import FineTuning
 
 from ..toys import Everything, Smooth, Topical, Translating, World
 
@@ -253,11 +253,11 @@ class TestState:
         assert [point["step"] for point in result["dev"]] == [4, 8, 12]
 
 
-def work_of(world: World, **spec: Any) -> Work:
+def work_of(world: World, **spec: Any) -> FineTuning:
     return finetune._prepare(world.stage("finetune", **{**TRANSLATED, **spec}), world.resources())
 
 
-def names(work: Work, partners: dict[int, int], other: Any) -> dict[str, str]:
+def names(work: FineTuning, partners: dict[int, int], other: Any) -> dict[str, str]:
     """item -> the item that it is given as its translation."""
     own, theirs = work.examples.names(), other.names()
     item = {row: int(other.table.row("item", row)[0]) for row in range(len(other))}

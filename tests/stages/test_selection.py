@@ -12,7 +12,7 @@ from torch import nn
 
 from xbench.api import MissingData
 from xbench.errors import XbenchError
-from xbench.stages.selection import Selection, evaluating
+from xbench.stages.selection import BestStep, evaluating
 
 from ..toys import Tagged, World
 
@@ -39,9 +39,9 @@ class Steps(nn.Module):
         self.step = nn.Parameter(torch.zeros(()))
 
 
-def followed(folder: Path, scores: list[float], every: int = 1) -> tuple[Selection, Steps]:
+def followed(folder: Path, scores: list[float], every: int = 1) -> tuple[BestStep, Steps]:
     module, values = Steps(), iter(scores)
-    selection = Selection(folder, {"module": module}, lambda: next(values), every)
+    selection = BestStep(folder, {"module": module}, lambda: next(values), every)
     for step in range(1, len(scores) * every + 1):
         module.step.data.fill_(float(step))
         selection.look(step, last=False)

@@ -5,10 +5,10 @@ from typing import Any
 
 from xbench.plan import Stage
 
-Group = tuple[str, ...]
+CostGroup = tuple[str, ...]
 
 
-def group_of(stage: Stage, stages: Mapping[str, Stage]) -> Group:
+def group_of(stage: Stage, stages: Mapping[str, Stage]) -> CostGroup:
     """Stages of a group cost the same per unit: kind, what is computed, model and device."""
     what, how = stage.cost(stages)
     device = stage.places.device.split(":")[0]

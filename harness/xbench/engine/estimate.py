@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xbench.catalogue.models import weight_files
-from xbench.engine.cost import Group, group_of
+from xbench.engine.cost import CostGroup, group_of
 from xbench.engine.todo import Work
 from xbench.nn.encoders.hf_files import read_header
 from xbench.plan import Plan, Stage
@@ -40,7 +40,7 @@ class Rate:
 
 
 @dataclass
-class Estimate:
+class CostEstimate:
     """``seconds`` of wall time with ``jobs`` workers and ``memory`` per worker: None where unknown.
 
     ``disk_peak`` is what the run adds while it is going, ``disk_kept`` what stays; in bytes, and
@@ -59,7 +59,7 @@ class Estimate:
 
 def estimate(
     plan: Plan, work: Work, stores: Iterable[Store], jobs: int, keep: str = "align"
-) -> Estimate:
+) -> CostEstimate:
     """What the stages still to do will take; rates come from all the ``stores``."""
     todo = [plan.stages[key] for key in plan.stages if key in work.todo]
     rates = _rates(stores, {group_of(stage, plan.stages) for stage in todo})
@@ -75,18 +75,18 @@ def estimate(
     memory = max((rate.memory for rate in rates.values()), default=0) or None
     peak, kept = _disk(todo, jobs, keep)
     seconds = None if unmeasured else total / max(1, min(jobs, len(work.jobs)))
-    return Estimate(seconds, memory, peak, kept, jobs, used, unmeasured)
+    return CostEstimate(seconds, memory, peak, kept, jobs, used, unmeasured)
 
 
-def _by_group(stages: Iterable[Stage], plan: Plan) -> dict[Group, list[Stage]]:
-    found: dict[Group, list[Stage]] = defaultdict(list)
+def _by_group(stages: Iterable[Stage], plan: Plan) -> dict[CostGroup, list[Stage]]:
+    found: dict[CostGroup, list[Stage]] = defaultdict(list)
     for stage in stages:
         found[group_of(stage, plan.stages)].append(stage)
     return found
 
 
-def _rates(stores: Iterable[Store], wanted: set[Group]) -> dict[Group, Rate]:
-    samples: dict[Group, list[dict[str, Any]]] = defaultdict(list)
+def _rates(stores: Iterable[Store], wanted: set[CostGroup]) -> dict[CostGroup, Rate]:
+    samples: dict[CostGroup, list[dict[str, Any]]] = defaultdict(list)
     for store in stores:
         for kind in {group[0] for group in wanted}:
             for note in _notes(store.root / kind):

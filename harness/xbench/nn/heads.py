@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xbench.nn.random_streams import Part, generator
+from xbench.nn.random_streams import StreamPart, generator
 
 INITIALIZER_RANGE = 0.02
 
@@ -15,7 +15,7 @@ class Head(nn.Module):
     Weights are drawn from N(0, 0.02) as transformers does, from a stream of their own.
     """
 
-    def __init__(self, hidden_size: int, classes: int, dropout: float, *stream: Part) -> None:
+    def __init__(self, hidden_size: int, classes: int, dropout: float, *stream: StreamPart) -> None:
         super().__init__()
         self.dropout = dropout
         draws = torch.randn(classes, hidden_size, generator=generator(*stream, "head"))

@@ -15,7 +15,7 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
-class Group:
+class ParameterGroup:
     """Parameters with a learning rate. ``matrix_dims``: from how many axes on weight decay applies.
 
     Biases and normalisation weights are never decayed (the convention of BERT's code); with a
@@ -58,7 +58,7 @@ class Optimiser:
 
     def __init__(
         self,
-        groups: Iterable[Group],
+        groups: Iterable[ParameterGroup],
         schedule: Schedule,
         weight_decay: float = 0.0,
         clip: float = 0.0,

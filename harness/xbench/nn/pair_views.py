@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from xbench.api.batch import TaskBatch, Vocabulary
 from xbench.api.copies import FrozenCopy
 from xbench.nn.encoders.loading import AnyEncoder
-from xbench.nn.random_streams import Part, generator
+from xbench.nn.random_streams import StreamPart, generator
 from xbench.nn.text import Text, TextFormat, content_digest, pad
 from xbench.nn.text_view import TextView
 
@@ -46,7 +46,7 @@ class PairViews:
         encoder: AnyEncoder,
         texts: PairTexts,
         format: TextFormat,
-        stream: tuple[Part, ...],
+        stream: tuple[StreamPart, ...],
         index: int = 0,
     ) -> None:
         self._encoder = encoder

@@ -10,10 +10,10 @@ import json
 
 import torch
 
-Part = str | int
+StreamPart = str | int
 
 
-def stream_seed(*parts: Part) -> int:
+def stream_seed(*parts: StreamPart) -> int:
     """A 63-bit seed from the parts, the same on every platform and Python version.
 
     Raises ``TypeError`` for parts that are no JSON values (a numpy integer, say).
@@ -22,17 +22,17 @@ def stream_seed(*parts: Part) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def generator(*parts: Part) -> torch.Generator:
+def generator(*parts: StreamPart) -> torch.Generator:
     """A CPU generator of its own for the stream that the parts name."""
     return torch.Generator().manual_seed(stream_seed(*parts))
 
 
-def permutation(size: int, *parts: Part) -> torch.Tensor:
+def permutation(size: int, *parts: StreamPart) -> torch.Tensor:
     """[size] int64, a random order drawn from the stream."""
     return torch.randperm(size, generator=generator(*parts))
 
 
-def seed_dropout(*parts: Part) -> None:
+def seed_dropout(*parts: StreamPart) -> None:
     """Point torch's global generators, from which dropout draws, at the stream."""
     seed = stream_seed(*parts)
     torch.default_generator.manual_seed(seed)

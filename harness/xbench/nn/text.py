@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from xbench.api.batch import AttentionRule, Perturbation, Vocabulary
-from xbench.nn.random_streams import Part
+from xbench.nn.random_streams import StreamPart
 
 Integers = npt.NDArray[np.integer]
 
@@ -55,7 +55,7 @@ class Alteration:
     perturbation: Perturbation | None = None
 
     @property
-    def label(self) -> tuple[Part, ...]:
+    def label(self) -> tuple[StreamPart, ...]:
         """Sets the dropout of altered views apart from that of the plain one."""
         parts = [("attending", self.attention), ("perturbed", self.perturbation)]
         return tuple(name for name, rule in parts if rule is not None)

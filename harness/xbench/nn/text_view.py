@@ -16,7 +16,7 @@ from torch import Tensor
 from xbench.api.batch import AttentionRule, Perturbation, Vocabulary
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.packing import Packing
-from xbench.nn.random_streams import Part, generator, seed_dropout
+from xbench.nn.random_streams import StreamPart, generator, seed_dropout
 from xbench.nn.text import PLAIN, Alteration, Text, TextFormat, mean_over
 from xbench.nn.words import word_mask, word_vectors
 
@@ -33,7 +33,7 @@ class TextView:
         encoder: AnyEncoder,
         text: Text,
         format: TextFormat,
-        stream: tuple[Part, ...],
+        stream: tuple[StreamPart, ...],
         alteration: Alteration = PLAIN,
     ) -> None:
         self._encoder = encoder
@@ -206,7 +206,7 @@ class MaskedTextView(TextView):
         encoder: AnyEncoder,
         text: Text,
         format: TextFormat,
-        stream: tuple[Part, ...],
+        stream: tuple[StreamPart, ...],
         alteration: Alteration,
         masking: Masking,
     ) -> None:

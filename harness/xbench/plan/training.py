@@ -20,7 +20,7 @@ from xbench.plan.records import DataId
 
 
 @dataclass(frozen=True)
-class Joint:
+class PlannedJoint:
     """An objective beside a task's loss, and where what it reads lies."""
 
     spec: JointSpec
@@ -60,7 +60,7 @@ class Trainings:
             found[task], _ = self.add(arm, task, spec, None)
         return found
 
-    def joint(self, arm: Arm, task: str) -> Joint | None:
+    def joint(self, arm: Arm, task: str) -> PlannedJoint | None:
         """An objective that acts beside this task's loss. Raises :class:`MissingData`."""
         if arm.joint is None:
             return None
@@ -77,10 +77,10 @@ class Trainings:
             spec = replace(spec, translated=self._planning.task_data(task, others[0], "train"))
             where = self._planning.data.where(self._suite.tasks[task], others)
             places = replace(places, translated=where)
-        return Joint(spec, places)
+        return PlannedJoint(spec, places)
 
     def spec_of(
-        self, arm: Arm, task: str, mode: str, seed: int, train: DataId, joint: Joint | None
+        self, arm: Arm, task: str, mode: str, seed: int, train: DataId, joint: PlannedJoint | None
     ) -> FinetuneSpec:
         """What a fine-tuning is keyed by, but for a transform before it."""
         planning = self._planning
@@ -109,7 +109,7 @@ class Trainings:
         )
 
     def add(
-        self, arm: Arm, task: str, spec: FinetuneSpec, joint: Joint | None
+        self, arm: Arm, task: str, spec: FinetuneSpec, joint: PlannedJoint | None
     ) -> tuple[str, str | None]:
         """The fine-tuning and, for a transform, its fit: before a head is trained, or after it all.
 

@@ -33,7 +33,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One place of a table.
 
     ``status``: ``done`` and ``partial`` (an average over a part, asked for) have a ``value``;
@@ -59,7 +59,7 @@ class Cell:
     where: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
 
-COVERED = Cell("", status="covered")
+COVERED = TableCell("", status="covered")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Column(Header):
     """A column's header."""
 
 
-class Row(Header):
+class TableRow(Header):
     """A row's header."""
 
 
@@ -93,8 +93,8 @@ class Table:
     title: str
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    cells: tuple[tuple[Cell, ...], ...]
+    rows: tuple[TableRow, ...]
+    cells: tuple[tuple[TableCell, ...], ...]
     stub: str = ""
     column_stub: str = ""
     notes: tuple[str, ...] = field(default=())
@@ -125,7 +125,9 @@ def row_panels(table: Table) -> list[Table]:
             replace(
                 table,
                 title=title,
-                rows=tuple(Row(table.rows[i].label, (), table.rows[i].control) for i in indices),
+                rows=tuple(
+                    TableRow(table.rows[i].label, (), table.rows[i].control) for i in indices
+                ),
                 cells=tuple(table.cells[i] for i in indices),
             )
         )
@@ -157,7 +159,7 @@ def varying_labels(headers: Sequence[Header]) -> tuple[tuple[str, ...], list[str
     return shared, labels
 
 
-def column_of(table: Table, place: int, cell: Cell) -> Column:
+def column_of(table: Table, place: int, cell: TableCell) -> Column:
     """The header of a cell: its column, or what the columns that it spans have in common."""
     if cell.span == 1:
         return table.columns[place]
@@ -179,16 +181,16 @@ def take_columns(table: Table, indices: Sequence[int]) -> Table:
     )
 
 
-def _take(cells: tuple[Cell, ...], indices: Sequence[int]) -> tuple[Cell, ...]:
+def _take(cells: tuple[TableCell, ...], indices: Sequence[int]) -> tuple[TableCell, ...]:
     owners = _owners(cells)
-    kept: list[Cell] = []
+    kept: list[TableCell] = []
     for owner, run in groupby(indices, key=lambda i: owners[i]):
         width = len(list(run))
         kept += [replace(cells[owner], span=width), *[COVERED] * (width - 1)]
     return tuple(kept)
 
 
-def _owners(cells: tuple[Cell, ...]) -> list[int]:
+def _owners(cells: tuple[TableCell, ...]) -> list[int]:
     """For each place the place of the cell that is shown there."""
     owners: list[int] = []
     for place, cell in enumerate(cells):
@@ -203,7 +205,9 @@ def transpose(table: Table) -> Table:
         stub=table.column_stub,
         column_stub=table.stub,
         columns=tuple(Column(row.label, row.group, row.control) for row in table.rows),
-        rows=tuple(Row(column.label, column.group, column.control) for column in table.columns),
+        rows=tuple(
+            TableRow(column.label, column.group, column.control) for column in table.columns
+        ),
         cells=tuple(
             tuple(replace(cells[i], span=1) for cells in table.cells)
             for i in range(len(table.columns))

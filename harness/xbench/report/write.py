@@ -49,7 +49,7 @@ class Extras:
     """What a report shows beside tables (see :func:`xbench.report.render.html.render`)."""
 
     figures: Gallery = field(default_factory=Gallery)
-    claims: Sequence[html.Finding] = ()
+    claims: Sequence[html.ClaimFinding] = ()
     provenance: Provenance | None = None
 
 

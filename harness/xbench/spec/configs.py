@@ -6,7 +6,7 @@ from typing import Any
 
 from xbench.catalogue.catalogue import Catalogue
 from xbench.catalogue.configs import DEFAULT, configured
-from xbench.catalogue.registry import Part
+from xbench.catalogue.registry import CompositionPart
 from xbench.errors import UnknownName, XbenchError
 from xbench.spec.methods import Method, find_method
 from xbench.spec.request import RunSpec
@@ -84,7 +84,7 @@ def configure(method: Method, variant: str, values: Mapping[str, Any]) -> dict[s
     }
 
 
-def _configure_part(method: Method, name: str, part: Part, given: Any) -> dict[str, Any]:
+def _configure_part(method: Method, name: str, part: CompositionPart, given: Any) -> dict[str, Any]:
     """The ``weight`` and the ``config`` of a part of a composition."""
     what = f"objective {method.name}, part {name}"
     if not isinstance(given, Mapping) or not isinstance(given.get("config", {}), Mapping):

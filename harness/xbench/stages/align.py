@@ -14,7 +14,7 @@ from xbench.api.objective import Objective
 from xbench.catalogue.settings import AlignSettings
 from xbench.files import sync_file
 from xbench.nn.encoders.loading import AnyEncoder
-from xbench.nn.optimise import Group, Optimiser, Schedule
+from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
 from xbench.nn.random_streams import seed_dropout
 from xbench.nn.replay import ReplayedBatch
 from xbench.nn.training_state import Losses, TrainingState, check_weights
@@ -104,8 +104,10 @@ def _save(encoder: AnyEncoder, stage: Stage, resources: Resources, folder: Path)
 
 def _optimiser(encoder: AnyEncoder, objective: Objective, settings: AlignSettings) -> Optimiser:
     groups = [
-        Group(tuple(encoder.parameters()), settings.learning_rate, matrix_dims=encoder.matrix_dims),
-        Group(tuple(objective.parameters()), settings.learning_rate, matrix_dims=2),
+        ParameterGroup(
+            tuple(encoder.parameters()), settings.learning_rate, matrix_dims=encoder.matrix_dims
+        ),
+        ParameterGroup(tuple(objective.parameters()), settings.learning_rate, matrix_dims=2),
     ]
     schedule = Schedule(settings.steps, settings.schedule, settings.warmup)
     return Optimiser(groups, schedule, settings.weight_decay, settings.clip, settings.precision)

@@ -18,7 +18,7 @@ from xbench.catalogue.settings import FinetuneSettings
 from xbench.nn.encoders.loading import AnyEncoder, load_encoder
 from xbench.nn.finite import check_logits
 from xbench.nn.heads import Head
-from xbench.nn.optimise import Group, Optimiser, Schedule
+from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
 from xbench.nn.random_streams import seed_dropout
 from xbench.nn.text_view import TextView
 from xbench.nn.training_state import Losses, TrainingState, check_weights
@@ -27,9 +27,9 @@ from xbench.stages.features import all_features, features_of, transformed
 from xbench.stages.inputs.examples import Examples, load_examples
 from xbench.stages.joint import Joint
 from xbench.stages.resources import Resources, text_format
-from xbench.stages.selection import LastStep, Selection, evaluating
+from xbench.stages.selection import BestStep, LastStep, evaluating
 from xbench.stages.snapshots import Snapshots
-from xbench.stages.tuning import Tuned, Work
+from xbench.stages.tuning import FineTuning, Tuned
 from xbench.store import Entry
 
 INFERENCE_BATCH = 64
@@ -71,12 +71,12 @@ def frozen_encoder(stage: FinetuneStage, resources: Resources) -> AnyEncoder:
     return encoder.requires_grad_(False)
 
 
-def _prepare(stage: FinetuneStage, resources: Resources) -> Work:
+def _prepare(stage: FinetuneStage, resources: Resources) -> FineTuning:
     settings = stage.spec.settings
     tokenizer = resources.tokenizer(stage)
     limits = {"max_length": settings.max_length, "max_items": settings.max_train}
     examples = load_examples(stage, resources, tokenizer, "train", limits)
-    return Work(stage, resources, settings, examples, text_format(tokenizer))
+    return FineTuning(stage, resources, settings, examples, text_format(tokenizer))
 
 
 def _head(
@@ -94,18 +94,18 @@ def _head(
     return head.to(stage.places.device)
 
 
-def _full(work: Work) -> tuple[Tuned, dict[str, Any]]:
+def _full(work: FineTuning) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
     encoder = work.resources.encoder(stage).train()
     head = _head(stage, settings, encoder.config.hidden_size).train()
     joint = Joint(work, encoder) if stage.spec.joint else None
     rate = settings.encoder_learning_rate
     groups = [
-        Group(tuple(encoder.parameters()), rate, matrix_dims=encoder.matrix_dims),
-        Group(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2),
+        ParameterGroup(tuple(encoder.parameters()), rate, matrix_dims=encoder.matrix_dims),
+        ParameterGroup(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2),
     ]
     if joint is not None:
-        groups.append(Group(tuple(joint.objective.parameters()), rate, matrix_dims=2))
+        groups.append(ParameterGroup(tuple(joint.objective.parameters()), rate, matrix_dims=2))
     optimiser = _optimiser(work, groups)
     device = stage.places.device
 
@@ -134,12 +134,12 @@ def _full(work: Work) -> tuple[Tuned, dict[str, Any]]:
     return Tuned(stage, encoder.eval(), head.eval()), notes
 
 
-def _linear(work: Work) -> tuple[Tuned, dict[str, Any]]:
+def _linear(work: FineTuning) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
     encoder = frozen_encoder(stage, work.resources)
     vectors = source_features(work, encoder, work.examples)
     head = _head(stage, settings, encoder.config.hidden_size).train()
-    groups = [Group(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2)]
+    groups = [ParameterGroup(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2)]
     optimiser = _optimiser(work, groups)
     device = stage.places.device
     gold = [
@@ -162,7 +162,7 @@ def _linear(work: Work) -> tuple[Tuned, dict[str, Any]]:
 
 
 def source_features(
-    work: Work, encoder: AnyEncoder, examples: Examples, split: str = "train"
+    work: FineTuning, encoder: AnyEncoder, examples: Examples, split: str = "train"
 ) -> list[Tensor]:
     """Features of the source language's data under the frozen encoder, computed once per job.
 
@@ -182,14 +182,14 @@ def source_features(
     return work.resources.keep(name, encode)
 
 
-def _optimiser(work: Work, groups: Sequence[Group]) -> Optimiser:
+def _optimiser(work: FineTuning, groups: Sequence[ParameterGroup]) -> Optimiser:
     settings = work.settings
     schedule = Schedule(work.steps, settings.schedule, settings.warmup)
     return Optimiser(groups, schedule, settings.weight_decay, settings.clip, settings.precision)
 
 
 def _train(
-    work: Work,
+    work: FineTuning,
     modules: dict[str, Any],
     optimiser: Optimiser,
     loss_of: LossOf,
@@ -226,7 +226,9 @@ def _train(
     return {"curve": curve, **keeper.finish()}
 
 
-def _update(work: Work, optimiser: Optimiser, loss_of: LossOf, step: int) -> dict[str, Tensor]:
+def _update(
+    work: FineTuning, optimiser: Optimiser, loss_of: LossOf, step: int
+) -> dict[str, Tensor]:
     """One update of the weights; returns its losses, the whole one last.
 
     Where that is not finite, the term that spoilt it is then named first.
@@ -245,11 +247,11 @@ def _update(work: Work, optimiser: Optimiser, loss_of: LossOf, step: int) -> dic
 
 
 def _keeper(
-    work: Work,
+    work: FineTuning,
     folder: Path,
     modules: dict[str, Any],
     dev_features: Callable[[Examples], list[Tensor]],
-) -> Snapshots | Selection | LastStep:
+) -> Snapshots | BestStep | LastStep:
     """What decides on the weights that are left: a merge, the development split, or nothing."""
     asked = work.stage.spec.merge
     if asked is not None:
@@ -261,11 +263,11 @@ def _keeper(
 
 
 def _selection(
-    work: Work,
+    work: FineTuning,
     folder: Path,
     modules: dict[str, Any],
     dev_features: Callable[[Examples], list[Tensor]],
-) -> Selection:
+) -> BestStep:
     """What judges the steps, where the settings ask for the best one."""
     stage, resources = work.stage, work.resources
     on = stage.spec.selected_on
@@ -286,4 +288,4 @@ def _selection(
         return float(metric.aggregate(metric.items(gold, predicted).sum(0)))
 
     every = work.settings.selection_every or work.per_epoch
-    return Selection(folder, modules, evaluating(modules, score), every)
+    return BestStep(folder, modules, evaluating(modules, score), every)

@@ -24,7 +24,7 @@ from xbench.stages.inputs.pairs import Batches, PairInput
 from xbench.stages.objective import build_objective
 
 if TYPE_CHECKING:
-    from xbench.stages.tuning import Work
+    from xbench.stages.tuning import FineTuning
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class TaskOnly:
 class Joint:
     """The objective, its weight, and what it reads in each step of a fine-tuning."""
 
-    def __init__(self, work: "Work", encoder: AnyEncoder) -> None:
+    def __init__(self, work: "FineTuning", encoder: AnyEncoder) -> None:
         stage, resources = work.stage, work.resources
         asked = stage.spec.joint
         assert asked is not None
@@ -155,7 +155,7 @@ def pair_input(stage: FinetuneStage) -> PairInput:
     return PairInput(text, places.pairs, settings, asked.links is not None)
 
 
-def _translations(work: "Work") -> tuple[Examples, dict[int, int]]:
+def _translations(work: "FineTuning") -> tuple[Examples, dict[int, int]]:
     """The task's examples in the other language, and for each row the row that translates it.
 
     Items are joined by their id. In the arm ``shuffled`` each gets another item's translation. Of

@@ -36,7 +36,7 @@ class LastStep:
         return {}
 
 
-class Selection:
+class BestStep:
     """Scores models while they train, keeps the best, and puts it back at the end.
 
     ``score`` gives the metric on the development split for the modules as they are; ``every`` is

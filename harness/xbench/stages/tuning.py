@@ -25,7 +25,7 @@ class Tuned:
 
 
 @dataclass(frozen=True)
-class Work:
+class FineTuning:
     """What fine-tuning one stage works with."""
 
     stage: FinetuneStage

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xbench.api.objective import Objective
-from xbench.nn.optimise import Group, Optimiser, Schedule
+from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
 from xbench.nn.random_streams import seed_dropout
 from xbench.nn.training_state import TrainingState
 from xbench.stages.align import total
@@ -36,9 +36,11 @@ class Training:
         self.needs = frozenset(kind.needs)
         self._batches = batches
         groups = [
-            Group(tuple(self.encoder.parameters()), learning_rate, self.encoder.matrix_dims),
-            Group(tuple(self.objective.parameters()), learning_rate, 2),
-            Group(tuple(self.head.parameters()), learning_rate, 2),
+            ParameterGroup(
+                tuple(self.encoder.parameters()), learning_rate, self.encoder.matrix_dims
+            ),
+            ParameterGroup(tuple(self.objective.parameters()), learning_rate, 2),
+            ParameterGroup(tuple(self.head.parameters()), learning_rate, 2),
         ]
         self.optimiser = Optimiser(groups, Schedule(len(batches), "constant"), clip=1.0)
 

@@ -7,7 +7,7 @@ from xbench.report.figures.material import Curve, Drawing, Lacking, Material
 from xbench.report.results.background import ProbeFigure
 from xbench.report.results.probe_rows import AS_IT_IS, read_probes
 from xbench.report.results.reading import read_results
-from xbench.report.results.results import Encoder, Selection
+from xbench.report.results.results import ComparedEncoder, Selection
 from xbench.report.style import Style
 
 from ..probed import BACKGROUND, SOURCE, Row, encoders, frame, smooth, study
@@ -32,9 +32,9 @@ def curves() -> list[Curve]:
     """One of an alignment and two seeds of a fine-tuning for each encoder of the study."""
     found = []
     for number, row in enumerate(encoders()):
-        encoder = Encoder("none")
+        encoder = ComparedEncoder("none")
         if row:
-            encoder = Encoder("aligned", row["objective"], row["variant"], row["pair"])
+            encoder = ComparedEncoder("aligned", row["objective"], row["variant"], row["pair"])
             losses = {"loss": (3.0 + number, 1.0), "sentence": (2.0, 1.0)}
             found.append(Curve(encoder, AS_IT_IS, 42, (0, 10), losses))
         for seed in (15, 33):

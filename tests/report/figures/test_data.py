@@ -9,13 +9,13 @@ import pytest
 from xbench.report.figures.curves import curve_figures
 from xbench.report.figures.heatmap import HeatMap, draw_map, heat_figures
 from xbench.report.figures.layers import layer_figures
-from xbench.report.figures.lines import Line, LineGrid, draw_lines
+from xbench.report.figures.lines import LineGrid, Series, draw_lines
 from xbench.report.figures.maps import Cloud, Maps, draw_maps, map_figures
 from xbench.report.figures.material import Curve, Material
 from xbench.report.figures.scatter import draw_points, scatter_figures, score_intervals
 from xbench.report.results.changes import accuracy_changes
 from xbench.report.results.probe_rows import AS_IT_IS, Measure, read_probes
-from xbench.report.results.results import Encoder, Selection
+from xbench.report.results.results import ComparedEncoder, Selection
 from xbench.report.statistics.stats import paired_t_interval
 
 from ..probed import (
@@ -40,7 +40,7 @@ def of(variant: str, pair: str = "deu-eng") -> Row:
     return {"variant": variant, "pair": pair}
 
 
-def line(data: LineGrid, row: int, column: int, name: str) -> Line:
+def line(data: LineGrid, row: int, column: int, name: str) -> Series:
     (found,) = [each for each in data.panels[row, column] if each.name == name]
     return found
 
@@ -268,7 +268,7 @@ def test_a_cell_that_lacks_a_run_of_one_alignment_is_left_out() -> None:
 
 
 def test_losses_of_several_alignments_are_one_line() -> None:
-    encoder = Encoder("aligned", "hictl", "S1W0M0", "deu-eng")
+    encoder = ComparedEncoder("aligned", "hictl", "S1W0M0", "deu-eng")
     found = [
         Curve(encoder, AS_IT_IS, seed, (0, 10), {"loss": (float(seed), 1.0)}) for seed in (42, 44)
     ]
@@ -340,7 +340,7 @@ def charted() -> tuple[list[Row], dict[Any, list[float]]]:
                     at = {"probe": "chart", "language": code, "layer": layer}
                     value = sign * number + layer
                     rows.append(base_row(metric=f"pca_{axis}", value=value, **at, **encoder))
-                place = (Encoder("none"), (None, None), code)
+                place = (ComparedEncoder("none"), (None, None), code)
                 items[Measure("chart", f"pca_{axis}", 8), place] = [value - 1, value + 1]
     return rows, items
 
@@ -396,7 +396,7 @@ def test_losses_by_term_and_by_task() -> None:
 
 
 def test_means_over_seeds_are_taken_where_all_of_them_have_a_loss() -> None:
-    first, *others = [c for c in curves() if c.encoder == Encoder("none")]
+    first, *others = [c for c in curves() if c.encoder == ComparedEncoder("none")]
     shorter = replace(first, steps=(0, 20), losses={"loss": (1.0, 3.0)})
     data = data_of(drawn(curve_figures(Material(curves=[shorter, *others])))[0][0])
     assert line(data, 0, 0, "none").x == (0.0, 20.0)
@@ -417,7 +417,7 @@ def test_an_empty_run_has_no_figure_and_says_why() -> None:
 
 def test_a_panel_without_lines_says_so() -> None:
     grid = LineGrid(
-        ("one",), ("a", "b"), {(0, 0): [Line("x", curves_look(), (0, 1), (1, None))]}, "x", "y"
+        ("one",), ("a", "b"), {(0, 0): [Series("x", curves_look(), (0, 1), (1, None))]}, "x", "y"
     )
     first, second = draw_lines(grid).axes
     assert "no data" not in [text.get_text() for text in first.texts]

@@ -4,14 +4,14 @@ import pytest
 
 from xbench.report.figures.lines import legend_columns
 from xbench.report.figures.palette import NOBODY, Look, Looks, numbered, short, wrapped
-from xbench.report.results.results import Encoder
+from xbench.report.results.results import ComparedEncoder
 
-NONE = Encoder("none")
+NONE = ComparedEncoder("none")
 
 
-def aligned(variant: str, **more: object) -> Encoder:
+def aligned(variant: str, **more: object) -> ComparedEncoder:
     values = {"objective": "hictl", "pair": "deu-eng"} | more
-    return Encoder("aligned", variant=variant, **values)  # type: ignore[arg-type]
+    return ComparedEncoder("aligned", variant=variant, **values)  # type: ignore[arg-type]
 
 
 def test_many_things_look_different_and_the_first_differ_in_their_markers_alone() -> None:
@@ -27,7 +27,7 @@ def test_variants_keep_their_look_whatever_their_pair_arm_and_order() -> None:
     assert looks == Looks.of(reversed(encoders))
     assert looks.look(encoders[2]) == looks.look(encoders[3]) == numbered(0)
     assert looks.look(encoders[0]) == numbered(1)
-    shuffled = Encoder("shuffled", "hictl", "S1W0M0", "deu-eng")
+    shuffled = ComparedEncoder("shuffled", "hictl", "S1W0M0", "deu-eng")
     assert looks.look(shuffled) == Look(numbered(0).colour, numbered(0).marker, ":", False)
     assert looks.look(NONE) == NOBODY
     order = sorted([shuffled, *encoders], key=looks.order)

@@ -14,10 +14,10 @@ from typing import Any
 from xbench.catalogue.registry.entries import (
     Binding,
     Composition,
+    CompositionPart,
     DatasetEntry,
     LanguageEntry,
     ModelEntry,
-    Part,
     PublishedTable,
     Registry,
     RetrievalGroup,
@@ -29,10 +29,10 @@ from xbench.errors import XbenchError
 __all__ = [
     "Binding",
     "Composition",
+    "CompositionPart",
     "DatasetEntry",
     "LanguageEntry",
     "ModelEntry",
-    "Part",
     "PublishedTable",
     "Registry",
     "RetrievalGroup",

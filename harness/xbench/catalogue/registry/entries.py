@@ -10,13 +10,13 @@ from xbench.catalogue.settings import known_fields
 from xbench.errors import UnknownName
 
 
-class Entry(BaseModel):
+class RegistryEntry(BaseModel):
     """A record of the registry: immutable, and unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ModelEntry(Entry):
+class ModelEntry(RegistryEntry):
     """An encoder: on the hub (``hub_id``), or shipped in a package (``package`` and ``folder``).
 
     A ``revision`` of None is looked up when the model is fetched, and recorded then.
@@ -34,7 +34,7 @@ class ModelEntry(Entry):
     note: str = ""
 
 
-class DatasetEntry(Entry):
+class DatasetEntry(RegistryEntry):
     """A data set: where it is on the hub, and how it lies below a data folder.
 
     ``files`` are those of a language and split in the hub's repository on ``branch`` (parquet or
@@ -52,7 +52,7 @@ class DatasetEntry(Entry):
     note: str = ""
 
 
-class LanguageEntry(Entry):
+class LanguageEntry(RegistryEntry):
     """A natural language; the key in the registry is its code.
 
     ``stand_in`` says, for a data set without this language, what is used in its place;
@@ -69,7 +69,7 @@ class LanguageEntry(Entry):
     distances: dict[str, float] = Field(default_factory=dict)
 
 
-class Binding(Entry):
+class Binding(RegistryEntry):
     """Which source gives the data, with the source's options."""
 
     source: str
@@ -82,7 +82,7 @@ class TextBinding(Binding):
     split: str = "train"
 
 
-class RetrievalGroup(Entry):
+class RetrievalGroup(RegistryEntry):
     """Language pairs that a table shows together, as ``deu-eng``."""
 
     label: str
@@ -90,7 +90,7 @@ class RetrievalGroup(Entry):
     note: str = ""
 
 
-class Part(Entry):
+class CompositionPart(RegistryEntry):
     """One objective of a composition: a variant of it or the defaults, changed fields, a weight."""
 
     variant: str | None = None
@@ -98,15 +98,15 @@ class Part(Entry):
     weight: float = Field(default=1.0, gt=0)
 
 
-class Composition(Entry):
+class Composition(RegistryEntry):
     """An objective that is the weighted sum of others."""
 
     description: str = ""
     source: str = ""
-    parts: dict[str, Part] = Field(min_length=1)
+    parts: dict[str, CompositionPart] = Field(min_length=1)
 
 
-class SuiteEntry(Entry):
+class SuiteEntry(RegistryEntry):
     """A named bundle of encoder, corpora, languages and settings.
 
     ``corpus`` is what is aligned on; ``retrieval`` is parallel text for measuring, never trained
@@ -162,7 +162,7 @@ def _check_names(values: Mapping[str, Any], phase: str, sections: set[str]) -> N
             raise ValueError(str(UnknownName(f"{phase} setting", name, {*known, *sections})))
 
 
-class Flag(Entry):
+class Flag(RegistryEntry):
     """A remark on a published value that looks wrong, or cannot be compared."""
 
     row: str
@@ -170,7 +170,7 @@ class Flag(Entry):
     remark: str
 
 
-class PublishedTable(Entry):
+class PublishedTable(RegistryEntry):
     """Values from the literature, as printed.
 
     ``columns`` maps a column to (task, metric), as ``udpos: [pos, udpos_f1_xtreme]``: a value is
@@ -209,7 +209,7 @@ class PublishedTable(Entry):
         return self
 
 
-class ProbeTableEntry(Entry):
+class ProbeTableEntry(RegistryEntry):
     """A table of what a probe measured.
 
     ``form``: ``pairs`` (the suite's groups of language pairs by encoders), ``languages`` (encoders
@@ -227,7 +227,7 @@ class ProbeTableEntry(Entry):
     note: str = ""
 
 
-class ProbeFigureEntry(Entry):
+class ProbeFigureEntry(RegistryEntry):
     """A figure of what a probe measured.
 
     ``form``: ``layers`` (a row of panels for each of ``metrics``, layers from left to right; ``change``
@@ -246,7 +246,7 @@ class ProbeFigureEntry(Entry):
     note: str = ""
 
 
-class Registry(Entry):
+class Registry(RegistryEntry):
     """The whole catalogue, and the ``files`` that it was read from.
 
     ``alignment_measures`` has, by probe, the metrics that reports hold against the change in

@@ -11,7 +11,7 @@ from xbench.cli.options import STORE, spec_from, spec_options
 from xbench.store import Store
 
 if TYPE_CHECKING:
-    from xbench.engine.estimate import Estimate
+    from xbench.engine.estimate import CostEstimate
 
 
 @click.command("plan")
@@ -82,7 +82,7 @@ def command(
     return 0
 
 
-def _takes(guess: "Estimate", keep: str) -> list[str]:
+def _takes(guess: "CostEstimate", keep: str) -> list[str]:
     if guess.seconds is None and guess.disk_peak is None:
         return ["time, memory, disk: unknown until the model is here; then --calibrate measures"]
     if guess.seconds is None and guess.unmeasured:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from xbench.api.claim import Effect, Part
 from xbench.report.claims.verdicts import Judged, JudgedPart, detectable
-from xbench.report.render.html import Finding
+from xbench.report.render.html import ClaimFinding
 from xbench.report.statistics.inference import interval
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables.wording import ABSENT, signed, signed_decimal
 
 MOST_PARTS = 24
@@ -38,14 +38,14 @@ def _pages(judged: Sequence[Judged]) -> list[list[Judged]]:
     return pages
 
 
-def findings(judged: Sequence[Judged], style: Style | None = None) -> list[Finding]:
+def findings(judged: Sequence[Judged], style: Style | None = None) -> list[ClaimFinding]:
     """The claims as a page shows them: those that are decided first."""
     style = style or Style()
     judged = [one for one in judged if one.has_effects or not one.parts]
     family = _family(judged)
     order = ("contradicted", "supported", "undecided")
     return [
-        Finding(
+        ClaimFinding(
             f"{one.statement} ({one.source})" if one.source else one.statement,
             one.verdict,
             tuple(_lines(one, family, style)),
@@ -115,7 +115,7 @@ def _verdicts(judged: Sequence[Judged], silent: Sequence[str]) -> Table:
             f"({family}), and contradicted where one of its parts goes the other way."
         ),
         columns=tuple(Column(name) for name in names),
-        rows=tuple(Row(one.label) for one in judged),
+        rows=tuple(TableRow(one.label) for one in judged),
         cells=tuple(_verdict_cells(one) for one in judged),
         stub="claim",
         column_stub="verdict",
@@ -138,13 +138,15 @@ def _statement(one: Judged) -> str:
     return f"{one.label}: {one.statement}{source}{alone} {closing}".rstrip()
 
 
-def _verdict_cells(one: Judged) -> tuple[Cell, ...]:
+def _verdict_cells(one: Judged) -> tuple[TableCell, ...]:
     known = [each.as_expected for each in one.parts if each.as_expected is not None]
     share = f"{sum(known)} of {len(known)}" if known else ABSENT
     lacking = len(one.parts) - len(known)
     return (
-        Cell(one.verdict, details=() if one.alone == one.verdict else (f"alone: {one.alone}",)),
-        Cell(share, details=(f"{lacking} lacking",) if lacking else ()),
+        TableCell(
+            one.verdict, details=() if one.alone == one.verdict else (f"alone: {one.alone}",)
+        ),
+        TableCell(share, details=(f"{lacking} lacking",) if lacking else ()),
         _p_cell(one.p),
         _p_cell(one.adjusted),
     )
@@ -164,7 +166,7 @@ def _effects(judged: Sequence[Judged], page: tuple[int, int], style: Style) -> T
             "and the smallest effect that 80 % of such runs would find at 5 %."
         ),
         columns=tuple(Column(name) for name in names),
-        rows=tuple(Row(each.part.about, (one.label,)) for one, each in rows),
+        rows=tuple(TableRow(each.part.about, (one.label,)) for one, each in rows),
         cells=tuple(_effect_cells(each, style) for _, each in rows),
         stub="part",
         column_stub="effect",
@@ -172,21 +174,23 @@ def _effects(judged: Sequence[Judged], page: tuple[int, int], style: Style) -> T
     )
 
 
-def _effect_cells(each: JudgedPart, style: Style) -> tuple[Cell, ...]:
+def _effect_cells(each: JudgedPart, style: Style) -> tuple[TableCell, ...]:
     part, effect = each.part, each.part.effect
     smallest = detectable(effect)
     if effect.value is None:
-        number = Cell(ABSENT, "absent")
+        number = TableCell(ABSENT, "absent")
     else:
         bounds = _interval(part, style)
         text = _number(effect.value, part, style)
-        number = Cell(text, value=effect.value, details=(bounds,) if bounds else ())
+        number = TableCell(text, value=effect.value, details=(bounds,) if bounds else ())
     return (
-        Cell(_expected(part, style)),
+        TableCell(_expected(part, style)),
         number,
         _p_cell(each.support),
-        Cell(f"{effect.n} {effect.unit}" if effect.n else ABSENT, value=float(effect.n)),
-        Cell(ABSENT, "absent") if smallest is None else Cell(_size(smallest, part, style)),
+        TableCell(f"{effect.n} {effect.unit}" if effect.n else ABSENT, value=float(effect.n)),
+        TableCell(ABSENT, "absent")
+        if smallest is None
+        else TableCell(_size(smallest, part, style)),
     )
 
 
@@ -232,8 +236,10 @@ def _expected(part: Part, style: Style) -> str:
     return EXPECTED[part.expected]
 
 
-def _p_cell(p: float | None) -> Cell:
-    return Cell(ABSENT, "absent") if p is None else Cell(_p(p).removeprefix("= "), value=p)
+def _p_cell(p: float | None) -> TableCell:
+    return (
+        TableCell(ABSENT, "absent") if p is None else TableCell(_p(p).removeprefix("= "), value=p)
+    )
 
 
 def _p(p: float | None) -> str:

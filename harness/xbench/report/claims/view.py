@@ -14,7 +14,7 @@ from xbench.report.results.background import Background
 from xbench.report.results.changes import accuracy_changes, measure_changes
 from xbench.report.results.probe_rows import Measure, ProbeResults, has_probes, read_probes
 from xbench.report.results.reading import read_results
-from xbench.report.results.results import Encoder, Results, Run, Selection
+from xbench.report.results.results import ComparedEncoder, Results, Run, Selection
 from xbench.report.statistics.inference import group_effect, mean_effect
 from xbench.report.statistics.pair_effect import pair_effect
 from xbench.report.statistics.run_noise import SEEDS, alignments, effect_over, is_of_one_checkpoint
@@ -36,7 +36,7 @@ RunPlace = tuple[str | None, str, Run]
 """(aligned pair, language, run)."""
 
 
-def name_of(encoder: Encoder) -> str:
+def name_of(encoder: ComparedEncoder) -> str:
     """What claims call an encoder, its pair and alignment seed aside."""
     if encoder.arm == UNTOUCHED:
         return UNTOUCHED
@@ -98,7 +98,7 @@ class RunView:
         return tuple(sorted({e.pair for e in self._all if e.pair is not None}))
 
     @cached_property
-    def _all(self) -> list[Encoder]:
+    def _all(self) -> list[ComparedEncoder]:
         of_results = self._results.encoders if self._results else []
         return [*of_results, *(self._probes.encoders if self._probes else [])]
 

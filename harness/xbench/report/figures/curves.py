@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from math import fsum
 
-from xbench.report.figures.lines import Line, LineGrid, draw_lines
+from xbench.report.figures.lines import LineGrid, Series, draw_lines
 from xbench.report.figures.material import Curve, Drawing, Lacking, Material
 from xbench.report.figures.palette import Looks, short
 from xbench.report.results.probe_rows import AS_IT_IS
-from xbench.report.results.results import Encoder, Panel
+from xbench.report.results.results import ComparedEncoder, Panel
 
 ALIGNMENT, FINETUNING = "Losses of alignment", "Losses of fine-tuning"
 WHOLE = "loss"
@@ -61,7 +61,7 @@ def _alignment(curves: Sequence[Curve], looks: Looks) -> LineGrid:
     encoders = sorted({curve.encoder for curve in curves}, key=looks.order)
     panels = {
         (row, column): [
-            Line(looks.name(e), looks.look(e), *means[term][e, ("", "")])
+            Series(looks.name(e), looks.look(e), *means[term][e, ("", "")])
             for e in encoders
             if (e.pair or "") == pair and (e, ("", "")) in means[term]
         ]
@@ -77,12 +77,12 @@ def _finetuning(curves: Sequence[Curve], looks: Looks) -> LineGrid:
     conditions = sorted({panel for _, panel in means})
     named = sorted({c.encoder.pair for c in curves if c.encoder.pair is not None})
     pairs: list[str | None] = [*named] or [None]
-    panels: dict[tuple[int, int], list[Line]] = {}
+    panels: dict[tuple[int, int], list[Series]] = {}
     for row, condition in enumerate(conditions):
         for column, pair in enumerate(pairs):
             encoders = {e for e, at in means if at == condition and e.pair in (pair, None)}
             panels[row, column] = [
-                Line(looks.name(e), looks.look(e), *means[e, condition])
+                Series(looks.name(e), looks.look(e), *means[e, condition])
                 for e in sorted(encoders, key=looks.order)
             ]
     rows = tuple("\n".join(short(part, 20) for part in at) for at in conditions)
@@ -93,9 +93,9 @@ Mean = tuple[tuple[float, ...], tuple[float, ...]]
 """(steps, losses)."""
 
 
-def _means(curves: Sequence[Curve], term: str = WHOLE) -> dict[tuple[Encoder, Panel], Mean]:
+def _means(curves: Sequence[Curve], term: str = WHOLE) -> dict[tuple[ComparedEncoder, Panel], Mean]:
     """A loss of each encoder, over its seeds, at the steps that all of them recorded."""
-    groups: dict[tuple[Encoder, Panel], list[Curve]] = defaultdict(list)
+    groups: dict[tuple[ComparedEncoder, Panel], list[Curve]] = defaultdict(list)
     for curve in curves:
         task, mode = curve.condition
         groups[curve.encoder, (task or "", mode or "")].append(curve)

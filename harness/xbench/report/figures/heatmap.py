@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from xbench.report.figures.material import Drawing, Lacking, Material
 from xbench.report.figures.palette import Looks, short
-from xbench.report.results.averages import Average, average, difference
-from xbench.report.results.results import UNTOUCHED, Encoder, Panel, Results
+from xbench.report.results.averages import CellAverage, average, difference
+from xbench.report.results.results import UNTOUCHED, ComparedEncoder, Panel, Results
 from xbench.report.statistics.run_noise import is_of_one_checkpoint
 from xbench.report.tables import notes
 from xbench.report.tables.wording import encoder_label, gap, percent, signed
@@ -108,13 +108,16 @@ def _map(material: Material, results: Results, panel: Panel) -> HeatMap:
 
 
 def _average(
-    material: Material, results: Results, place: tuple[Panel, Encoder], languages: Sequence[str]
-) -> Average:
+    material: Material,
+    results: Results,
+    place: tuple[Panel, ComparedEncoder],
+    languages: Sequence[str],
+) -> CellAverage:
     block = results.blocks.get(place, {})
     return average(block, languages, results.runs(*place), material.style.allow_partial)
 
 
-def _change(after: Average, before: Average, mode: str) -> Change:
+def _change(after: CellAverage, before: CellAverage, mode: str) -> Change:
     found = difference(after, before)
     if found is None:
         return Change(None, gap(before if after.shown else after))
@@ -122,7 +125,7 @@ def _change(after: Average, before: Average, mode: str) -> Change:
     return Change(found.mean, "", sure and not is_of_one_checkpoint(mode, found.alignments))
 
 
-def _head(encoder: Encoder, material: Material) -> str:
+def _head(encoder: ComparedEncoder, material: Material) -> str:
     label = encoder_label(encoder, material.style.short_codes)
     return short(label.removesuffix(" (control)"), 30)
 

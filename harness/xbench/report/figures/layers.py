@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from math import fsum
 
-from xbench.report.figures.lines import Line, LineGrid, draw_lines
+from xbench.report.figures.lines import LineGrid, Series, draw_lines
 from xbench.report.figures.material import Drawing, Lacking, Material
 from xbench.report.figures.palette import Looks, short, wrapped
 from xbench.report.results.background import ProbeFigure
 from xbench.report.results.probe_rows import AS_IT_IS, Condition, Measure, ProbeResults
-from xbench.report.results.results import UNTOUCHED, Encoder
+from xbench.report.results.results import UNTOUCHED, ComparedEncoder
 from xbench.report.tables.probes.probe_cells import words_of
 
 MOST_COLUMNS = 6
@@ -34,11 +34,15 @@ class _Source:
         """One for each layer."""
         return [m for m in self.results.of(self.spec.probe, metric) if m.layer >= 0]
 
-    def line(self, metric: str, encoder: Encoder, condition: Condition) -> list[float | None]:
+    def line(
+        self, metric: str, encoder: ComparedEncoder, condition: Condition
+    ) -> list[float | None]:
         """One value a layer: the mean over languages or pairs, or its change."""
         return [self._value(measure, encoder, condition) for measure in self.measures(metric)]
 
-    def _value(self, measure: Measure, encoder: Encoder, condition: Condition) -> float | None:
+    def _value(
+        self, measure: Measure, encoder: ComparedEncoder, condition: Condition
+    ) -> float | None:
         base = AS_IT_IS if condition[1] is not None else condition
         found = []
         for language in self.languages(measure, base if self.spec.change else condition):
@@ -118,7 +122,7 @@ def _grid(
             for encoder in sorted(_encoders(source, pair, condition), key=looks.order):
                 y = source.line(metric, encoder, condition)
                 if any(value is not None for value in y):
-                    lines.append(Line(looks.name(encoder), looks.look(encoder), x, tuple(y)))
+                    lines.append(Series(looks.name(encoder), looks.look(encoder), x, tuple(y)))
             if lines:
                 panels[row, place] = lines
     heads = [
@@ -140,7 +144,7 @@ def _grid(
     )
 
 
-def _encoders(source: _Source, pair: str | None, condition: Condition) -> list[Encoder]:
+def _encoders(source: _Source, pair: str | None, condition: Condition) -> list[ComparedEncoder]:
     """Those of a pair, with the untouched one beside them; where it is the measure, it has no line."""
     is_base = source.spec.change and condition[1] is None
     return [

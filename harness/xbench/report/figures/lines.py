@@ -19,7 +19,7 @@ HANDLE, LETTER = 32.0, 4.5
 
 
 @dataclass(frozen=True)
-class Line:
+class Series:
     """A line through (x, y); where ``y`` is None it is interrupted. ``low`` and ``high`` make a band."""
 
     name: str
@@ -40,7 +40,7 @@ class LineGrid:
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    panels: Mapping[tuple[int, int], Sequence[Line]]
+    panels: Mapping[tuple[int, int], Sequence[Series]]
     x_label: str
     y_label: str
     zero: bool = False
@@ -78,7 +78,7 @@ def _rank(look: Look) -> int:
     return 0 if look == NOBODY else 1 if look.filled else 2
 
 
-def _panel(axes: "Axes", grid: LineGrid, lines: Sequence[Line]) -> None:
+def _panel(axes: "Axes", grid: LineGrid, lines: Sequence[Series]) -> None:
     if grid.zero:
         axes.axhline(0, color="#555555", linewidth=0.7, zorder=1)
     if grid.ticks:
@@ -106,7 +106,7 @@ def style_of(look: Look) -> dict[str, Any]:
     }
 
 
-def legend(figure: "Figure", lines: Sequence[Line], columns: int) -> None:
+def legend(figure: "Figure", lines: Sequence[Series], columns: int) -> None:
     """Names above the panels. Labels are set on drawn lines, so that any name is a name."""
     from matplotlib.lines import Line2D
 

@@ -6,12 +6,12 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from xbench.report.figures.lines import Line, legend, legend_columns
+from xbench.report.figures.lines import Series, legend, legend_columns
 from xbench.report.figures.material import Drawing, Lacking, Material
 from xbench.report.figures.palette import Look, Looks, numbered, short, wrapped
 from xbench.report.results.background import ProbeFigure
 from xbench.report.results.probe_rows import Condition, Measure, ProbeResults
-from xbench.report.results.results import UNTOUCHED, Encoder
+from xbench.report.results.results import UNTOUCHED, ComparedEncoder
 from xbench.report.tables.probes.probe_cells import words_of
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _maps(
 def _placed(
     probes: ProbeResults,
     axes: tuple[Measure, Measure],
-    place: tuple[Encoder, Condition, str],
+    place: tuple[ComparedEncoder, Condition, str],
 ) -> bool:
     found = [probes.at(measure, place) for measure in axes]
     return all(one is not None and one.value is not None for one in found)
@@ -142,7 +142,7 @@ def _placed(
 def _cloud(
     material: Material,
     axes: tuple[Measure, Measure],
-    place: tuple[Encoder, Condition, str],
+    place: tuple[ComparedEncoder, Condition, str],
     scripts: Sequence[str],
 ) -> Cloud:
     assert material.probes is not None
@@ -162,7 +162,7 @@ def draw_maps(data: Maps) -> "Figure":
     across = min(ACROSS, count)
     down = ceil(count / across)
     scripts = {
-        c.script: Line(c.script, Look(c.look.colour, c.look.marker, "None"), (), ())
+        c.script: Series(c.script, Look(c.look.colour, c.look.marker, "None"), (), ())
         for _, clouds in data.panels
         for c in clouds
     }

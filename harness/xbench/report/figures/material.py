@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xbench.report.results.background import Background
 from xbench.report.results.probe_rows import Condition, Measure, Place, ProbeResults
-from xbench.report.results.results import Encoder, Results
+from xbench.report.results.results import ComparedEncoder, Results
 from xbench.report.style import Style
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Curve:
     drawn as one.
     """
 
-    encoder: Encoder
+    encoder: ComparedEncoder
     condition: Condition
     seed: int | None
     steps: tuple[int, ...]

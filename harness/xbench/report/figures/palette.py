@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xbench.report.render.escape import clean
-from xbench.report.results.results import UNTOUCHED, Encoder
+from xbench.report.results.results import UNTOUCHED, ComparedEncoder
 from xbench.report.tables.table1 import VARIANT_ORDER
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#7F7F7F")
@@ -49,7 +49,7 @@ class Looks:
     several_objectives: bool
 
     @classmethod
-    def of(cls, encoders: Iterable[Encoder]) -> "Looks":
+    def of(cls, encoders: Iterable[ComparedEncoder]) -> "Looks":
         """Variants in the study's order, then by objective and name."""
         found = [encoder for encoder in encoders if encoder != UNTOUCHED]
         names = sorted({_variant(encoder) for encoder in found}, key=_order)
@@ -58,14 +58,14 @@ class Looks:
             len({encoder.objective for encoder in found}) > 1,
         )
 
-    def look(self, encoder: Encoder) -> Look:
+    def look(self, encoder: ComparedEncoder) -> Look:
         """A control is drawn like its variant, hollow and dotted."""
         if encoder == UNTOUCHED:
             return NOBODY
         own = self.of_variant[_variant(encoder)]
         return own if encoder.arm == "aligned" else Look(own.colour, own.marker, ":", False)
 
-    def name(self, encoder: Encoder) -> str:
+    def name(self, encoder: ComparedEncoder) -> str:
         """``S1W0M0``, ``hictl:S1W0M0 shuffled``; without the pair."""
         objective, variant = _variant(encoder)
         if encoder == UNTOUCHED:
@@ -76,7 +76,7 @@ class Looks:
             words.append("shuffled")
         return " ".join(words)
 
-    def order(self, encoder: Encoder) -> tuple[int, int, bool]:
+    def order(self, encoder: ComparedEncoder) -> tuple[int, int, bool]:
         """The untouched encoder first, controls last."""
         if encoder == UNTOUCHED:
             return 0, 0, False
@@ -98,7 +98,7 @@ def wrapped(text: str, width: int, lines: int = 3) -> str:
     return "\n".join(textwrap.wrap(short(text, width * lines), width)) or text
 
 
-def _variant(encoder: Encoder) -> tuple[str, str]:
+def _variant(encoder: ComparedEncoder) -> tuple[str, str]:
     return encoder.objective or "", encoder.variant or ""
 
 

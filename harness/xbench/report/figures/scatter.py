@@ -7,7 +7,7 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING
 
-from xbench.report.figures.lines import Line, legend, legend_columns
+from xbench.report.figures.lines import Series, legend, legend_columns
 from xbench.report.figures.material import Drawing, Lacking, Material
 from xbench.report.figures.palette import Look, Looks, wrapped
 from xbench.report.results.averages import over_runs
@@ -18,7 +18,7 @@ from xbench.report.results.changes import (
     measure_changes,
 )
 from xbench.report.results.probe_rows import Measure, Measured, Place, ProbeResults
-from xbench.report.results.results import Encoder, Panel, Results
+from xbench.report.results.results import ComparedEncoder, Panel, Results
 from xbench.report.tables import notes
 from xbench.report.tables.probes.transfer import Association, associations, interval
 from xbench.report.tables.wording import signed_decimal
@@ -124,9 +124,9 @@ def _scatter(
     )
 
 
-def _encoder(name: CellName) -> Encoder:
+def _encoder(name: CellName) -> ComparedEncoder:
     """What a cell is called by: its pair is not part of it."""
-    return Encoder("aligned", name[0] or None, name[1] or None)
+    return ComparedEncoder("aligned", name[0] or None, name[1] or None)
 
 
 def _points(value: float | None) -> float | None:
@@ -169,7 +169,7 @@ def draw_points(data: Scatter) -> "Figure":
     from matplotlib.figure import Figure
 
     points = [point for _, members in data.panels.values() for point in members]
-    names = {point.name: Line(point.name, _dot(point.look), (), ()) for point in points}
+    names = {point.name: Series(point.name, _dot(point.look), (), ()) for point in points}
     columns = len(data.columns)
     width = max(PANEL[0] * columns + 0.7, 3.6)
     per_line = legend_columns(list(names), width)

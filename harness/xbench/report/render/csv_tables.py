@@ -9,7 +9,7 @@ import io
 from collections.abc import Iterable, Iterator
 
 from xbench.report.render.escape import clean
-from xbench.report.table import Cell, Column, Row, Table, column_of
+from xbench.report.table import Column, Table, TableCell, TableRow, column_of
 
 COLUMNS = (
     *("table", "row_group", "row", "column_group", "column", "control"),
@@ -38,7 +38,7 @@ def _lines(table: Table) -> Iterator[list[str]]:
                 yield [clean(field) for field in _fields(table, row, header, cell)]
 
 
-def _fields(table: Table, row: Row, column: Column, cell: Cell) -> list[str]:
+def _fields(table: Table, row: TableRow, column: Column, cell: TableCell) -> list[str]:
     change = cell.difference
     numbers = (change.mean, change.low, change.high, change.n) if change else (None,) * 4
     return [

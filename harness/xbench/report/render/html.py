@@ -25,7 +25,7 @@ Figure = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimFinding:
     """A claim about a run as a reader sees it.
 
     ``verdict`` is supported, contradicted or undecided; ``lines`` say with which effect, interval
@@ -40,7 +40,7 @@ class Finding:
 def render(
     tables: Iterable[Table],
     figures: Sequence[Figure] = (),
-    claims: Sequence[Finding] = (),
+    claims: Sequence[ClaimFinding] = (),
     provenance: Provenance | None = None,
     remarks: Sequence[str] = (),
 ) -> str:
@@ -78,7 +78,7 @@ def render_tables(tables: Iterable[Table]) -> str:
 def _sections(
     tables: Sequence[Table],
     figures: Sequence[Figure],
-    claims: Sequence[Finding],
+    claims: Sequence[ClaimFinding],
     data: PageData,
 ) -> Iterable[tuple[str, str, Html]]:
     """(identifier, title, section) for everything that the contents list."""
@@ -122,7 +122,7 @@ def _about(provenance: Provenance) -> Html:
     return element("dl", *lines, class_="about") if lines else Html()
 
 
-def _claims(claims: Sequence[Finding]) -> Html:
+def _claims(claims: Sequence[ClaimFinding]) -> Html:
     items = [
         element(
             "li",

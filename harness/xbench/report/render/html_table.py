@@ -4,7 +4,7 @@ from itertools import groupby
 
 from xbench.report.render.element import Html, element, join
 from xbench.report.render.page_data import PageData
-from xbench.report.table import Cell, Column, Row, Table, column_of
+from xbench.report.table import Column, Table, TableCell, TableRow, column_of
 
 GAPS = ("failed", "blocked", "missing", "incomplete", "absent")
 
@@ -83,7 +83,10 @@ def _sortable(label: str, kind: str | None = None) -> Html:
 
 
 def _body(
-    table: Table, group: tuple[str, ...], lines: list[tuple[Row, tuple[Cell, ...]]], data: PageData
+    table: Table,
+    group: tuple[str, ...],
+    lines: list[tuple[TableRow, tuple[TableCell, ...]]],
+    data: PageData,
 ) -> Html:
     rows = [_row(table, row, cells, data) for row, cells in lines]
     if any(group):
@@ -93,7 +96,7 @@ def _body(
     return element("tbody", *rows)
 
 
-def _row(table: Table, row: Row, cells: tuple[Cell, ...], data: PageData) -> Html:
+def _row(table: Table, row: TableRow, cells: tuple[TableCell, ...], data: PageData) -> Html:
     shown = [
         _cell(table, row, column_of(table, place, cell), cell, data)
         for place, cell in enumerate(cells)
@@ -103,7 +106,7 @@ def _row(table: Table, row: Row, cells: tuple[Cell, ...], data: PageData) -> Htm
     return element("tr", header, *shown, class_="control" if row.control else None)
 
 
-def _cell(table: Table, row: Row, column: Column, cell: Cell, data: PageData) -> Html:
+def _cell(table: Table, row: TableRow, column: Column, cell: TableCell, data: PageData) -> Html:
     kinds = [
         *([cell.status] if cell.status != "done" else []),
         *(["best"] if cell.best else []),

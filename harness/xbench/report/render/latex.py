@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from xbench.report.render.escape import latex
-from xbench.report.table import Cell, Row, Table
+from xbench.report.table import Table, TableCell, TableRow
 
 WIDE_FROM = 5
 """Tables of so many columns span both columns of a two-column page."""
@@ -97,7 +97,7 @@ def _body(table: Table) -> list[str]:
     return lines
 
 
-def _row(row: Row, cells: Sequence[Cell]) -> list[str]:
+def _row(row: TableRow, cells: Sequence[TableCell]) -> list[str]:
     """The main line of a row, and one further line for each line of details."""
     label = latex(row.label)
     lines = [_line([rf"\emph{{{label}}}" if row.control and label else label, *_texts(cells)])]
@@ -106,7 +106,7 @@ def _row(row: Row, cells: Sequence[Cell]) -> list[str]:
     return [*lines, r"\addlinespace[2pt]"]
 
 
-def _texts(cells: Sequence[Cell]) -> list[str]:
+def _texts(cells: Sequence[TableCell]) -> list[str]:
     texts = []
     for cell in _visible(cells):
         text = latex(cell.text)
@@ -114,18 +114,18 @@ def _texts(cells: Sequence[Cell]) -> list[str]:
     return texts
 
 
-def _details(cells: Sequence[Cell], number: int) -> list[str]:
+def _details(cells: Sequence[TableCell], number: int) -> list[str]:
     return [
         _spanned(latex(cell.details[number]) if number < len(cell.details) else "", cell)
         for cell in _visible(cells)
     ]
 
 
-def _visible(cells: Sequence[Cell]) -> list[Cell]:
+def _visible(cells: Sequence[TableCell]) -> list[TableCell]:
     return [cell for cell in cells if cell.status != "covered"]
 
 
-def _spanned(text: str, cell: Cell) -> str:
+def _spanned(text: str, cell: TableCell) -> str:
     return text if cell.span == 1 else rf"\multicolumn{{{cell.span}}}{{c}}{{{text}}}"
 
 

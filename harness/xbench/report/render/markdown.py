@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from xbench.report.render.escape import markdown, markdown_paragraph
-from xbench.report.table import Cell, Row, Table, row_panels, stub_text, varying_labels
+from xbench.report.table import Table, TableCell, TableRow, row_panels, stub_text, varying_labels
 
 
 def render(tables: Iterable[Table]) -> str:
@@ -34,12 +34,12 @@ def _grid(table: Table) -> str:
     return "\n".join(lines)
 
 
-def _row_label(row: Row) -> str:
+def _row_label(row: TableRow) -> str:
     label = markdown(row.label)
     return f"*{label}*" if row.control and label else label
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     text = markdown(cell.text)
     if cell.best and text:
         text = f"**{text}**"

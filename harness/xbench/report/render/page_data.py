@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from xbench.report.render.element import Html
-from xbench.report.results.provenance import Provenance, Record, Stage, seed_means
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.results.provenance import Provenance, Record, StageRecord, seed_means
+from xbench.report.table import Column, Table, TableCell, TableRow
 
 OF_A_ROW = ("metric", "language", "layer", "seed", "value", "n", "status", "reason")
 SHARED = (
@@ -32,7 +32,7 @@ class PageData:
         self._stage_contents: list[dict[str, Any]] = []
         self._values: dict[str, int] = {}
 
-    def add(self, table: Table, row: Row, column: Column, cell: Cell) -> int:
+    def add(self, table: Table, row: TableRow, column: Column, cell: TableCell) -> int:
         """Adds a cell; returns its number."""
         behind = self.provenance.behind(cell)
         change = cell.difference
@@ -79,7 +79,7 @@ class PageData:
             self._row_contents.append(_without_nothing(content))
         return self._rows[id(row)]
 
-    def _stage(self, stage: Stage) -> int:
+    def _stage(self, stage: StageRecord) -> int:
         if stage.key not in self._stages:
             content = {
                 "kind": stage.kind,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from xbench.report.render.escape import clean
 from xbench.report.table import (
-    Cell,
     Header,
     Table,
+    TableCell,
     column_panels,
     row_panels,
     take_columns,
@@ -113,7 +113,7 @@ def _labels(headers: Iterable[Header]) -> list[str]:
     return [clean(label) for label in varying_labels(tuple(headers))[1]]
 
 
-def _lines(cell: Cell) -> list[str]:
+def _lines(cell: TableCell) -> list[str]:
     return [clean(line) for line in (cell.text, *cell.details)]
 
 
@@ -139,7 +139,7 @@ def _rich(table: Table) -> "RichTable":
     return rich_table
 
 
-def _text(cell: Cell) -> "Text":
+def _text(cell: TableCell) -> "Text":
     from rich.text import Text
 
     first, *details = _lines(cell)

@@ -17,7 +17,7 @@ from xbench.report.table import Difference, Status
 
 
 @dataclass(frozen=True)
-class Average:
+class CellAverage:
     """The values behind one cell of a report.
 
     ``have`` of ``want`` measurements exist, one per expected language and run. ``languages`` and
@@ -92,7 +92,7 @@ def _value(measurement: Measurement) -> float:
 
 def average(
     block: Block, languages: Sequence[str], runs: Sequence[Run], allow_partial: bool = False
-) -> Average:
+) -> CellAverage:
     """Averages a block over ``languages`` and ``runs``, or says why it cannot be.
 
     The worst of what is lacking gives the status: failed, blocked, missing (nothing at all),
@@ -103,12 +103,12 @@ def average(
     rows = [block[place] for place in places if place in block]
     have = sum(is_done(row) for row in rows)
     if places and have == len(places):
-        return Average("done", block, *wanted, *wanted)
+        return CellAverage("done", block, *wanted, *wanted)
     if allow_partial:
         kept = _rectangle(block, *wanted)
         if kept[0]:
-            return Average("partial", block, *wanted, *kept)
-    return Average(_lacking(rows, have), block, *wanted)
+            return CellAverage("partial", block, *wanted, *kept)
+    return CellAverage(_lacking(rows, have), block, *wanted)
 
 
 def _lacking(rows: Sequence[Measurement], have: int) -> Status:
@@ -135,7 +135,7 @@ def _rectangle(
     return kept_languages, kept_runs
 
 
-def difference(treated: Average, baseline: Average) -> Difference | None:
+def difference(treated: CellAverage, baseline: CellAverage) -> Difference | None:
     """Mean of the differences by run over the languages and runs that both averages cover.
 
     A run is paired with the same run of the baseline; where that was never aligned, with its run of

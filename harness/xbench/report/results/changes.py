@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from xbench.report.results.probe_rows import Condition, Measure, ProbeResults
-from xbench.report.results.results import UNTOUCHED, Encoder, Panel, Results, Run
+from xbench.report.results.results import UNTOUCHED, ComparedEncoder, Panel, Results, Run
 
 CellName = tuple[str, str, str, str]
 """(objective, variant, pair, language)."""
@@ -116,7 +116,7 @@ def target(place: str | None, source: str | None) -> str | None:
     return others[0] if len(others) == 1 else None
 
 
-def _name(encoder: Encoder, language: str) -> CellName:
+def _name(encoder: ComparedEncoder, language: str) -> CellName:
     return encoder.objective or "", encoder.variant or "", encoder.pair or "", language
 
 

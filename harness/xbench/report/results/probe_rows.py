@@ -7,7 +7,7 @@ from math import fsum, isfinite
 from typing import TYPE_CHECKING, Any
 
 from xbench.report.results.reading import COLUMNS, Record, encoder_of
-from xbench.report.results.results import ARMS, Encoder, Selection
+from xbench.report.results.results import ARMS, ComparedEncoder, Selection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ Condition = tuple[str | None, str | None]
 one whose head was fitted on it, frozen."""
 AS_IT_IS: Condition = (None, None)
 
-Place = tuple[Encoder, Condition, str | None]
+Place = tuple[ComparedEncoder, Condition, str | None]
 """(encoder, condition, language or pair)."""
 
 
@@ -65,7 +65,7 @@ class ProbeResults:
     align_seeds: tuple[int, ...] = ()
 
     @property
-    def encoders(self) -> list[Encoder]:
+    def encoders(self) -> list[ComparedEncoder]:
         """All encoders that were probed, the untouched one first, controls last."""
         return sorted({e for places in self.found.values() for e, _, _ in places}, key=order)
 
@@ -120,7 +120,7 @@ class ProbeResults:
         return self.found.get(measure, {}).get(place)
 
 
-def order(encoder: Encoder) -> tuple[int, str, str, str, bool]:
+def order(encoder: ComparedEncoder) -> tuple[int, str, str, str, bool]:
     """Encoders by arm, pair, objective and variant."""
     words = (encoder.pair or "", encoder.objective or "", encoder.variant or "")
     return (ARMS.index(encoder.arm), *words, encoder.during)
@@ -178,9 +178,9 @@ def _why(record: Record) -> str:
     )
 
 
-def _lost(records: Iterable[Record]) -> dict[tuple[str, Encoder, Condition], list[Record]]:
+def _lost(records: Iterable[Record]) -> dict[tuple[str, ComparedEncoder, Condition], list[Record]]:
     """The rows of probes that failed as a whole, for one of several seeds: no mean is without them."""
-    found: dict[tuple[str, Encoder, Condition], list[Record]] = defaultdict(list)
+    found: dict[tuple[str, ComparedEncoder, Condition], list[Record]] = defaultdict(list)
     for record in records:
         if record["metric"] is None:
             encoder, condition, _ = _place(record)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xbench.errors import XbenchError
 from xbench.plan import KINDS
-from xbench.report.table import Cell
+from xbench.report.table import TableCell
 from xbench.store import Store
 from xbench.store.runs import RunRecord
 
@@ -24,7 +24,7 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageRecord:
     """A stage of the store, as it was computed.
 
     ``state`` is ``done``, ``failed`` or ``absent``; ``started`` is in seconds since 1970,
@@ -64,7 +64,7 @@ class Provenance:
     about: tuple[tuple[str, str], ...] = ()
     rows: Mapping[str, Sequence[Record]] = field(default_factory=dict)
     chains: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    stages: Mapping[str, Stage] = field(default_factory=dict)
+    stages: Mapping[str, StageRecord] = field(default_factory=dict)
 
     def rows_of(
         self, keys: Iterable[str], where: Sequence[tuple[str, Sequence[Any]]] = ()
@@ -83,21 +83,21 @@ class Provenance:
             )
         ]
 
-    def stages_of(self, rows: Iterable[Record]) -> list[Stage]:
+    def stages_of(self, rows: Iterable[Record]) -> list[StageRecord]:
         """The stages behind some rows, each once, in the order in which they build on each other."""
         keys = dict.fromkeys(key for row in rows for key in self.chains.get(row["key"], ()))
         found = [self.stages[key] for key in keys]
         return sorted(found, key=lambda stage: ORDER.index(stage.kind))
 
-    def behind(self, cell: Cell) -> list[Record]:
+    def behind(self, cell: TableCell) -> list[Record]:
         """The rows that a cell's value was made from."""
         return self.rows_of(cell.keys, cell.where)
 
-    def compared(self, cell: Cell) -> list[Record]:
+    def compared(self, cell: TableCell) -> list[Record]:
         """The rows that a cell's difference is to."""
         return self.rows_of(cell.against, cell.where)
 
-    def lacking(self, cell: Cell) -> list[Record]:
+    def lacking(self, cell: TableCell) -> list[Record]:
         """The rows that a cell ought to have, and that have no value."""
         return [row for row in self.rows_of(cell.gaps, cell.where) if row["status"] != "done"]
 
@@ -163,10 +163,10 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _stage(store: Store, kind: str, key: str) -> Stage:
+def _stage(store: Store, kind: str, key: str) -> StageRecord:
     status = store.status(kind, key)
     measured = status.get("measured", {})
-    return Stage(
+    return StageRecord(
         kind,
         key,
         status.get("state", "absent"),
@@ -194,7 +194,7 @@ def _content(
     return content
 
 
-def _about(frame: "pd.DataFrame", stages: Iterable[Stage]) -> tuple[tuple[str, str], ...]:
+def _about(frame: "pd.DataFrame", stages: Iterable[StageRecord]) -> tuple[tuple[str, str], ...]:
     """Suite, encoder, how many rows have a value, devices, versions, and the time it all took."""
     stages = list(stages)
     counts = Counter(frame["status"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xbench.report.results.results import (
     ARMS,
     Block,
-    Encoder,
+    ComparedEncoder,
     Measurement,
     Panel,
     Results,
@@ -184,28 +184,28 @@ def _listed(values: Iterable[Any]) -> str:
     return ", ".join(str(value) for value in values) or "none"
 
 
-def _blocks(records: list[Record]) -> dict[tuple[Panel, Encoder], Block]:
-    cells: dict[tuple[Panel, Encoder, str, Run], list[Record]] = defaultdict(list)
+def _blocks(records: list[Record]) -> dict[tuple[Panel, ComparedEncoder], Block]:
+    cells: dict[tuple[Panel, ComparedEncoder, str, Run], list[Record]] = defaultdict(list)
     for record in records:
         if record["seed"] is None:
             raise ValueError(f"the row of {_where(record)} has a mode but no seed")
         panel, run = (record["task"], record["mode"]), Run(record["seed"], record["align_seed"])
         cells[panel, encoder_of(record), record["language"], run].append(record)
-    blocks: dict[tuple[Panel, Encoder], Block] = defaultdict(dict)
+    blocks: dict[tuple[Panel, ComparedEncoder], Block] = defaultdict(dict)
     for (panel, encoder, language, run), rows in cells.items():
         blocks[panel, encoder][language, run] = _single(rows)
     return dict(blocks)
 
 
-def encoder_of(record: Mapping[str, Any]) -> Encoder:
+def encoder_of(record: Mapping[str, Any]) -> ComparedEncoder:
     """Which encoder a row, or the coordinates of a cell, is about; alignment seeds are its runs."""
     if record["arm"] == "none":
-        return Encoder("none")
+        return ComparedEncoder("none")
     arm, objective, variant, pair = (
         record.get(name) for name in ("arm", "objective", "variant", "pair")
     )
     during = pair is not None and record.get("align_seed") is None
-    return Encoder(str(arm), objective, variant, pair, during)
+    return ComparedEncoder(str(arm), objective, variant, pair, during)
 
 
 def _single(rows: list[Record]) -> Measurement:

@@ -37,7 +37,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class ComparedEncoder:
     """Which encoder was fine-tuned; all but ``arm`` is None for the untouched one.
 
     ``during``: its objective acts beside the task's loss, and there is no alignment before.
@@ -83,7 +83,7 @@ class Results:
 
     suite: str
     model: str
-    blocks: Mapping[tuple[Panel, Encoder], Block]
+    blocks: Mapping[tuple[Panel, ComparedEncoder], Block]
     languages: Mapping[Panel, tuple[str, ...]]
     seeds: Mapping[Panel, tuple[int, ...]]
     metrics: Mapping[Panel, str]
@@ -99,11 +99,11 @@ class Results:
         return sorted({panel for panel, _ in self.blocks})
 
     @property
-    def encoders(self) -> list[Encoder]:
+    def encoders(self) -> list[ComparedEncoder]:
         """All encoders, the untouched one first, controls last."""
         return sorted({encoder for _, encoder in self.blocks}, key=_encoder_order)
 
-    def runs(self, panel: Panel, encoder: Encoder) -> tuple[Run, ...]:
+    def runs(self, panel: Panel, encoder: ComparedEncoder) -> tuple[Run, ...]:
         """What an average of an encoder has to cover: each alignment, with every fine-tuning seed."""
         alignments = self.align_seeds if encoder.has_alignment else (None,)
         return tuple(Run(seed, each) for each, seed in product(alignments, self.seeds[panel]))
@@ -120,7 +120,7 @@ class Results:
         )
 
 
-def _encoder_order(encoder: Encoder) -> tuple[int, str, bool, str, str]:
+def _encoder_order(encoder: ComparedEncoder) -> tuple[int, str, bool, str, str]:
     return (
         ARMS.index(encoder.arm),
         encoder.pair or "",
@@ -130,4 +130,4 @@ def _encoder_order(encoder: Encoder) -> tuple[int, str, bool, str, str]:
     )
 
 
-UNTOUCHED = Encoder("none")
+UNTOUCHED = ComparedEncoder("none")

@@ -6,10 +6,10 @@ difference of the last step to the first, paired by fine-tuning seed.
 
 from collections.abc import Mapping, Sequence
 
-from xbench.report.results.averages import Average, average, difference
-from xbench.report.results.results import Encoder, Panel, Results
+from xbench.report.results.averages import CellAverage, average, difference
+from xbench.report.results.results import ComparedEncoder, Panel, Results
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables import notes
 from xbench.report.tables.table1 import number_cell
 from xbench.report.tables.wording import difference_lines, encoder_label
@@ -88,18 +88,18 @@ def _of_alignments(results: Results) -> list[str]:
     ]
 
 
-def _average(results: Results, panel: Panel, encoder: Encoder, style: Style) -> Average:
+def _average(results: Results, panel: Panel, encoder: ComparedEncoder, style: Style) -> CellAverage:
     block = results.blocks[panel, encoder]
     runs = results.runs(panel, encoder)
     return average(block, results.languages[panel], runs, style.allow_partial)
 
 
-def _change(averages: Sequence[Average], style: Style, metric: str) -> Cell:
+def _change(averages: Sequence[CellAverage], style: Style, metric: str) -> TableCell:
     change = difference(averages[-1], averages[0])
     if change is None:
-        return Cell("", "absent")
+        return TableCell("", "absent")
     main, *rest = difference_lines(change, style.digits)
-    return Cell(
+    return TableCell(
         main,
         value=change.mean,
         n=change.n,
@@ -111,10 +111,10 @@ def _change(averages: Sequence[Average], style: Style, metric: str) -> Cell:
     )
 
 
-def _header(encoder: Encoder, results: Results, style: Style) -> Row:
+def _header(encoder: ComparedEncoder, results: Results, style: Style) -> TableRow:
     label = encoder_label(encoder, style.short_codes)
     variant = encoder.variant or encoder.objective or ""
-    return Row(f"{label} {variant}".rstrip(), control=encoder.arm != "aligned")
+    return TableRow(f"{label} {variant}".rstrip(), control=encoder.arm != "aligned")
 
 
 def _listed(steps: ByStep) -> str:

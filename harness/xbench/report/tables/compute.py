@@ -6,8 +6,8 @@ from math import fsum
 from statistics import median
 
 from xbench.plan import KINDS
-from xbench.report.results.provenance import Stage
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.results.provenance import StageRecord
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables.wording import ABSENT
 
 EVERYTHING = "all stages"
@@ -17,7 +17,7 @@ Name = tuple[str, str]
 """(device, what was computed)."""
 
 
-def compute_table(stages: Iterable[Stage], suite: str = "", model: str = "") -> list[Table]:
+def compute_table(stages: Iterable[StageRecord], suite: str = "", model: str = "") -> list[Table]:
     """The table; none where no stage says what it took.
 
     ``stages`` are all that a run's results rest on, each once, such as the values of
@@ -27,16 +27,16 @@ def compute_table(stages: Iterable[Stage], suite: str = "", model: str = "") -> 
     measured = [stage for stage in stages if stage.seconds is not None]
     if not measured:
         return []
-    groups: dict[Name, list[Stage]] = defaultdict(list)
+    groups: dict[Name, list[StageRecord]] = defaultdict(list)
     by_key = {stage.key: stage for stage in stages}
     for stage in measured:
         groups[_device(stage), _what(stage, by_key)].append(stage)
     order = {kind.title: place for place, kind in enumerate(KINDS.values())}
     names = sorted(groups, key=lambda name: (name[0], order.get(name[1].split(":")[0], 0), name[1]))
-    lines = [(Row(what, (device,)), groups[device, what]) for device, what in names]
+    lines = [(TableRow(what, (device,)), groups[device, what]) for device, what in names]
     for device in dict.fromkeys(device for device, _ in names):
         of_device = [stage for name in names if name[0] == device for stage in groups[name]]
-        lines.append((Row(EVERYTHING, (device,)), of_device))
+        lines.append((TableRow(EVERYTHING, (device,)), of_device))
     lines.sort(key=lambda line: line[0].group)
     gpu, cpu = (any(_on_gpu(stage) is there for stage in measured) for there in (True, False))
     return [
@@ -73,49 +73,49 @@ def _columns(gpu: bool, cpu: bool) -> Iterator[str]:
     yield "peak memory, GiB"
 
 
-def _cells(stages: Sequence[Stage], gpu: bool, cpu: bool, alike: bool) -> Iterator[Cell]:
+def _cells(stages: Sequence[StageRecord], gpu: bool, cpu: bool, alike: bool) -> Iterator[TableCell]:
     """One line; of stages that are not ``alike`` there is no time of one."""
     seconds = [stage.seconds or 0.0 for stage in stages]
     keys = tuple(stage.key for stage in stages)
     total, middle = fsum(seconds), median(seconds)
     ends = f"{duration(min(seconds))} to {duration(max(seconds))}"
     details = (ends,) if len(seconds) > 1 else ()
-    yield Cell(str(len(stages)), value=float(len(stages)), keys=keys)
+    yield TableCell(str(len(stages)), value=float(len(stages)), keys=keys)
     if alike:
-        yield Cell(duration(middle), value=middle, n=len(stages), keys=keys, details=details)
+        yield TableCell(duration(middle), value=middle, n=len(stages), keys=keys, details=details)
     else:
-        yield Cell(ABSENT, "absent")
-    yield Cell(duration(total), value=total, n=len(stages), keys=keys)
+        yield TableCell(ABSENT, "absent")
+    yield TableCell(duration(total), value=total, n=len(stages), keys=keys)
     if gpu:
         yield _hours([stage for stage in stages if _on_gpu(stage)])
     if cpu:
         yield _hours([stage for stage in stages if not _on_gpu(stage)])
     memory = [stage.memory for stage in stages if stage.memory is not None]
     if not memory:
-        yield Cell(ABSENT, "absent")
+        yield TableCell(ABSENT, "absent")
         return
     peak = max(memory) / GIB
-    yield Cell(f"{peak:.2f}", value=peak, keys=keys)
+    yield TableCell(f"{peak:.2f}", value=peak, keys=keys)
 
 
-def _hours(stages: Sequence[Stage]) -> Cell:
+def _hours(stages: Sequence[StageRecord]) -> TableCell:
     """Time times devices: one GPU a stage, or as many processors as it had threads."""
     if not stages:
-        return Cell(ABSENT, "absent")
+        return TableCell(ABSENT, "absent")
     hours = fsum((stage.seconds or 0.0) * _devices(stage) for stage in stages) / HOUR
     digits = 1 if hours >= 10 else 3
-    return Cell(f"{hours:.{digits}f}", value=hours, keys=tuple(stage.key for stage in stages))
+    return TableCell(f"{hours:.{digits}f}", value=hours, keys=tuple(stage.key for stage in stages))
 
 
-def _devices(stage: Stage) -> int:
+def _devices(stage: StageRecord) -> int:
     return 1 if _on_gpu(stage) else int(stage.environment.get("threads") or 1)
 
 
-def _on_gpu(stage: Stage) -> bool:
+def _on_gpu(stage: StageRecord) -> bool:
     return not str(stage.environment.get("device", "cpu")).startswith("cpu")
 
 
-def _device(stage: Stage) -> str:
+def _device(stage: StageRecord) -> str:
     """``NVIDIA H100``, or ``cpu, 1 thread``."""
     if _on_gpu(stage):
         return str(stage.environment.get("gpu") or stage.environment["device"])
@@ -125,7 +125,7 @@ def _device(stage: Stage) -> str:
     return f"cpu, {threads} thread{'' if threads == 1 else 's'}"
 
 
-def _what(stage: Stage, stages: Mapping[str, Stage]) -> str:
+def _what(stage: StageRecord, stages: Mapping[str, StageRecord]) -> str:
     """``align: hictl``, ``fine-tune: pos, full``: stages of one line cost much the same."""
     parent = stages.get(str(stage.spec.get("finetune", "")))
     spec = parent.spec if stage.kind == "evaluate" and parent else stage.spec
@@ -152,7 +152,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 2 * HOUR else f"{seconds / HOUR:.1f} h"
 
 
-def _notes(stages: Sequence[Stage], measured: Sequence[Stage]) -> Iterator[str]:
+def _notes(stages: Sequence[StageRecord], measured: Sequence[StageRecord]) -> Iterator[str]:
     yield (
         "Each distinct stage is computed once and counted once, whichever run it was computed for: "
         "these are the costs of all that the results rest on, not of the last call."

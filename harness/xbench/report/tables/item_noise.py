@@ -10,11 +10,18 @@ from math import fsum
 from xbench.api.claim import Effect
 from xbench.api.metric import Floats
 from xbench.report.results.averages import is_done
-from xbench.report.results.results import UNTOUCHED, Encoder, Measurement, Panel, Results, Run
+from xbench.report.results.results import (
+    UNTOUCHED,
+    ComparedEncoder,
+    Measurement,
+    Panel,
+    Results,
+    Run,
+)
 from xbench.report.statistics.inference import PairedItems, combined, interval, item_effect
 from xbench.report.statistics.run_noise import effect_over
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Difference, Table
+from xbench.report.table import Column, Difference, Table, TableCell
 from xbench.report.tables import notes
 from xbench.report.tables.per_language import encoder_header, ordered
 from xbench.report.tables.wording import ABSENT, difference_lines, signed
@@ -57,7 +64,9 @@ def item_tables(results: Results, reader: ItemReader, style: Style | None = None
     return [_table(results, panels, encoders, found, style)]
 
 
-def effect_of(results: Results, panel: Panel, encoder: Encoder, reader: ItemReader) -> Effect:
+def effect_of(
+    results: Results, panel: Panel, encoder: ComparedEncoder, reader: ItemReader
+) -> Effect:
     """The mean change over languages and runs, resampled over items; a gap leaves none."""
     treated = results.blocks.get((panel, encoder), {})
     base = results.blocks[panel, UNTOUCHED]
@@ -80,7 +89,7 @@ def _words(run: Run, results: Results) -> str:
     return (f"align seed {run.align_seed}, " if several else "") + f"seed {run.seed}"
 
 
-def seed_effect(results: Results, panel: Panel, encoder: Encoder) -> Effect:
+def seed_effect(results: Results, panel: Panel, encoder: ComparedEncoder) -> Effect:
     """The mean change over languages, with the noise of seeds; for these very test items."""
     treated, base = (results.blocks.get((panel, each), {}) for each in (encoder, UNTOUCHED))
     codes = results.languages[panel]
@@ -130,8 +139,8 @@ def _unique(ids: Sequence[str]) -> list[str]:
 def _table(
     results: Results,
     panels: Sequence[Panel],
-    encoders: Sequence[Encoder],
-    found: dict[tuple[Encoder, Panel], Effect],
+    encoders: Sequence[ComparedEncoder],
+    found: dict[tuple[ComparedEncoder, Panel], Effect],
     style: Style,
 ) -> Table:
     metric = notes.by_panel(results.metrics)
@@ -176,19 +185,19 @@ def _table(
     )
 
 
-def _cells(items: Effect, seeds: Effect, style: Style) -> tuple[Cell, Cell]:
+def _cells(items: Effect, seeds: Effect, style: Style) -> tuple[TableCell, TableCell]:
     """The change with each kind of interval; none over both where either is lacking."""
     both = combined(seeds, items)
-    return _cell(items, style), Cell(ABSENT, "absent") if both is None else _cell(both, style)
+    return _cell(items, style), TableCell(ABSENT, "absent") if both is None else _cell(both, style)
 
 
-def _cell(effect: Effect, style: Style) -> Cell:
+def _cell(effect: Effect, style: Style) -> TableCell:
     if effect.value is None:
-        return Cell("incomplete" if effect.reason else ABSENT, "incomplete")
+        return TableCell("incomplete" if effect.reason else ABSENT, "incomplete")
     low, high = interval(effect) or (None, None)
     change = Difference(effect.value, low, high, effect.n)
     _, *bounds = difference_lines(change, style.digits)
-    return Cell(
+    return TableCell(
         signed(effect.value, style.digits),
         value=effect.value,
         n=effect.n,

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from xbench.report.results.averages import Average
+from xbench.report.results.averages import CellAverage
 from xbench.report.results.results import NOT_TUNED, Panel, Results, Run
 from xbench.report.statistics.run_noise import alignments, is_of_one_checkpoint
 from xbench.report.style import Style
@@ -12,7 +12,7 @@ from xbench.report.tables.wording import ABSENT, DAGGER
 MOST_PLACES = 8
 MOST_CHARACTERS = 300
 
-Places = Sequence[tuple[str, Average]]
+Places = Sequence[tuple[str, CellAverage]]
 """Where an average stands in the table, in words, and the average."""
 
 
@@ -228,14 +228,14 @@ def gaps(places: Places) -> list[str]:
     ]
 
 
-def _reasons(average: Average) -> list[str]:
+def _reasons(average: CellAverage) -> list[str]:
     rows = [average.block[place] for place in average.gaps if place in average.block]
     return sorted(
         {_short(r.reason or "no reason was recorded") for r in rows if r.status == average.status}
     )
 
 
-def _lacking(average: Average) -> str:
+def _lacking(average: CellAverage) -> str:
     """``; lacking kaz (seeds 15, 33)``."""
     runs: dict[str, list[Run]] = defaultdict(list)
     for language, run in average.gaps:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from xbench.report.results.averages import average
-from xbench.report.results.results import UNTOUCHED, Encoder, Panel, Results
+from xbench.report.results.results import UNTOUCHED, ComparedEncoder, Panel, Results
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Table
+from xbench.report.table import Column, Table, TableCell
 from xbench.report.tables import notes
 from xbench.report.tables.per_language import encoder_header
 from xbench.report.tables.table1 import number_cell, with_difference
@@ -56,7 +56,7 @@ def _unique(columns: Columns) -> list[Results]:
     return list({id(results): results for results in columns.values()}.values())
 
 
-def _encoders(columns: Columns) -> list[Encoder]:
+def _encoders(columns: Columns) -> list[ComparedEncoder]:
     """Every encoder that any column has, the untouched one first."""
     found = {
         encoder: None
@@ -67,13 +67,13 @@ def _encoders(columns: Columns) -> list[Encoder]:
     return [UNTOUCHED, *sorted(found, key=_order)]
 
 
-def _order(encoder: Encoder) -> tuple[str, str, str, str, bool]:
+def _order(encoder: ComparedEncoder) -> tuple[str, str, str, str, bool]:
     names = (encoder.arm, encoder.objective, encoder.variant, encoder.pair)
     arm, objective, variant, pair = (name or "" for name in names)
     return arm, objective, variant, pair, encoder.during
 
 
-def _cell(results: Results, panel: Panel, encoder: Encoder, style: Style) -> Cell:
+def _cell(results: Results, panel: Panel, encoder: ComparedEncoder, style: Style) -> TableCell:
     found, baseline = (
         average(
             results.blocks.get((panel, each), {}),

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from xbench.report.results.averages import Average, average
-from xbench.report.results.results import Encoder, Panel, Results
+from xbench.report.results.averages import CellAverage, average
+from xbench.report.results.results import ComparedEncoder, Panel, Results
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables import notes
 from xbench.report.tables.table1 import number_cell, variants_of
 from xbench.report.tables.wording import DAGGER, PLUS_MINUS, encoder_label, percent
@@ -22,7 +22,7 @@ def _table(results: Results, panel: Panel, style: Style) -> Table:
     spans = {code: (code,) for code in codes} | {"average": tuple(codes)}
     metric = results.metrics[panel]
     rows, cells = [], []
-    places: list[tuple[str, Average]] = []
+    places: list[tuple[str, CellAverage]] = []
     for encoder in ordered(results, panel):
         header = encoder_header(encoder, results, style)
         block = results.blocks[panel, encoder]
@@ -52,11 +52,11 @@ def _table(results: Results, panel: Panel, style: Style) -> Table:
     )
 
 
-def ordered(results: Results, panel: Panel) -> list[Encoder]:
+def ordered(results: Results, panel: Panel) -> list[ComparedEncoder]:
     """The encoders of a panel by arm and pair, their variants in the study's order."""
     variants = variants_of(results)
 
-    def variant(encoder: Encoder) -> int:
+    def variant(encoder: ComparedEncoder) -> int:
         item = (encoder.objective or "", encoder.variant or "")
         return variants.index(item) if item in variants else -1
 
@@ -66,18 +66,18 @@ def ordered(results: Results, panel: Panel) -> list[Encoder]:
 
 
 def encoder_header(
-    encoder: Encoder, results: Results, style: Style, with_objective: bool = False
-) -> Row:
+    encoder: ComparedEncoder, results: Results, style: Style, with_objective: bool = False
+) -> TableRow:
     """``de-en S1W0M0``; with the objective's name where there are several."""
     label = encoder_label(encoder, style.short_codes)
     several = with_objective or len({e.objective for e in results.encoders} - {None}) > 1
     variant = encoder.variant or encoder.objective or ""
     if encoder.variant and several:
         variant = f"{encoder.objective}:{encoder.variant}"
-    return Row(f"{label} {variant}".rstrip(), control=encoder.arm != "aligned")
+    return TableRow(f"{label} {variant}".rstrip(), control=encoder.arm != "aligned")
 
 
-def _cell(numbers: Average, style: Style, metric: str) -> Cell:
+def _cell(numbers: CellAverage, style: Style, metric: str) -> TableCell:
     """Mean, and the deviation on a line of its own: fourteen languages share a page's width."""
     cell = number_cell(numbers, style, metric)
     if cell.value is None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def published_table(
             f"Protocol and data may differ from ours."
         ),
         columns=(Column("size"), Column("value"), Column("column"), Column("source")),
-        rows=tuple(Row(value.name, (value.title,)) for value in values),
+        rows=tuple(TableRow(value.name, (value.title,)) for value in values),
         cells=tuple(_cells(value) for value in values),
         stub="model",
         notes=(*notes, *(f"† {value.name}: {value.remark}." for value in flagged)),
@@ -100,7 +100,7 @@ def _about(table: Any) -> str:
     return ". ".join(part.rstrip(".") for part in (table.protocol, table.note) if part)
 
 
-def _cells(value: Published) -> tuple[Cell, ...]:
+def _cells(value: Published) -> tuple[TableCell, ...]:
     mark = "†" if value.remark else ""
-    number = Cell(f"{100 * value.value:.1f}{mark}", value=value.value)
-    return Cell(value.size), number, Cell(value.column), Cell(value.source)
+    number = TableCell(f"{100 * value.value:.1f}{mark}", value=value.value)
+    return TableCell(value.size), number, TableCell(value.column), TableCell(value.source)

@@ -7,7 +7,7 @@ it) or *reconstruction* (nobody states it); what is said beyond that stands besi
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 
 Settings = Mapping[str, Any]
 Sources = Mapping[str, str]
@@ -22,7 +22,7 @@ def settings_table(suite: str, phase: str, settings: Settings, sources: Sources)
     """
     names = sorted(flat(settings), key=_order)
     values = flat(settings)
-    rows = tuple(Row(name) for name in names)
+    rows = tuple(TableRow(name) for name in names)
     cells = tuple(_cells(values[name], sources.get(name, UNSTATED)) for name in names)
     counts = {kind: sum(kind_of(sources.get(n, "")) == kind for n in names) for kind in KINDS}
     stated = ", ".join(f"{count} {kind}" for kind, count in counts.items())
@@ -59,14 +59,14 @@ def kind_of(source: str) -> str:
     return next((kind for kind in KINDS if source.startswith(kind)), "")
 
 
-def _cells(value: Any, source: str) -> tuple[Cell, ...]:
+def _cells(value: Any, source: str) -> tuple[TableCell, ...]:
     kind = kind_of(source)
     if not kind:
-        return Cell(shown(value)), Cell(source), Cell("")
+        return TableCell(shown(value)), TableCell(source), TableCell("")
     remark = source[len(kind) :].strip(" :,;")
     if remark.startswith("(") and remark.endswith(")"):
         remark = remark[1:-1]
-    return Cell(shown(value)), Cell(kind), Cell(remark)
+    return TableCell(shown(value)), TableCell(kind), TableCell(remark)
 
 
 def shown(value: Any) -> str:

@@ -7,11 +7,11 @@ from typing import TypeVar
 from xbench.api.claim import Effect
 from xbench.report.statistics.inference import LEVEL, SPREADLESS, holm, p_beyond
 from xbench.report.statistics.run_noise import is_of_one_checkpoint
-from xbench.report.table import Cell, Difference
+from xbench.report.table import Difference, TableCell
 from xbench.report.tables.wording import DAGGER
 
 Key = TypeVar("Key")
-Lines = Mapping[Key, tuple[Cell, ...]]
+Lines = Mapping[Key, tuple[TableCell, ...]]
 
 STAR = "*"
 MEANING = (
@@ -24,7 +24,7 @@ OF_ONE_ALIGNMENT = (
 )
 
 
-def corrected(lines: "Lines[Key]", mode: str) -> dict[Key, tuple[Cell, ...]]:
+def corrected(lines: "Lines[Key]", mode: str) -> dict[Key, tuple[TableCell, ...]]:
     """The cells with p values adjusted by Holm over all of them, and a star where these are small.
 
     A difference without an interval, or without any spread over seeds, or of averages over a part of
@@ -44,7 +44,7 @@ def corrected(lines: "Lines[Key]", mode: str) -> dict[Key, tuple[Cell, ...]]:
     }
 
 
-def _is_partial(cell: Cell) -> bool:
+def _is_partial(cell: TableCell) -> bool:
     return bool(cell.details) and cell.details[0].endswith(DAGGER)
 
 
@@ -63,7 +63,7 @@ def _p_value(difference: Difference | None, mode: str) -> float | None:
     return p_beyond(Effect(difference.mean, error, freedom, difference.n))
 
 
-def _marked(cell: Cell, adjusted: float | None) -> Cell:
+def _marked(cell: TableCell, adjusted: float | None) -> TableCell:
     if adjusted is None or cell.difference is None:
         return cell
     details = cell.details

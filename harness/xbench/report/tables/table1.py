@@ -6,11 +6,11 @@ objectives. The untouched encoder has one number per panel, not one per variant.
 
 from dataclasses import replace
 
-from xbench.report.results.averages import Average, average, difference
-from xbench.report.results.results import UNTOUCHED, Encoder, Panel, Results
+from xbench.report.results.averages import CellAverage, average, difference
+from xbench.report.results.results import UNTOUCHED, ComparedEncoder, Panel, Results
 from xbench.report.statistics.run_noise import is_of_one_checkpoint
 from xbench.report.style import Style
-from xbench.report.table import COVERED, Cell, Column, Row, Table
+from xbench.report.table import COVERED, Column, Table, TableCell, TableRow
 from xbench.report.tables import notes
 from xbench.report.tables.significance import MEANING, OF_ONE_ALIGNMENT, corrected
 from xbench.report.tables.wording import (
@@ -28,7 +28,7 @@ VARIANT_ORDER = ("S1W0M0", "S0W1M0", "S0W0M1", "S1W1M0", "S1W0M1", "S0W1M1", "S1
 
 Variant = tuple[str, str]
 """(objective, variant)."""
-EncoderRow = Encoder
+EncoderRow = ComparedEncoder
 """An encoder without objective and variant: a row of the table."""
 
 
@@ -83,9 +83,9 @@ class _Panel:
         self.results, self.panel, self.style = results, panel, style
         self.metric = results.metrics[panel]
         self.baseline = self._average(UNTOUCHED)
-        self.places: list[tuple[str, Average]] = []
+        self.places: list[tuple[str, CellAverage]] = []
 
-    def _average(self, encoder: Encoder) -> Average:
+    def _average(self, encoder: ComparedEncoder) -> CellAverage:
         return average(
             self.results.blocks.get((self.panel, encoder), {}),
             self.results.languages[self.panel],
@@ -93,7 +93,7 @@ class _Panel:
             self.style.allow_partial,
         )
 
-    def line(self, row: EncoderRow, variants: list[Variant]) -> tuple[Cell, ...]:
+    def line(self, row: EncoderRow, variants: list[Variant]) -> tuple[TableCell, ...]:
         """The cells of one row, one per variant."""
         label = _row_header(row, self.results, self.style).label
         if row == UNTOUCHED:
@@ -110,19 +110,19 @@ class _Panel:
             cells.append(with_difference(treated, self.baseline, self.style, self.metric))
         return tuple(cells)
 
-    def _remember(self, label: str, treated: Average) -> None:
+    def _remember(self, label: str, treated: CellAverage) -> None:
         self.places.append((f"{notes.panel_name(self.panel)}, {label}", treated))
 
 
-def number_cell(numbers: Average, style: Style, metric: str) -> Cell:
+def number_cell(numbers: CellAverage, style: Style, metric: str) -> TableCell:
     """``70.1 ± 0.3``, or the word for what is lacking."""
     where = (("metric", (metric,)),)
     if not numbers.shown:
-        return Cell(gap(numbers), numbers.status, gaps=numbers.gap_keys, where=where)
+        return TableCell(gap(numbers), numbers.status, gaps=numbers.gap_keys, where=where)
     mean, sd = numbers.mean_sd()
     mark = DAGGER if numbers.status == "partial" else ""
     text = mean_and_sd(mean, sd, style.digits) + mark
-    return Cell(
+    return TableCell(
         text,
         numbers.status,
         mean,
@@ -134,7 +134,9 @@ def number_cell(numbers: Average, style: Style, metric: str) -> Cell:
     )
 
 
-def with_difference(treated: Average, baseline: Average, style: Style, metric: str) -> Cell:
+def with_difference(
+    treated: CellAverage, baseline: CellAverage, style: Style, metric: str
+) -> TableCell:
     """The number, and its difference to the baseline where both cover the same."""
     cell = number_cell(treated, style, metric)
     change = difference(treated, baseline)
@@ -147,11 +149,11 @@ def with_difference(treated: Average, baseline: Average, style: Style, metric: s
 
 
 def _mark_best(
-    lines: dict[EncoderRow, tuple[Cell, ...]], digits: int
-) -> dict[EncoderRow, tuple[Cell, ...]]:
+    lines: dict[EncoderRow, tuple[TableCell, ...]], digits: int
+) -> dict[EncoderRow, tuple[TableCell, ...]]:
     """Marks the highest complete mean of a panel, and all that read the same."""
 
-    def shown(cell: Cell) -> float | None:
+    def shown(cell: TableCell) -> float | None:
         complete = cell.status == "done" and cell.value is not None
         return float(percent(cell.value or 0.0, digits)) if complete else None
 
@@ -165,11 +167,11 @@ def _mark_best(
     }
 
 
-Lines = dict[Panel, dict[EncoderRow, tuple[Cell, ...]]]
-Parts = tuple[tuple[Column, ...], tuple[Row, ...], tuple[tuple[Cell, ...], ...]]
+Lines = dict[Panel, dict[EncoderRow, tuple[TableCell, ...]]]
+Parts = tuple[tuple[Column, ...], tuple[TableRow, ...], tuple[tuple[TableCell, ...], ...]]
 
 
-def _stacked(variants: list[Variant], lines: Lines, headers: dict[EncoderRow, Row]) -> Parts:
+def _stacked(variants: list[Variant], lines: Lines, headers: dict[EncoderRow, TableRow]) -> Parts:
     """Panels below each other; encoders that a panel lacks entirely are left out of it."""
     columns = _variant_columns(variants, ())
     rows, cells = [], []
@@ -181,7 +183,7 @@ def _stacked(variants: list[Variant], lines: Lines, headers: dict[EncoderRow, Ro
     return columns, tuple(rows), tuple(cells)
 
 
-def _wide(variants: list[Variant], lines: Lines, headers: dict[EncoderRow, Row]) -> Parts:
+def _wide(variants: list[Variant], lines: Lines, headers: dict[EncoderRow, TableRow]) -> Parts:
     """Panels beside each other."""
     columns = [c for p in lines for c in _variant_columns(variants, (notes.panel_name(p),))]
     cells = [tuple(cell for p in lines for cell in lines[p][row]) for row in headers]
@@ -201,9 +203,9 @@ def _encoder_rows(results: Results) -> list[EncoderRow]:
     return list(dict.fromkeys(rows))
 
 
-def _row_header(row: EncoderRow, results: Results, style: Style) -> Row:
+def _row_header(row: EncoderRow, results: Results, style: Style) -> TableRow:
     label = encoder_label(row, style.short_codes)
-    return Row(label, control=row.arm != "aligned")
+    return TableRow(label, control=row.arm != "aligned")
 
 
 def _metric(results: Results) -> str:
@@ -252,7 +254,9 @@ def _significance(results: Results) -> list[str]:
     return [MEANING + (f" {OF_ONE_ALIGNMENT}" if one else ""), *notes.withheld(results)]
 
 
-def _notes(results: Results, style: Style, places: list[tuple[str, Average]]) -> tuple[str, ...]:
+def _notes(
+    results: Results, style: Style, places: list[tuple[str, CellAverage]]
+) -> tuple[str, ...]:
     one_number = "none has no variant: it is one number per panel."
     best = "Bold: the highest complete mean of a panel."
     return (

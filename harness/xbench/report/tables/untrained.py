@@ -5,9 +5,16 @@ from typing import TYPE_CHECKING
 
 from xbench.report.results.averages import average
 from xbench.report.results.reading import read_results
-from xbench.report.results.results import NOT_TUNED, UNTRAINED, Encoder, Panel, Results, Selection
+from xbench.report.results.results import (
+    NOT_TUNED,
+    UNTRAINED,
+    ComparedEncoder,
+    Panel,
+    Results,
+    Selection,
+)
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Table
+from xbench.report.table import Column, Table, TableCell
 from xbench.report.tables import notes
 from xbench.report.tables.per_language import encoder_header, ordered
 from xbench.report.tables.table1 import number_cell
@@ -85,8 +92,8 @@ def _table(task: str, results: list[Results], style: Style) -> Table:
 
 
 def _cell(
-    results: Results, panel: Panel, encoder: Encoder, codes: tuple[str, ...], style: Style
-) -> Cell:
+    results: Results, panel: Panel, encoder: ComparedEncoder, codes: tuple[str, ...], style: Style
+) -> TableCell:
     block = results.blocks.get((panel, encoder), {})
     found = average(block, codes, results.runs(panel, encoder), style.allow_partial)
     return number_cell(found, style, results.metrics[panel])

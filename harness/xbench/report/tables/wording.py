@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from xbench.report.results.averages import Average
-from xbench.report.results.results import Encoder
+from xbench.report.results.averages import CellAverage
+from xbench.report.results.results import ComparedEncoder
 from xbench.report.table import Difference
 
 MINUS = "\N{MINUS SIGN}"
@@ -52,7 +52,7 @@ def difference_lines(difference: Difference, digits: int) -> tuple[str, ...]:
     return (mean, f"[{signed(difference.low, digits)}, {signed(difference.high, digits)}]")
 
 
-def gap(average: Average) -> str:
+def gap(average: CellAverage) -> str:
     """What stands where a number would be."""
     if average.status == "absent":
         return ABSENT
@@ -61,7 +61,7 @@ def gap(average: Average) -> str:
     return average.status
 
 
-def encoder_label(encoder: Encoder, short_codes: Mapping[str, str]) -> str:
+def encoder_label(encoder: ComparedEncoder, short_codes: Mapping[str, str]) -> str:
     """``none``, ``de-en`` or ``de-en shuffled``, marked where it is a control."""
     if encoder.arm == "none":
         return "none (control)"

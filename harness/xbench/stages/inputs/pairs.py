@@ -17,7 +17,7 @@ from xbench.data.words import numbered_rows_with_words
 from xbench.keys import key_of
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.pair_views import PairTexts, PairViews
-from xbench.nn.random_streams import Part, permutation
+from xbench.nn.random_streams import StreamPart, permutation
 from xbench.nn.text import Text, TextFormat, pad
 from xbench.plan import Stage
 from xbench.plan.kinds.pairs import PairPlace, PairText
@@ -205,7 +205,7 @@ class Batches:
         """How many chunks a batch is processed in: no more than it has pairs."""
         return min(self.settings.accumulate, self.settings.batch_size)
 
-    def stream(self, step: int) -> tuple[Part, ...]:
+    def stream(self, step: int) -> tuple[StreamPart, ...]:
         """The name of a step's random streams."""
         return (self.seed, "align", step)
 
@@ -221,7 +221,9 @@ class Batches:
             pairs = self.corpus.batch(step, "prepare")
             yield self._views(pairs, (self.seed, "prepare", step))
 
-    def _views(self, pairs: list[PairRow], stream: tuple[Part, ...], index: int = 0) -> PairViews:
+    def _views(
+        self, pairs: list[PairRow], stream: tuple[StreamPart, ...], index: int = 0
+    ) -> PairViews:
         texts = pair_texts(pairs, self.tokenizer, self.encoder.config.max_positions)
         return PairViews(self.encoder, texts.to(self.device), self.format, stream, index)
 

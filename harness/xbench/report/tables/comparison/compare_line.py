@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from xbench.report.results.averages import Average, average, difference
+from xbench.report.results.averages import CellAverage, average, difference
 from xbench.report.results.results import Block, Run
 from xbench.report.style import Style
-from xbench.report.table import Cell, Difference, Row
+from xbench.report.table import Difference, TableCell, TableRow
 from xbench.report.tables.comparison.compare import Pairing, Place
 from xbench.report.tables.wording import (
     ABSENT,
@@ -31,7 +31,7 @@ DECIMALS = 3
 
 
 @dataclass(frozen=True)
-class Line:
+class ComparedLine:
     """One place that both runs have."""
 
     pairing: Pairing
@@ -62,11 +62,11 @@ class Line:
         return mine[self.place], other[self.place]
 
     @cached_property
-    def sides(self) -> tuple[Average, Average]:
+    def sides(self) -> tuple[CellAverage, CellAverage]:
         """The averages of both runs over what both were asked for."""
         return self.over(self.languages)
 
-    def over(self, languages: Sequence[str]) -> tuple[Average, Average]:
+    def over(self, languages: Sequence[str]) -> tuple[CellAverage, CellAverage]:
         """The averages of both runs over some languages."""
         mine, other = (
             average(block, languages, self.runs, self.style.allow_partial) for block in self.blocks
@@ -74,7 +74,7 @@ class Line:
         return mine, other
 
     @property
-    def header(self) -> Row:
+    def header(self) -> TableRow:
         """Below the task, mode and metric, or the probe and metric: which encoder it is."""
         at = {name: self.pairing.at(self.place, name) for name in self.pairing.coordinates}
         group = ", ".join(
@@ -87,7 +87,7 @@ class Line:
             *([arm] if arm == "shuffled" else []),
             *(["(control)"] if arm in CONTROLS else []),
         ]
-        return Row(" ".join(words) or arm, (f"{group}: {at['metric']}",), arm in CONTROLS)
+        return TableRow(" ".join(words) or arm, (f"{group}: {at['metric']}",), arm in CONTROLS)
 
     def _says(self, at: Mapping[str, Any], name: str) -> bool:
         """Whether a coordinate is worth a word: not where it is the same of all encoders."""
@@ -102,14 +102,14 @@ class Line:
         layer = ("layer", (self.pairing.at(self.place, "layer"),))
         return (metric, ("language", tuple(languages)), *([layer] if self.of_a_probe else []))
 
-    def number(self, found: Average) -> Cell:
+    def number(self, found: CellAverage) -> TableCell:
         """The average of one run."""
         where = self.where(found.expected_languages)
         if not found.shown:
-            return Cell(gap(found), found.status, gaps=found.gap_keys, where=where)
+            return TableCell(gap(found), found.status, gaps=found.gap_keys, where=where)
         mean, sd = found.mean_sd()
         text = self._written(mean) + ("" if sd is None else f" {PLUS_MINUS} {self._written(sd)}")
-        return Cell(
+        return TableCell(
             text + (DAGGER if found.status == "partial" else ""),
             found.status,
             mean,
@@ -120,7 +120,7 @@ class Line:
             where=where,
         )
 
-    def change(self, sides: tuple[Average, Average]) -> Cell:
+    def change(self, sides: tuple[CellAverage, CellAverage]) -> TableCell:
         """The second run less the first."""
         mine, other = sides
         where = self.where(mine.expected_languages)
@@ -128,11 +128,11 @@ class Line:
         if found is None:
             lacking = next((side for side in sides if not side.shown), None)
             if lacking is None:
-                return Cell(ABSENT, "absent")
+                return TableCell(ABSENT, "absent")
             gaps = (*mine.gap_keys, *other.gap_keys)
-            return Cell(gap(lacking), lacking.status, gaps=gaps, where=where)
+            return TableCell(gap(lacking), lacking.status, gaps=gaps, where=where)
         partial = "partial" in (mine.status, other.status)
-        return Cell(
+        return TableCell(
             self._signed(found.mean) + (DAGGER if partial else ""),
             "partial" if partial else "done",
             found.mean,

@@ -6,10 +6,10 @@ from typing import Any
 from xbench.report.results.results import NOT_TUNED, Run
 from xbench.report.statistics.run_noise import alignments
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables import notes
 from xbench.report.tables.comparison.compare import Pairing, Side, pair_up
-from xbench.report.tables.comparison.compare_line import Line
+from xbench.report.tables.comparison.compare_line import ComparedLine
 from xbench.report.tables.settings_table import flat, shown
 from xbench.report.tables.wording import ABSENT, PLUS_MINUS
 
@@ -27,14 +27,14 @@ def compare(
     for probed in (False, True):
         places = [p for p in pairing.shared if (pairing.at(p, "probe") is not None) == probed]
         if places:
-            lines = _grouped([Line(pairing, place, style or Style()) for place in places])
+            lines = _grouped([ComparedLine(pairing, place, style or Style()) for place in places])
             tables.append(_averages(pairing, lines, "probes" if probed else "tasks"))
             if not probed:
                 tables.append(_by_language(pairing, lines))
     return tables
 
 
-def _averages(pairing: Pairing, lines: Sequence[Line], what: str) -> Table:
+def _averages(pairing: Pairing, lines: Sequence[ComparedLine], what: str) -> Table:
     sides = [line.sides for line in lines]
     places = [
         (f"{line.header.group[0]}, {line.header.label}, {name}", side)
@@ -68,7 +68,7 @@ def _averages(pairing: Pairing, lines: Sequence[Line], what: str) -> Table:
     )
 
 
-def _by_language(pairing: Pairing, lines: Sequence[Line]) -> Table:
+def _by_language(pairing: Pairing, lines: Sequence[ComparedLine]) -> Table:
     codes = list(dict.fromkeys(code for line in lines for code in line.languages))
     return Table(
         name="compare_languages",
@@ -82,7 +82,9 @@ def _by_language(pairing: Pairing, lines: Sequence[Line]) -> Table:
         rows=tuple(line.header for line in lines),
         cells=tuple(
             tuple(
-                line.change(line.over([code])) if code in line.languages else Cell(ABSENT, "absent")
+                line.change(line.over([code]))
+                if code in line.languages
+                else TableCell(ABSENT, "absent")
                 for code in codes
             )
             for line in lines
@@ -93,7 +95,7 @@ def _by_language(pairing: Pairing, lines: Sequence[Line]) -> Table:
     )
 
 
-def _grouped(lines: list[Line]) -> list[Line]:
+def _grouped(lines: list[ComparedLine]) -> list[ComparedLine]:
     """In order, but lines of one group together."""
     groups = list(dict.fromkeys(line.header.group for line in lines))
     return sorted(lines, key=lambda line: groups.index(line.header.group))
@@ -104,7 +106,7 @@ def _what_is_subtracted(pairing: Pairing) -> str:
     return f"the difference is {second} less {first}, paired by seed"
 
 
-def _notes(pairing: Pairing, lines: Sequence[Line]) -> tuple[str, ...]:
+def _notes(pairing: Pairing, lines: Sequence[ComparedLine]) -> tuple[str, ...]:
     (first, second), (mine, other) = pairing.names, pairing.only
     apart = "; ".join(
         f"{name}: {a} in {first}, {b} in {second}" for name, (a, b) in pairing.differing.items()
@@ -134,7 +136,7 @@ def _of_alignments(seeds: Sequence[int]) -> list[str]:
     return [f"Alignment seeds in common: {listed}; intervals are over both kinds of seeds."]
 
 
-def _of_one_run(pairing: Pairing, lines: Sequence[Line]) -> list[str]:
+def _of_one_run(pairing: Pairing, lines: Sequence[ComparedLine]) -> list[str]:
     """The languages and seeds that are left out, as only one run was asked for them."""
     found = []
     for number, name in enumerate(pairing.names):
@@ -175,9 +177,12 @@ def _settings(first: Side, second: Side) -> Table:
             else f"{first.name} and {second.name} were asked for with the same settings."
         ),
         columns=(Column(first.name), Column(second.name)),
-        rows=tuple(map(Row, names)),
+        rows=tuple(map(TableRow, names)),
         cells=tuple(
-            tuple(Cell(shown(of[name])) if name in of else Cell(ABSENT, "absent") for of in values)
+            tuple(
+                TableCell(shown(of[name])) if name in of else TableCell(ABSENT, "absent")
+                for of in values
+            )
             for name in names
         ),
         stub="setting",

@@ -6,7 +6,7 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from xbench.report.results.background import Background
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables.wording import ABSENT, decimal
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _places(name: str, values: Values, background: Background) -> Table | None:
     )
 
 
-def _grouped(places: Sequence[str], background: Background) -> list[Row]:
+def _grouped(places: Sequence[str], background: Background) -> list[TableRow]:
     """The suite's groups of pairs in their order, then what is in none."""
     group_of = {
         pair: label
@@ -83,9 +83,9 @@ def _grouped(places: Sequence[str], background: Background) -> list[Row]:
         if pair in places
     }
     if not group_of:
-        return [Row(place) for place in places]
+        return [TableRow(place) for place in places]
     order = [*group_of, *(place for place in places if place not in group_of)]
-    return [Row(place, (group_of.get(place, OTHERS),)) for place in order]
+    return [TableRow(place, (group_of.get(place, OTHERS),)) for place in order]
 
 
 def _layer(depths: Sequence[float], values: Values, metrics: Sequence[str]) -> int | None:
@@ -120,7 +120,7 @@ def _of_measures(name: str, values: Values) -> Table:
     lines = dict.fromkeys((metric, place is None) for metric, _, place in values)
     both = {metric for metric, together in lines if together and (metric, False) in lines}
     rows = [
-        Row(f"{metric} ({TOGETHER})" if together and metric in both else metric)
+        TableRow(f"{metric} ({TOGETHER})" if together and metric in both else metric)
         for metric, together in lines
     ]
     cells = [
@@ -143,7 +143,7 @@ def _table(
     name: str,
     title: str,
     columns: Sequence[Column],
-    rows: Sequence[Row],
+    rows: Sequence[TableRow],
     cells: Sequence[Sequence[float | None]],
     stub: str,
     notes: Sequence[str] = (),
@@ -162,10 +162,10 @@ def _table(
     )
 
 
-def _cell(value: float | None) -> Cell:
+def _cell(value: float | None) -> TableCell:
     if value is None:
-        return Cell(ABSENT, "absent")
-    return Cell(decimal(value, DIGITS), value=value)
+        return TableCell(ABSENT, "absent")
+    return TableCell(decimal(value, DIGITS), value=value)
 
 
 def _reasons(records: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from xbench.report.results.background import Background, ProbeTable
 from xbench.report.results.probe_rows import AS_IT_IS, Condition, Measure, Measured, ProbeResults
-from xbench.report.results.results import UNTOUCHED, Encoder
+from xbench.report.results.results import UNTOUCHED, ComparedEncoder
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Row, Status, Table
+from xbench.report.table import Column, Status, Table, TableCell, TableRow
 from xbench.report.tables.table1 import VARIANT_ORDER
 from xbench.report.tables.wording import (
     ABSENT,
@@ -57,11 +57,11 @@ class ProbeTableBuilder:
     def cell(
         self,
         measures: Sequence[Measure],
-        encoder: Encoder,
+        encoder: ComparedEncoder,
         condition: Condition,
         languages: Sequence[str | None],
         base: Condition | None = None,
-    ) -> Cell:
+    ) -> TableCell:
         """The mean over languages and layers, and its change against the untouched encoder."""
         places = [(m, language) for m in measures for language in languages]
         found = [self.results.at(m, (encoder, condition, lang)) for m, lang in places]
@@ -86,30 +86,32 @@ class ProbeTableBuilder:
     def _digits(self) -> int:
         return self.style.digits if self.spec.percent else self.style.digits + 2
 
-    def _number(self, found: Sequence[Measured | None]) -> Cell:
+    def _number(self, found: Sequence[Measured | None]) -> TableCell:
         """The mean; a gap leaves none, unless a part was asked for, which is marked."""
         rows = [one for one in found if one is not None]
         values = [one.value for one in rows if one.value is not None]
         gaps = len(found) - len(values)
         lacking = _keys(one for one in rows if one.value is None)
         if not rows:
-            return Cell(ABSENT, "absent")
+            return TableCell(ABSENT, "absent")
         if not values or (gaps and not self.style.allow_partial):
             statuses = {one.status for one in rows if one.value is None}
             if "failed" in statuses or "blocked" in statuses:
                 status: Status = "failed" if "failed" in statuses else "blocked"
-                return Cell(status, status, gaps=lacking)
+                return TableCell(status, status, gaps=lacking)
             if values:
-                return Cell(f"incomplete ({len(values)}/{len(found)})", "incomplete", gaps=lacking)
+                return TableCell(
+                    f"incomplete ({len(values)}/{len(found)})", "incomplete", gaps=lacking
+                )
             word = "undefined" if "unavailable" in statuses else "missing"
-            return Cell(word, "missing", gaps=lacking)
+            return TableCell(word, "missing", gaps=lacking)
         value = fsum(values) / len(values)
         write = percent if self.spec.percent else decimal
         text = write(value, self._digits) + (DAGGER if gaps else "")
         state: Status = "partial" if gaps else "done"
-        return Cell(text, state, value, n=len(values), keys=_keys(rows), gaps=lacking)
+        return TableCell(text, state, value, n=len(values), keys=_keys(rows), gaps=lacking)
 
-    def encoder(self, encoder: Encoder) -> str:
+    def encoder(self, encoder: ComparedEncoder) -> str:
         """``S1W0M0``, with what is not said elsewhere in the table."""
         several = len({e.objective for e in self.results.encoders} - {None}) > 1
         name = encoder.variant or encoder.objective or "none"
@@ -118,12 +120,12 @@ class ProbeTableBuilder:
         words = [name, "shuffled"] if encoder.arm == "shuffled" else [name]
         return " ".join(words)
 
-    def row(self, encoder: Encoder, suffix: str = "") -> Row:
+    def row(self, encoder: ComparedEncoder, suffix: str = "") -> TableRow:
         """The header of an encoder's row."""
         label = encoder_label(encoder, self.style.short_codes)
         variant = self.encoder(encoder).split()[0] if encoder != UNTOUCHED else ""
         words = " ".join(part for part in (label, variant, suffix) if part)
-        return Row(words, control=encoder.arm != "aligned")
+        return TableRow(words, control=encoder.arm != "aligned")
 
     def table(
         self,
@@ -223,19 +225,19 @@ class Parts:
     """Headers and cells of a table."""
 
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    cells: tuple[tuple[Cell, ...], ...]
+    rows: tuple[TableRow, ...]
+    cells: tuple[tuple[TableCell, ...], ...]
     stub: str
     column_stub: str
 
 
 def with_values(
     builder: ProbeTableBuilder, measures: Sequence[Measure], condition: Condition
-) -> list[Encoder]:
+) -> list[ComparedEncoder]:
     """Encoders with any row there, variants in the study's order."""
     found = [e for e in builder.results.encoders if has_rows(builder, measures, e, condition)]
 
-    def place(encoder: Encoder) -> int:
+    def place(encoder: ComparedEncoder) -> int:
         variant = encoder.variant or ""
         return VARIANT_ORDER.index(variant) if variant in VARIANT_ORDER else len(VARIANT_ORDER)
 
@@ -244,7 +246,10 @@ def with_values(
 
 
 def has_rows(
-    builder: ProbeTableBuilder, measures: Sequence[Measure], encoder: Encoder, condition: Condition
+    builder: ProbeTableBuilder,
+    measures: Sequence[Measure],
+    encoder: ComparedEncoder,
+    condition: Condition,
 ) -> bool:
     """Whether the encoder was measured by any of them in that condition."""
     return any(

@@ -7,9 +7,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from xbench.report.results.background import Background
 from xbench.report.results.probe_rows import AS_IT_IS, Condition, Measure, ProbeResults
-from xbench.report.results.results import UNTOUCHED, Encoder
+from xbench.report.results.results import UNTOUCHED, ComparedEncoder
 from xbench.report.style import Style
-from xbench.report.table import Column, Row, Table
+from xbench.report.table import Column, Table, TableRow
 from xbench.report.tables.probes.probe_cells import (
     Parts,
     ProbeTableBuilder,
@@ -67,7 +67,7 @@ def _pair_parts(
     builder: ProbeTableBuilder,
     condition: Condition,
     groups: Mapping[str, list[str]],
-    encoders: Sequence[Encoder],
+    encoders: Sequence[ComparedEncoder],
 ) -> Parts:
     several = len(builder.measures) > 1
     columns = [
@@ -76,12 +76,12 @@ def _pair_parts(
         for e in encoders
     ]
     lines = [
-        (Row(label, (group,)), pairs)
+        (TableRow(label, (group,)), pairs)
         for group, members in groups.items()
         for label, pairs in [*((p, [p]) for p in members), *_mean_of(members)]
     ]
     everything = [pair for members in groups.values() for pair in members]
-    lines.append((Row(MEAN, ("all pairs",)), everything))
+    lines.append((TableRow(MEAN, ("all pairs",)), everything))
     return Parts(
         tuple(column for column, _, _ in columns),
         tuple(row for row, _ in lines),
@@ -235,7 +235,7 @@ def _places(builder: ProbeTableBuilder, measure: Measure) -> list[str | None]:
 
 def _conditions(
     builder: ProbeTableBuilder, measures: Sequence[Measure]
-) -> list[tuple[Encoder, Condition]]:
+) -> list[tuple[ComparedEncoder, Condition]]:
     return [
         (encoder, condition)
         for encoder in builder.results.encoders

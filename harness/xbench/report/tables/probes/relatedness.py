@@ -16,7 +16,7 @@ from xbench.report.statistics.stats import (
     correlations,
 )
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables import notes
 from xbench.report.tables.probes.transfer import interval, whole
 from xbench.report.tables.wording import ABSENT, DAGGER, signed, signed_decimal
@@ -27,7 +27,7 @@ Chosen = Callable[[CellName], bool]
 
 
 @dataclass(frozen=True)
-class Group:
+class LanguageGroup:
     """A column: the mean change of ``first`` cells, less that of ``second`` ones where given."""
 
     label: str
@@ -36,7 +36,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Line:
+class RelationLine:
     """A row: the changes of one (task, mode) or measure."""
 
     group: str
@@ -91,11 +91,11 @@ def relatedness(
 
 def _lines(
     results: Results, probes: ProbeResults | None, background: Background, style: Style
-) -> Iterator[Line]:
+) -> Iterator[RelationLine]:
     source = style.source_language
     for panel in results.panels:
         changes = accuracy_changes(results, panel, source)
-        yield Line(
+        yield RelationLine(
             "change in percentage points",
             f"{notes.panel_name(panel)}: {results.metrics[panel]}",
             changes,
@@ -109,21 +109,23 @@ def _lines(
                 changes = measure_changes(probes, measure, condition, source)
                 if condition[1] is None and changes.is_change and changes.of:
                     words = [f"{probe}: {measure.label}", *(c for c in condition if c)]
-                    yield Line("change in the measure", " ".join(words), changes, False)
+                    yield RelationLine("change in the measure", " ".join(words), changes, False)
 
 
-def _relations(scripts: Mapping[str, str]) -> Iterator[Group]:
+def _relations(scripts: Mapping[str, str]) -> Iterator[LanguageGroup]:
     def of(*wanted: str) -> Chosen:
         return lambda name: relation(name, scripts) in wanted
 
-    yield Group("all", lambda name: True)
+    yield LanguageGroup("all", lambda name: True)
     for each in (SEEN, SAME, DIFFERENT):
-        yield Group(each, of(each))
-    yield Group("seen less unseen", of(SEEN), of(SAME, DIFFERENT))
-    yield Group("same less different script", of(SAME), of(DIFFERENT))
+        yield LanguageGroup(each, of(each))
+    yield LanguageGroup("seen less unseen", of(SEEN), of(SAME, DIFFERENT))
+    yield LanguageGroup("same less different script", of(SAME), of(DIFFERENT))
 
 
-def _distances(scripts: Mapping[str, str], distances: Mapping[str, float]) -> Iterator[Group]:
+def _distances(
+    scripts: Mapping[str, str], distances: Mapping[str, float]
+) -> Iterator[LanguageGroup]:
     middle = median(distances.values())
 
     def of(side: str, *wanted: str) -> Chosen:
@@ -137,15 +139,15 @@ def _distances(scripts: Mapping[str, str], distances: Mapping[str, float]) -> It
 
     for each in (SEEN, SAME, DIFFERENT):
         for side in (NEAR, FAR):
-            yield Group(f"{each}, {side}", of(side, each))
+            yield LanguageGroup(f"{each}, {side}", of(side, each))
     unseen = (SAME, DIFFERENT)
-    yield Group("nearer less farther, unseen", of(NEAR, *unseen), of(FAR, *unseen))
+    yield LanguageGroup("nearer less farther, unseen", of(NEAR, *unseen), of(FAR, *unseen))
 
 
 def _table(
     by: str,
-    groups: Sequence[Group],
-    lines: Sequence[Line],
+    groups: Sequence[LanguageGroup],
+    lines: Sequence[RelationLine],
     results: Results,
     style: Style,
     distances: Mapping[str, float] | None = None,
@@ -165,7 +167,7 @@ def _table(
             f"number of cells and languages. Suite {results.suite}, model {results.model}."
         ),
         columns=tuple(columns),
-        rows=tuple(Row(line.label, (line.group,)) for line in lines),
+        rows=tuple(TableRow(line.label, (line.group,)) for line in lines),
         cells=tuple(tuple(row) for row in cells),
         stub="change",
         column_stub=by,
@@ -173,51 +175,51 @@ def _table(
     )
 
 
-def _cell(group: Group, line: Line, style: Style) -> Cell:
+def _cell(group: LanguageGroup, line: RelationLine, style: Style) -> TableCell:
     names = list(line.changes.of)
     first = [group.first(name) for name in names]
     second = None if group.second is None else [group.second(name) for name in names]
     chosen = [f or s for f, s in zip(first, second or first, strict=True)]
     if not any(first) or (second is not None and not any(second)):
-        return Cell(ABSENT, "absent")
+        return TableCell(ABSENT, "absent")
     found = cluster_contrast(list(line.changes.of.values()), [n[-1] for n in names], first, second)
     cells = sum(chosen)
     languages = len({name[-1] for name, one in zip(names, chosen, strict=True) if one})
     return _written(found, line, style, f"{cells}/{languages}")
 
 
-def _correlation(line: Line, distances: Mapping[str, float], style: Style) -> Cell:
+def _correlation(line: RelationLine, distances: Mapping[str, float], style: Style) -> TableCell:
     """Over languages: the mean change of the cells that did not see it, with its distance."""
     unseen = [n for n in line.changes.of if n[-1] in distances and n[-1] not in n[-2].split("-")]
     if len(unseen) < 3:
-        return Cell(ABSENT, "absent")
+        return TableCell(ABSENT, "absent")
     found = correlations(
         [distances[name[-1]] for name in unseen],
         [line.changes.of[name] for name in unseen],
         [name[-1] for name in unseen],
     )
     if found.between.value is None:
-        return Cell(ABSENT, "absent")
+        return TableCell(ABSENT, "absent")
     few = DAGGER if found.between.low is None else ""
     digits = style.digits + 1
     text = signed_decimal(found.between.value, digits) + few
     details = (*interval(found.between, digits), f"{len(unseen)}/{found.clusters}")
-    return Cell(text, value=found.between.value, details=details)
+    return TableCell(text, value=found.between.value, details=details)
 
 
-def _written(found: Estimate, line: Line, style: Style, counts: str) -> Cell:
+def _written(found: Estimate, line: RelationLine, style: Style, counts: str) -> TableCell:
     if found.value is None:
-        return Cell(ABSENT, "absent")
+        return TableCell(ABSENT, "absent")
     digits = style.digits if line.percent else style.digits + 2
     write = signed if line.percent else signed_decimal
     text = write(found.value, digits) + (DAGGER if found.low is None else "")
     ends: tuple[str, ...] = ()
     if found.low is not None and found.high is not None:
         ends = (f"[{write(found.low, digits)}, {write(found.high, digits)}]",)
-    return Cell(text, value=found.value, details=(*ends, counts))
+    return TableCell(text, value=found.value, details=(*ends, counts))
 
 
-def _notes(lines: Sequence[Line], distances: Mapping[str, float] | None) -> list[str]:
+def _notes(lines: Sequence[RelationLine], distances: Mapping[str, float] | None) -> list[str]:
     found = [
         "A cell is one objective, variant, pair and target language; seeds are averaged after "
         "pairing. Below each mean: its interval, and the number of cells / languages. Seen: the "

@@ -17,7 +17,7 @@ from xbench.report.statistics.stats import (
     correlations,
 )
 from xbench.report.style import Style
-from xbench.report.table import Cell, Column, Row, Table
+from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables import notes
 from xbench.report.tables.wording import ABSENT, DAGGER, signed_decimal
 
@@ -124,31 +124,31 @@ def transfer_table(
     ]
 
 
-def _row(each: Association) -> Row:
+def _row(each: Association) -> TableRow:
     words = [f"{each.measure.probe}: {each.measure.label}"]
     if each.condition[1] is not None:
         words.append("(after fine-tuning)")
     if not each.is_change:
         words.append("(value)")
-    return Row(" ".join(words), (notes.panel_name(each.panel),))
+    return TableRow(" ".join(words), (notes.panel_name(each.panel),))
 
 
-def _cells(each: Association, style: Style) -> tuple[Cell, ...]:
+def _cells(each: Association, style: Style) -> tuple[TableCell, ...]:
     found = each.found
     few = DAGGER if found.clusters < FEWEST_CLUSTERS else ""
     estimates = (found.pooled, found.within, found.between, found.partial)
     counts = (found.cells, found.clusters)
     return (
         *(_cell(estimate, style.digits + 1, few) for estimate in estimates),
-        *(Cell(str(count), value=float(count)) for count in counts),
+        *(TableCell(str(count), value=float(count)) for count in counts),
     )
 
 
-def _cell(estimate: Estimate, digits: int, mark: str) -> Cell:
+def _cell(estimate: Estimate, digits: int, mark: str) -> TableCell:
     if estimate.value is None:
-        return Cell(ABSENT, "absent")
+        return TableCell(ABSENT, "absent")
     text = signed_decimal(estimate.value, digits) + mark
-    return Cell(text, value=estimate.value, details=interval(estimate, digits))
+    return TableCell(text, value=estimate.value, details=interval(estimate, digits))
 
 
 def interval(estimate: Estimate, digits: int) -> tuple[str, ...]:
