@@ -104,7 +104,9 @@ def xbench_report_sections(frame, spec):
 
     cell = TableCell(str(len(frame)))
     return [
-        Table("mine", "tab:mine", "A section of mine", "Rows.", (Column("n"),), (TableRow("all"),), ((cell,),))
+        Table(
+            "mine", "tab:mine", "A section of mine", "Rows.", (Column("n"),), (TableRow("all"),), ((cell,),)
+        )
     ]
 """
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from xbench.api import LabelledPair, LabelledText, Language, ParallelText, Source, TaggedSentence
-from xbench.data.overlap import digests
+from xbench.api import LabelledText, Language, Source, TaggedSentence
 from xbench.plan.artefacts import PREDICTIONS
-from xbench.stages.inputs.contamination import known_records, learnt_from, overlap
+from xbench.stages.inputs.contamination import learnt_from, overlap
 from xbench.stages.inputs.examples import load_examples, sample
 
 from .. import toys
@@ -142,20 +141,6 @@ def test_of_a_pair_both_texts_must_be_known() -> None:
     known = frozenset({b"premise", b"hypothesis"})
     pairs = Items({b"premise", b"hypothesis"}, {b"premise", b"new"}, {b"premise"}, set(), {b"new"})
     assert overlap(pairs, known) == 2  # type: ignore[arg-type]
-
-
-def test_parallel_text_is_known_by_either_side() -> None:
-    text = "The quick brown fox jumps over the dog"
-    known = frozenset(digests([text]))
-    pairs = [
-        ParallelText(f"{text}.", "etwas ganz anderes als das, was oben steht"),
-        ParallelText("something else that nobody has ever written down", text.upper()),
-        ParallelText("something else that nobody has ever written down", "und noch etwas"),
-        ParallelText("", ""),
-    ]
-    assert known_records(pairs, known) == [True, True, False, False]
-    assert known_records([LabelledPair("short", text, "yes")], known) == [True]
-    assert known_records([TaggedSentence(tuple(text.split()), ("X",) * 8)], known) == [True]
 
 
 def test_predictions_do_not_change(new_world: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:

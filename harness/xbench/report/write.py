@@ -1,11 +1,11 @@
 """From results to files: builds the study's tables, renders them, writes each file in one step."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xbench.files import write_atomic
 from xbench.report.figures.gallery import FOLDER, Gallery
 from xbench.report.render import csv_tables, html, latex, markdown, terminal
 from xbench.report.results.provenance import Provenance
@@ -92,7 +92,7 @@ def write_report(
         texts[folder / f"{FOLDER}.tex"] = figures.latex()
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
-        _replace(path, text)
+        write_atomic(path, text)
     suffixes = [PICTURES[name] for name in formats if name in PICTURES and name != "html"]
     return [*texts, *figures.write(folder / FOLDER, suffixes)]
 
@@ -105,17 +105,3 @@ def _whole(tables: Sequence[Table], format: str, extras: Extras | None) -> str:
     if extras and format == "markdown" and extras.figures:
         return f"{text}\n{extras.figures.markdown()}"
     return text
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes to a temporary file beside ``path``, then renames it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

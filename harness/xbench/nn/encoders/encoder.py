@@ -197,15 +197,6 @@ class Encoder(nn.Module):
         logits: Tensor = self.mlm_head(states_RMD, self.word_embeddings)
         return logits
 
-    def set_dropout(self, hidden: float, attention: float | None = None) -> None:
-        """Set the probabilities that train mode uses; ``attention`` is ``hidden`` by default."""
-        attention = hidden if attention is None else attention
-        for module in self.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = hidden
-            elif isinstance(module, _Layer):
-                module.attention_dropout = attention
-
 
 class _Embeddings(nn.Module):
     """Word, type and position embeddings, summed and normalised."""

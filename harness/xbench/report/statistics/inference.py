@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbench.api.claim import Effect
-from xbench.report.statistics.stats import RESAMPLES, RESAMPLING_SEED, mean_sd
+from xbench.report.statistics.stats import RESAMPLES, RESAMPLING_SEED, fisher, mean_sd
 
 Floats = NDArray[np.float64]
 
@@ -194,7 +194,7 @@ def interval(effect: Effect, level: float = 1 - LEVEL) -> tuple[float, float] | 
 
     half = float(stdtrit(effect.freedom, 0.5 + level / 2)) * effect.error
     if effect.correlation:
-        center = _fisher(effect.value)
+        center = fisher(effect.value)
         return math.tanh(center - half), math.tanh(center + half)
     return effect.value - half, effect.value + half
 
@@ -223,7 +223,7 @@ def _tail(effect: Effect, bound: float, sign: float) -> float | None:
 
     distance = effect.value - bound
     if effect.correlation:
-        distance = _fisher(effect.value) - _fisher(bound)
+        distance = fisher(effect.value) - fisher(bound)
     return float(stdtr(effect.freedom, sign * distance / effect.error))
 
 
@@ -238,76 +238,17 @@ def p_within(effect: Effect, margin: float) -> float | None:
     return None if lower is None or upper is None else max(lower, upper)
 
 
-def _fisher(correlation: float) -> float:
-    return math.atanh(max(-0.999, min(0.999, correlation)))
-
-
-@dataclass(frozen=True)
-class SignFlip:
-    """``p``, two-sided, and ``lowest``: the smallest value that it can have with so many differences."""
-
-    p: float
-    lowest: float
-
-    def can_reach(self, level: float = LEVEL) -> bool:
-        """Whether any data could be significant: with 3 differences p is never below .25."""
-        return self.lowest <= level
-
-
-def sign_flip(differences: Sequence[float]) -> SignFlip:
-    """Of all ways to flip signs, the share whose mean is at least as far from 0 as the one seen.
-
-    Exact for differences that are symmetric about 0 under the null. All 2^n ways for up to 16
-    differences, else 2,000 random ones beside the one seen. Raises ``ValueError`` for none, and for
-    values that are not finite.
-    """
-    if not len(differences):
-        raise ValueError("the signs of no differences cannot be flipped")
-    values = np.asarray(differences, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError(f"differences must be finite, got {list(differences)}")
-    n = len(values)
-    if n <= MOST_FLIPPED:
-        signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        lowest = 2.0 ** (1 - n) if n > 1 else 1.0
-    else:
-        drawn = np.random.default_rng(RESAMPLING_SEED).choice([-1.0, 1.0], size=(RESAMPLES, n))
-        signs = np.concatenate([np.ones((1, n)), drawn])
-        lowest = 1 / len(signs)
-    sums = np.abs(signs @ values)
-    slack = 1e-12 * np.abs(values).sum()
-    return SignFlip(float(np.mean(sums >= sums[0] - slack)), lowest)
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p values of a declared family (Holm 1979).
 
     That any test of the family is falsely positive is as improbable as the level says.
     """
-    return _adjusted(p_values, lambda rank, n: n - rank, upwards=True)
-
-
-def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values for exploration: the share of false ones among those called positive.
-
-    Benjamini and Hochberg 1995; for tests that are independent or positively dependent.
-    """
-    return _adjusted(p_values, lambda rank, n: n / (rank + 1), upwards=False)
-
-
-def _adjusted(
-    p_values: Sequence[float], factor: Callable[[int, int], float], upwards: bool
-) -> list[float]:
-    """p times the factor of its rank (from 0), made monotone from the smallest up or the largest down."""
     if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(f"p values must lie between 0 and 1, got {list(p_values)}")
     order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    raised = [p_values[place] * factor(rank, len(order)) for rank, place in enumerate(order)]
-    inwards = raised if upwards else raised[::-1]
-    steady = list(accumulate(inwards, max if upwards else min))
-    steady = steady if upwards else steady[::-1]
+    raised = [p_values[place] * (len(order) - rank) for rank, place in enumerate(order)]
     found = [0.0] * len(order)
-    for place, value in zip(order, steady, strict=True):
+    for place, value in zip(order, accumulate(raised, max), strict=True):
         found[place] = min(1.0, value)
     return found
 

@@ -132,11 +132,6 @@ def correlations(
     )
 
 
-def cluster_mean(values: Sequence[float], clusters: Sequence[str]) -> Estimate:
-    """The mean over cells, with the interval of :func:`cluster_interval`."""
-    return cluster_contrast(values, clusters, [True] * len(values), None)
-
-
 def cluster_contrast(
     values: Sequence[float],
     clusters: Sequence[str],
@@ -183,7 +178,7 @@ def cluster_interval(found: Floats, clusters: int, correlation: bool = False) ->
         return Estimate(value, reason="undefined in more than a tenth of the resamples")
     center, spread = value, resampled
     if correlation:
-        center, spread = _fisher(value), np.arctanh(np.clip(resampled, -BOUND, BOUND))
+        center, spread = fisher(value), np.arctanh(np.clip(resampled, -BOUND, BOUND))
     factor = math.sqrt(clusters / (clusters - 1))
     half = float(stdtrit(clusters - 1, 0.975)) * factor * float(np.std(spread))
     low, high = center - half, center + half
@@ -205,7 +200,8 @@ def _no_interval(value: float, clusters: int, correlation: bool) -> Estimate | N
     return None
 
 
-def _fisher(correlation: float) -> float:
+def fisher(correlation: float) -> float:
+    """Fisher's z of a correlation, which is kept short of 1 in size."""
     return math.atanh(min(max(correlation, -BOUND), BOUND))
 
 
@@ -290,5 +286,5 @@ def _between(columns: Sequence[Floats], group: Integers, clusters: int) -> Estim
     if lacking is not None:
         return lacking
     half = NORMAL_QUANTILE * math.sqrt((1 + value**2 / 2) / (clusters - 3))
-    low, high = (math.tanh(_fisher(value) + sign * half) for sign in (-1, 1))
+    low, high = (math.tanh(fisher(value) + sign * half) for sign in (-1, 1))
     return Estimate(value, min(low, value), max(high, value))

@@ -3,10 +3,6 @@
 A count changes no prediction and is part of no key; reports name it where it is not zero.
 """
 
-from collections.abc import Iterable
-from typing import Any
-
-from xbench.data.overlap import is_known, texts_of
 from xbench.keys import key_of
 from xbench.plan.kinds.task import FinetuneStage
 from xbench.stages.inputs.examples import Examples, load_examples, load_translations
@@ -45,13 +41,3 @@ def overlap(examples: Examples, known: Known) -> int:
     Of a pair (a premise and a hypothesis) both must be: a premise may come with others.
     """
     return sum(bool(item) and item <= known for item in examples.digests())
-
-
-def known_records(records: Iterable[Any], known: Known) -> list[bool]:
-    """For each record of :mod:`xbench.api.examples` whether any of its texts is known.
-
-    For data that no task is trained on, such as the parallel text that probes and retrieval use:
-    SIB-200's training texts are sentences of FLORES-200, so a model that has learnt topics from
-    them has seen half of such a pair.
-    """
-    return [any(is_known(text, known) for text in texts_of(record)) for record in records]
