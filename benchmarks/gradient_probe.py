@@ -27,11 +27,11 @@ from xbench.nn.text_view import TextView
 from xbench.spec.request import make_spec
 from xbench.stages import finetune
 from xbench.stages.align import total
-from xbench.stages.features import features_of
-from xbench.stages.gradients import EncoderGradients
-from xbench.stages.inputs.probe_text import ProbedText
-from xbench.stages.objective import build_objective
+from xbench.stages.probing.gradients import EncoderGradients
+from xbench.stages.probing.probe_text import ProbedText
 from xbench.stages.resources import Resources
+from xbench.stages.training.features import features_of
+from xbench.stages.training.objective import build_objective
 from xbench.store import Store
 from xbench_plugins.probes.gradients import GradientAgreement
 

@@ -5,9 +5,9 @@ import torch
 
 from xbench.catalogue.discovery import discovery
 from xbench.catalogue.registry import load_registry
-from xbench.testing.clones import clone_pairs
-from xbench.testing.training import Training
-from xbench.testing.trials import pairing
+from xbench.testing.toys.clones import clone_pairs
+from xbench.testing.toys.training import Training
+from xbench.testing.toys.trials import pairing
 
 STEPS = 120  # an objective that learns pairs tells them apart after 60
 

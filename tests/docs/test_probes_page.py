@@ -12,7 +12,7 @@ from xbench.catalogue.catalogue import Catalogue
 from xbench.cli.commands.probe import _default_probes
 from xbench.spec.resolve import PROBED
 from xbench.store.rows import COLUMNS
-from xbench.testing.probe_view import ToyProbeView
+from xbench.testing.toys.probe_view import ToyProbeView
 
 from .guide import Workshop
 from .pages import blocks_of, read, sections

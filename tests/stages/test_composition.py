@@ -14,8 +14,8 @@ from xbench.api import Objective, Term
 from xbench.catalogue.identity import Component
 from xbench.nn.encoders.encoder import Encoder
 from xbench.stages.align import total
-from xbench.stages.objective import WeightedSum, build_objective
 from xbench.stages.resources import Resources
+from xbench.stages.training.objective import WeightedSum, build_objective
 
 from ..toys import Everything, World
 from .test_pairs import batches

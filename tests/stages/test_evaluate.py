@@ -12,10 +12,10 @@ import torch
 from xbench.plan import Plan, Stage
 from xbench.plan.artefacts import PREDICTIONS
 from xbench.stages import finetune
-from xbench.stages.features import all_features
 from xbench.stages.inputs.examples import load_examples
 from xbench.stages.resources import text_format
-from xbench.stages.tuning import Tuned
+from xbench.stages.training.features import all_features
+from xbench.stages.training.tuning import Tuned
 
 from ..toys import TAGS, TOPICS, Tagged, Topical, World
 from .test_finetune import rows_encoded

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from xbench.api import LabelledText, Term
 from xbench.nn.heads import Head
 from xbench.nn.optimise import Optimiser
-from xbench.stages import finetune, joint
+from xbench.stages import finetune
 from xbench.stages.align import pair_batches, total
-from xbench.stages.objective import build_objective
 from xbench.stages.resources import Resources
-from xbench.stages.tuning import FineTuning
+from xbench.stages.training import joint
+from xbench.stages.training.objective import build_objective
+from xbench.stages.training.tuning import FineTuning
 
 from ..toys import Everything, Smooth, Topical, Translating, World
 

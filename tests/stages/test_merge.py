@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from xbench.stages import finetune
-from xbench.stages.snapshots import Snapshots
+from xbench.stages.training.snapshots import Snapshots
 
 from ..toys import Latest, Topical, World
 from .slow import Slow

@@ -21,10 +21,10 @@ from xbench.nn.text import Text, pad
 from xbench.nn.text_view import TextView
 from xbench.plan import Stage
 from xbench.plan.artefacts import ROWS
-from xbench.stages.gradients import EncoderGradients
 from xbench.stages.inputs.encoding import Encoding, find_entries
-from xbench.stages.inputs.probe_text import ProbedText
-from xbench.stages.probe_view import CheckpointView
+from xbench.stages.probing.gradients import EncoderGradients
+from xbench.stages.probing.probe_text import ProbedText
+from xbench.stages.probing.probe_view import CheckpointView
 from xbench.stages.resources import Resources
 from xbench.store import Entry, Store
 
@@ -335,7 +335,7 @@ def test_a_gradient_is_that_of_the_mean_loss_of_its_part(view: CheckpointView) -
     assert len(rows) == 8
     encoder = view._encoder.requires_grad_(True)
     assert gradients._tuned is not None
-    from xbench.stages.features import features
+    from xbench.stages.training.features import features
 
     batch = examples.batch(rows, gradients._format.vocabulary.pad_id, "cpu")
     vectors = features(encoder, batch, gradients._format, examples.level, "mean", "other")

@@ -12,7 +12,7 @@ from torch import nn
 
 from xbench.api import MissingData
 from xbench.errors import XbenchError
-from xbench.stages.selection import BestStep, evaluating
+from xbench.stages.training.selection import BestStep, evaluating
 
 from ..toys import Tagged, World
 

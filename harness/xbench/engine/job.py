@@ -20,7 +20,7 @@ from xbench.plan.artefacts import ENCODER
 from xbench.plan.kinds.task import FinetuneStage
 from xbench.stages import finetune
 from xbench.stages.resources import Resources
-from xbench.stages.tuning import Tuned
+from xbench.stages.training.tuning import Tuned
 from xbench.store import Entry
 from xbench.store.lease import Busy
 

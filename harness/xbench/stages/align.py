@@ -23,8 +23,8 @@ from xbench.plan.artefacts import LINKS
 from xbench.plan.kinds.pairs import AlignStage
 from xbench.stages.inputs.pairs import Batches, Corpus, PairInput, excluded, pair_table
 from xbench.stages.inputs.word_links import Links
-from xbench.stages.objective import build_objective
 from xbench.stages.resources import Resources, text_format
+from xbench.stages.training.objective import build_objective
 from xbench.store import Entry
 
 

@@ -12,12 +12,12 @@ import torch
 from xbench.nn.finite import check_logits
 from xbench.plan.kinds.task import EvaluateStage
 from xbench.stages import retrieve
-from xbench.stages.features import all_features, transformed
 from xbench.stages.inputs.contamination import learnt_from, overlap
 from xbench.stages.inputs.examples import Examples, load_examples
 from xbench.stages.predictions import write_predictions
 from xbench.stages.resources import Resources, text_format
-from xbench.stages.tuning import Tuned
+from xbench.stages.training.features import all_features, transformed
+from xbench.stages.training.tuning import Tuned
 from xbench.store import Entry
 
 

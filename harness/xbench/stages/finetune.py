@@ -23,13 +23,13 @@ from xbench.nn.random_streams import seed_dropout
 from xbench.nn.text_view import TextView
 from xbench.nn.training_state import Losses, TrainingState, check_weights
 from xbench.plan.kinds.task import FinetuneStage
-from xbench.stages.features import all_features, features_of, transformed
 from xbench.stages.inputs.examples import Examples, load_examples
-from xbench.stages.joint import Joint
 from xbench.stages.resources import Resources, text_format
-from xbench.stages.selection import BestStep, LastStep, evaluating
-from xbench.stages.snapshots import Snapshots
-from xbench.stages.tuning import FineTuning, Tuned
+from xbench.stages.training.features import all_features, features_of, transformed
+from xbench.stages.training.joint import Joint
+from xbench.stages.training.selection import BestStep, LastStep, evaluating
+from xbench.stages.training.snapshots import Snapshots
+from xbench.stages.training.tuning import FineTuning, Tuned
 from xbench.store import Entry
 
 INFERENCE_BATCH = 64

@@ -15,9 +15,9 @@ from xbench.catalogue.configs import make_component
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.plan.artefacts import ROWS
 from xbench.plan.kinds.probe import ProbeStage
-from xbench.stages.gradients import EncoderGradients
-from xbench.stages.inputs.probe_text import ProbedText
-from xbench.stages.probe_view import CheckpointView
+from xbench.stages.probing.gradients import EncoderGradients
+from xbench.stages.probing.probe_text import ProbedText
+from xbench.stages.probing.probe_view import CheckpointView
 from xbench.stages.resources import Resources
 from xbench.store import Entry
 

@@ -36,7 +36,7 @@ from xbench.plan.records import DataId, DataPlace
 from xbench.store import Entry, Store
 
 if TYPE_CHECKING:
-    from xbench.stages.tuning import Tuned
+    from xbench.stages.training.tuning import Tuned
 
 LIBRARIES = ("transformers", "tokenizers", "safetensors", "numpy")
 T = TypeVar("T")

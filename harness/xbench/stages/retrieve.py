@@ -11,11 +11,11 @@ from xbench.api.search import Search, nearest
 from xbench.api.transform import Transform
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.plan.kinds.task import EvaluateStage
-from xbench.stages.features import transformed
 from xbench.stages.inputs.encoding import encoded
 from xbench.stages.inputs.examples import sample
 from xbench.stages.predictions import write_predictions
 from xbench.stages.resources import Resources
+from xbench.stages.training.features import transformed
 from xbench.store import Entry
 
 

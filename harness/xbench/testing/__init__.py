@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xbench.testing.aligner import AlignerContract
-    from xbench.testing.batches import Layout, chunked, toy_batch, toy_encoder
     from xbench.testing.claim import ClaimContract
-    from xbench.testing.clones import Pair, Sentence, clone_pairs, wrongly_paired
     from xbench.testing.composition import CompositionContract
     from xbench.testing.contract import Contract, Result, examine
     from xbench.testing.kinds import contract_of, contract_of_composition
@@ -27,9 +25,11 @@ if TYPE_CHECKING:
     from xbench.testing.metric import MetricContract
     from xbench.testing.objective import ObjectiveContract
     from xbench.testing.probe import ProbeContract
-    from xbench.testing.probe_view import ToyProbeView
     from xbench.testing.source import SourceContract
     from xbench.testing.task import TaskContract
+    from xbench.testing.toys.batches import Layout, chunked, toy_batch, toy_encoder
+    from xbench.testing.toys.clones import Pair, Sentence, clone_pairs, wrongly_paired
+    from xbench.testing.toys.probe_view import ToyProbeView
     from xbench.testing.transform import TransformContract
 
 _HOME = {
@@ -38,26 +38,26 @@ _HOME = {
     "CompositionContract": "composition",
     "Contract": "contract",
     "LanguageContract": "language",
-    "Layout": "batches",
+    "Layout": "toys.batches",
     "MergeContract": "merge",
     "MetricContract": "metric",
     "ObjectiveContract": "objective",
-    "Pair": "clones",
+    "Pair": "toys.clones",
     "ProbeContract": "probe",
     "Result": "contract",
-    "Sentence": "clones",
+    "Sentence": "toys.clones",
     "SourceContract": "source",
     "TaskContract": "task",
-    "ToyProbeView": "probe_view",
+    "ToyProbeView": "toys.probe_view",
     "TransformContract": "transform",
-    "chunked": "batches",
-    "clone_pairs": "clones",
+    "chunked": "toys.batches",
+    "clone_pairs": "toys.clones",
     "contract_of": "kinds",
     "contract_of_composition": "kinds",
     "examine": "contract",
-    "toy_batch": "batches",
-    "toy_encoder": "batches",
-    "wrongly_paired": "clones",
+    "toy_batch": "toys.batches",
+    "toy_encoder": "toys.batches",
+    "wrongly_paired": "toys.clones",
 }
 
 __all__ = [

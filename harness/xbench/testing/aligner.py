@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from xbench.api.aligner import Aligner, WordPair, WordSide
-from xbench.testing.clones import WORDS, Pair, Sentence, clone_pairs
 from xbench.testing.contract import expect
 from xbench.testing.definition import Configured, Documented
+from xbench.testing.toys.clones import WORDS, Pair, Sentence, clone_pairs
 
 NEEDS = ("states", "dictionary")
 WIDTH = 24

@@ -9,7 +9,7 @@ from xbench.catalogue.configs import DEFAULT, component_config
 from xbench.errors import XbenchError
 from xbench.spec.configs import configure
 from xbench.spec.methods import find_method
-from xbench.stages.objective import WeightedSum
+from xbench.stages.training.objective import WeightedSum
 from xbench.testing.objective import ObjectiveContract
 
 

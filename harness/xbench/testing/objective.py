@@ -10,12 +10,12 @@ from xbench.api.objective import Objective, Term
 from xbench.nn.optimise import autocast
 from xbench.nn.random_streams import seed_dropout
 from xbench.nn.replay import ReplayedBatch
-from xbench.testing.batches import Layout, Undivided, chunked, toy_encoder
-from xbench.testing.clones import clone_pairs
 from xbench.testing.contract import expect, skip
 from xbench.testing.definition import Configured, Documented
-from xbench.testing.training import Training, interrupted, prepare, set_up
-from xbench.testing.trials import (
+from xbench.testing.toys.batches import Layout, Undivided, chunked, toy_encoder
+from xbench.testing.toys.clones import clone_pairs
+from xbench.testing.toys.training import Training, interrupted, prepare, set_up
+from xbench.testing.toys.trials import (
     CLEAR,
     TOLERANCE,
     Ready,

@@ -10,7 +10,7 @@ from torch import Tensor
 from xbench.api.probe import Probe, Row
 from xbench.testing.contract import expect
 from xbench.testing.definition import Configured, Documented
-from xbench.testing.probe_view import LAYERS, ToyProbeView
+from xbench.testing.toys.probe_view import LAYERS, ToyProbeView
 
 NEEDS = ("dictionary", "gradients")
 KNOWN = {*ToyProbeView.languages, *ToyProbeView.missing}

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from xbench.api.objective import Objective, Term
 from xbench.nn.random_streams import permutation, seed_dropout
 from xbench.stages.align import total
-from xbench.testing.batches import PLAIN, Layout, toy_batch
-from xbench.testing.clones import Pair, clone_pairs, wrongly_paired
 from xbench.testing.contract import expect
-from xbench.testing.training import Training
+from xbench.testing.toys.batches import PLAIN, Layout, toy_batch
+from xbench.testing.toys.clones import Pair, clone_pairs, wrongly_paired
+from xbench.testing.toys.training import Training
 
 HELD_OUT = 16  # batches that are looked at after training
 STREAMS = 6  # draws that show how much a term varies by chance

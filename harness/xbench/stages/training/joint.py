@@ -18,13 +18,13 @@ from xbench.nn.text_view import TextView
 from xbench.plan.kinds.pairs import PairText
 from xbench.plan.kinds.task import FinetuneStage
 from xbench.stages.align import pair_batches, prepare, total
-from xbench.stages.features import features_of
 from xbench.stages.inputs.examples import Batch, Examples, load_translations
 from xbench.stages.inputs.pairs import Batches, PairInput
-from xbench.stages.objective import build_objective
+from xbench.stages.training.features import features_of
+from xbench.stages.training.objective import build_objective
 
 if TYPE_CHECKING:
-    from xbench.stages.tuning import FineTuning
+    from xbench.stages.training.tuning import FineTuning
 
 
 @dataclass(frozen=True)

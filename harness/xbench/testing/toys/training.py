@@ -13,8 +13,8 @@ from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
 from xbench.nn.random_streams import seed_dropout
 from xbench.nn.training_state import TrainingState
 from xbench.stages.align import total
-from xbench.testing.batches import Layout, toy_batch, toy_encoder, toy_head
-from xbench.testing.clones import Pair
+from xbench.testing.toys.batches import Layout, toy_batch, toy_encoder, toy_head
+from xbench.testing.toys.clones import Pair
 
 PREPARED = 4  # batches that ``prepare`` may look at
 

@@ -22,13 +22,13 @@ from xbench.nn.text import Text, pad
 from xbench.nn.text_view import MaskedTextView, TextView
 from xbench.plan.kinds.probe import BatchSettings, ProbeStage
 from xbench.stages.align import total
-from xbench.stages.features import features_of
 from xbench.stages.inputs.examples import Examples, load_examples
 from xbench.stages.inputs.pairs import Integers, PairRow, pair_texts
-from xbench.stages.inputs.probe_text import ProbedText
-from xbench.stages.objective import build_objective
+from xbench.stages.probing.probe_text import ProbedText
 from xbench.stages.resources import Resources, text_format
-from xbench.stages.tuning import Tuned
+from xbench.stages.training.features import features_of
+from xbench.stages.training.objective import build_objective
+from xbench.stages.training.tuning import Tuned
 
 Item = TypeVar("Item")
 OBJECTIVE = "objective"

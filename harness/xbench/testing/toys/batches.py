@@ -23,8 +23,8 @@ from xbench.nn.text import Text, TextFormat, pad
 from xbench.nn.text_view import TextView
 from xbench.stages.inputs.examples import WORD_LEVELS, Batch
 from xbench.stages.inputs.pairs import PairRow, pair_texts
-from xbench.stages.joint import TaskOnly, TaskViews
-from xbench.testing.clones import BEGIN, END, PAD, VOCABULARY, CloneTokenizer, Pair, Sentence
+from xbench.stages.training.joint import TaskOnly, TaskViews
+from xbench.testing.toys.clones import BEGIN, END, PAD, VOCABULARY, CloneTokenizer, Pair, Sentence
 
 CLASSES = 3
 WIDTH = 32

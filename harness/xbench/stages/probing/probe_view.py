@@ -8,9 +8,9 @@ from xbench.api.probe import Pair, Where
 from xbench.api.source import MissingData
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.plan.kinds.probe import ProbeStage
-from xbench.stages.gradients import EncoderGradients
 from xbench.stages.inputs.encoding import Encoding
-from xbench.stages.inputs.probe_text import ProbedText
+from xbench.stages.probing.gradients import EncoderGradients
+from xbench.stages.probing.probe_text import ProbedText
 from xbench.stages.resources import Resources
 
 

@@ -1,0 +1,1 @@
+"""What the stage of probes shows to one: text, states and gradients of a checkpoint."""
