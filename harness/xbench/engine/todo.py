@@ -102,7 +102,10 @@ class _Demand:
 
     def todo(self) -> set[str]:
         todo: set[str] = set()
-        for key in reversed(list(self.plan.stages)):  # children come before parents
+        # Children come before parents, so that whether anybody lacks what a stage gives is known when
+        # the stage is looked at: a model whose predictions are all there is not trained again, even
+        # where its weights were freed.
+        for key in reversed(list(self.plan.stages)):
             if self._needed(self.plan.stages[key], key, todo):
                 todo.add(key)
         return todo
@@ -125,7 +128,9 @@ def _jobs(plan: Plan, todo: set[str]) -> list[Job]:
     for job in bundles.values():
         job.stages = _by_model(job.stages, plan)
         own = set(job.stages)
+        # Only what is still to do is waited for; what the store has is read from there.
         job.after = {p for k in own for p in plan.stages[k].parents if p in todo and p not in own}
+    # Alignments go first: they take longest, and with one of them late at the end workers would idle.
     first = [job for job in bundles.values() if plan.stages[job.stages[0]].alone]
     return first + [job for job in bundles.values() if job not in first]
 

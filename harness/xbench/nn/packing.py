@@ -23,6 +23,7 @@ def pack(lengths: Sequence[int], width: int = ROW_WIDTH) -> list[list[int]]:
     A row is no longer than ``width``, or than the longest sentence. Sentences without tokens are in
     no row.
     """
+    # A sentence is never split over rows: its tokens could not attend to each other.
     width = max([width, *lengths])
     rows: list[list[int]] = []
     room: list[int] = []
@@ -72,6 +73,7 @@ class Packing:
                 first = sentence * mask_BT.shape[1]
                 tokens.append(np.arange(first, first + lengths[sentence]))
                 start = end
+        # Where every sentence is empty there is nothing to concatenate.
         none = [np.zeros(0, dtype=np.int64)]
         flat = (torch.from_numpy(np.concatenate(part or none)) for part in (places, tokens))
         shape = (mask_BT.shape[0], mask_BT.shape[1])
@@ -79,6 +81,8 @@ class Packing:
 
     def mask(self) -> Tensor:
         """[R, W, W] bool: which place (first W) may attend to which; only to its own sentence."""
+        # Places without a token (-1) attend to each other alone: a row of the mask that is false
+        # throughout would make the softmax NaN.
         return self.owners.unsqueeze(2) == self.owners.unsqueeze(1)
 
     def rows_of(self, states_BTD: Tensor) -> Tensor:

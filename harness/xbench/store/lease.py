@@ -47,6 +47,8 @@ class Lease:
 
     def _create(self) -> bool:
         try:
+            # Creating fails where the file is there, on network file systems too: of many who try,
+            # one holds the lease, and no lock is kept while it computes.
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
             return False
@@ -60,6 +62,7 @@ class Lease:
         with (self.path.parent / "take-over.lock").open("w") as lock:
             with suppress(OSError):  # a file system without locks: two may compute the same, then
                 fcntl.flock(lock, fcntl.LOCK_EX)
+            # Looked at again under the lock: somebody may have taken it over since.
             if not is_dead(self.path):
                 raise Busy(str(self.path))
             self.path.unlink(missing_ok=True)
@@ -73,8 +76,9 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT):
-            if not self._is_ours():
+            if not self._is_ours():  # never touch what others hold by now
                 return
+            # The time of the file is the sign of life: writing it anew could be read half-written.
             with suppress(OSError):
                 os.utime(self.path)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from xbench.cli.options import STORE
-from xbench.plan import KINDS
 from xbench.store import MARKER, Store
 
 WEIGHTS = "model.safetensors"
@@ -53,6 +52,8 @@ def _bytes(folder: Path) -> int:
 
 
 def _entries(store: Store) -> Iterator[tuple[str, str]]:
+    from xbench.plan import KINDS
+
     for kind in KINDS:
         for path in sorted((store.root / kind).glob("[!.]*")):
             yield kind, path.name
