@@ -65,7 +65,10 @@ def find_work(plan: Plan, store: Store) -> Work:
 
 
 def only_failed(work: Work, plan: Plan, store: Store) -> Work:
-    """Of what is to do, what failed when it was last tried, what needs that, and what that needs."""
+    """The part of the work that failed when it was last tried, with all stages that depend on it.
+
+    Stages that these read, and that are to be computed as well, belong to it.
+    """
     failed = {k for k in work.todo if store.state(plan.stages[k].kind, k) == "failed"}
     wanted = set(failed)
     for key, stage in plan.stages.items():  # parents come before children

@@ -1,4 +1,4 @@
-"""Numbers that are none: what an encoder gives has to be finite, or the cell fails and says where."""
+"""Checks that what an encoder gives is finite; else the cell of that language fails and says where."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Memory of this process: what is freed goes back to the system, with the C library of GNU.
+"""Keeps the memory of a worker flat: what is freed goes back to the system, with the C library of GNU.
 
 Tensors change their size from step to step. By itself glibc soon keeps blocks of up to 32 MB in its
 heap; the gaps that they leave there fit nothing, and the process grows, slowly and for hours.

@@ -1,4 +1,4 @@
-"""Views and batches of pairs over the encoder: lazy, layer by layer, each layer computed once.
+"""A batch of texts seen through an encoder: lazy, layer by layer, each layer computed once.
 
 B pairs, T padded length, D hidden size, V vocabulary, M masked positions. The encoder's replica
 dimension is 1 here and is dropped from what objectives see.

@@ -1,4 +1,4 @@
-"""From results to files: builds the study's tables, renders them, writes each file in one step."""
+"""Writes the files of a report: tables, figures and claims in each format, every file in one step."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
