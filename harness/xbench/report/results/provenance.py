@@ -16,8 +16,9 @@ from xbench.store.runs import RunRecord
 if TYPE_CHECKING:
     import pandas as pd
 
-ORDER = tuple(KINDS)
-"""The kinds of stages, in the order in which they build on each other."""
+ORDER = tuple(sorted(KINDS, key=lambda kind: "language" in KINDS[kind].point))
+"""The kinds of stages, in the order in which they build on each other: first those of checkpoints, then
+those of single languages."""
 
 Record = dict[str, Any]
 """A row of the results table: column -> value, None for every kind of null."""

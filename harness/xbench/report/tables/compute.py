@@ -6,7 +6,7 @@ from math import fsum
 from statistics import median
 
 from xbench.plan import KINDS
-from xbench.report.results.provenance import StageRecord
+from xbench.report.results.provenance import ORDER, StageRecord
 from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables.wording import ABSENT
 
@@ -31,7 +31,7 @@ def compute_table(stages: Iterable[StageRecord], suite: str = "", model: str = "
     by_key = {stage.key: stage for stage in stages}
     for stage in measured:
         groups[_device(stage), _what(stage, by_key)].append(stage)
-    order = {kind.title: place for place, kind in enumerate(KINDS.values())}
+    order = {KINDS[kind].title: place for place, kind in enumerate(ORDER)}
     names = sorted(groups, key=lambda name: (name[0], order.get(name[1].split(":")[0], 0), name[1]))
     lines = [(TableRow(what, (device,)), groups[device, what]) for device, what in names]
     for device in dict.fromkeys(device for device, _ in names):
@@ -173,6 +173,6 @@ def _notes(stages: Sequence[StageRecord], measured: Sequence[StageRecord]) -> It
     if by_state:
         counts = ", ".join(f"{count} {state}" for state, count in sorted(by_state.items()))
         yield f"Not in these numbers, for want of a measured time: {counts} (failed attempts cost too)."
-    kinds = [kind.title for kind in KINDS.values() if any(s.kind == kind.kind for s in lacking)]
+    kinds = [KINDS[kind].title for kind in ORDER if any(s.kind == kind for s in lacking)]
     if kinds:
         yield f"They are of: {', '.join(kinds)}."
