@@ -16,7 +16,10 @@ from xbench.catalogue.catalogue import Catalogue
 from xbench.cli import main
 from xbench.cli.session import Session, open_session
 from xbench.engine.job import JobRunner
-from xbench.plan import Plan, build_plan
+from xbench.engine.launcher import WorkerSettings
+from xbench.engine.todo import Work
+from xbench.plan import Plan, Stage, build_plan
+from xbench.report.figures.gallery import Gallery
 from xbench.spec.request import RunSpec, make_spec
 from xbench.spec.resolve import resolve
 from xbench.stages.resources import Resources
@@ -64,8 +67,58 @@ class Outcome:
     err: str
 
 
+class InThisProcess:
+    """A launcher (``xbench.engine.launcher.LocalLauncher``) without workers, which take seconds to start.
+
+    What concerns workers themselves is tested with real ones (:func:`with_workers`).
+    """
+
+    def __init__(self, plan: Plan, store: Store, settings: WorkerSettings, observer: Any) -> None:
+        self._plan, self._store, self._settings = plan, store, settings
+        self._observer = observer
+        self._current: list[Stage] = []
+        self._lost: set[str] = set()
+
+    def run(self, work: Work, logs: Path) -> set[str]:
+        """Compute all jobs, one after the other; returns the keys that failed or were blocked."""
+        torch.set_num_threads(1)
+        store, settings = self._store, self._settings
+        resources = Resources(store, Catalogue.installed(), self._progress, settings.state_interval)
+        runner = JobRunner(self._plan.stages, resources, self._report, settings.keep)
+        waiting = list(work.jobs)
+        while waiting:
+            pending = {key for job in waiting for key in job.stages}
+            job = next(job for job in waiting if not job.after & pending)
+            waiting.remove(job)
+            if job.after & self._lost:
+                for key in job.stages:
+                    self._report("blocked", self._plan.stages[key], {})
+            else:
+                runner.run(job.stages)
+        return self._lost
+
+    def _report(self, event: str, stage: Stage, details: Mapping[str, Any]) -> None:
+        self._current = [stage]
+        if event in ("failed", "blocked"):
+            self._lost.add(stage.key)
+        self._observer.event(event, stage, details)
+
+    def _progress(self, step: int, steps: int, values: Mapping[str, float]) -> None:
+        details = {"step": step, "steps": steps, "values": dict(values)}
+        self._observer.event("progress", self._current[0], details)
+
+
 def xbench(*arguments: str | Path) -> Outcome:
-    """The command line in this process; only workers are processes of their own."""
+    """The command line, with all that it computes, in this process; reports have no figures."""
+    with (
+        patch("xbench.engine.launcher.LocalLauncher", InThisProcess),
+        patch("xbench.report.run.extras.build_gallery", lambda material, formats: Gallery()),
+    ):
+        return with_workers(*arguments)
+
+
+def with_workers(*arguments: str | Path) -> Outcome:
+    """The command line in this process; workers are processes of their own, and figures are drawn."""
     out, err = io.StringIO(), io.StringIO()
     code: Any = 0
     with (

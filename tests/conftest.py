@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from xbench.catalogue.discovery import discovery
 
-from .command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, fake_distribution, xbench
+from .command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, fake_distribution
+from .command import with_workers as xbench
 
 Install = Callable[..., Path]
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from .command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
+from .command import QUICK_OPTIONS, SMALL_OPTIONS
+from .command import with_workers as xbench
 
 if not torch.cuda.is_available():
     pytest.skip("needs a CUDA device", allow_module_level=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from .command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
+from .command import QUICK_OPTIONS, SMALL_OPTIONS
+from .command import with_workers as xbench
 
 MATRIX = [
     *SMALL_OPTIONS,

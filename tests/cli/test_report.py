@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome
+from ..command import with_workers as xbench
 from ..report.page import data_of, read_page
 
 Finished = tuple[Path, Outcome]

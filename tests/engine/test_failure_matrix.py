@@ -12,7 +12,8 @@ import pytest
 
 from xbench.plan import KINDS
 
-from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome
+from ..command import with_workers as xbench
 
 FAILING = '''
 import errno, os, signal

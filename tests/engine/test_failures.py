@@ -15,7 +15,8 @@ from xbench.report.run.stored import StoredRun
 from xbench.store import Store
 from xbench.store.runs import record_run
 
-from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, plan_of, request, xbench
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, plan_of, request
+from ..command import with_workers as xbench
 from .unruly import install_unruly
 
 OPTIONS = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--mode", "linear", "--jobs", "1"]

@@ -18,7 +18,8 @@ import pytest
 from xbench.nn.training_state import NOTE
 from xbench.plan import KINDS
 
-from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS
+from ..command import with_workers as xbench
 from .unruly import install_unruly
 
 PATIENCE = 900  # seconds until a test that waits for a process gives up, on a busy machine too

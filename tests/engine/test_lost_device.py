@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS
+from ..command import with_workers as xbench
 
 # As CUDA behaves: after its first error the process gets the same error for whatever it asks.
 GLITCH = '''

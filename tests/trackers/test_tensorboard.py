@@ -13,7 +13,8 @@ import pytest
 from xbench_plugins.trackers import tensorboard
 from xbench_plugins.trackers.tensorboard import PLACE, Tracker, folder_of
 
-from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS
+from ..command import with_workers as xbench
 
 
 def stage(key: str = "0123456789", label: str = "hictl:S1W0M1 qaa-qac") -> Any:

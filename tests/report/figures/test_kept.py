@@ -13,7 +13,8 @@ from xbench.report.figures.gallery import Gallery, build_gallery
 from xbench.report.figures.kept import INDEX, gallery_key, read_gallery, write_gallery
 from xbench.report.figures.material import Lacking, Material
 
-from ...command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
+from ...command import QUICK_OPTIONS, SMALL_OPTIONS
+from ...command import with_workers as xbench
 from .material import curves, material
 
 FORMATS = ("svg", "pdf")
