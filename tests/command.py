@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -17,7 +17,7 @@ from xbench.cli import main
 from xbench.cli.session import Session, open_session
 from xbench.engine.job import JobRunner
 from xbench.engine.launcher import WorkerSettings
-from xbench.engine.todo import Work
+from xbench.engine.todo import Job, Work
 from xbench.plan import Plan, Stage, build_plan
 from xbench.report.figures.gallery import Gallery
 from xbench.spec.request import RunSpec, make_spec
@@ -67,6 +67,16 @@ class Outcome:
     err: str
 
 
+def in_order(work: Work) -> Iterator[Job]:
+    """The jobs, each after those that it waits for."""
+    waiting = list(work.jobs)
+    while waiting:
+        pending = {key for job in waiting for key in job.stages}
+        job = next(job for job in waiting if not job.after & pending)
+        waiting.remove(job)
+        yield job
+
+
 class InThisProcess:
     """A launcher (``xbench.engine.launcher.LocalLauncher``) without workers, which take seconds to start.
 
@@ -85,11 +95,7 @@ class InThisProcess:
         store, settings = self._store, self._settings
         resources = Resources(store, Catalogue.installed(), self._progress, settings.state_interval)
         runner = JobRunner(self._plan.stages, resources, self._report, settings.keep)
-        waiting = list(work.jobs)
-        while waiting:
-            pending = {key for job in waiting for key in job.stages}
-            job = next(job for job in waiting if not job.after & pending)
-            waiting.remove(job)
+        for job in in_order(work):
             if job.after & self._lost:
                 for key in job.stages:
                     self._report("blocked", self._plan.stages[key], {})
@@ -157,7 +163,7 @@ def work_off(session: Session, store: Store) -> None:
     """Compute all jobs of a session, in this process and, as workers do, with one thread."""
     torch.set_num_threads(1)
     resources = Resources(store, Catalogue.installed())
-    for job in session.work.jobs:
+    for job in in_order(session.work):
         runner = JobRunner(
             session.plan.stages, resources, lambda event, stage, details: None, False
         )

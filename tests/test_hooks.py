@@ -15,7 +15,7 @@ import pluggy
 import pytest
 
 from xbench.api import hookimpl
-from xbench.catalogue import xbenchfile as localfile
+from xbench.catalogue import xbenchfile
 from xbench.catalogue.discovery import PluginError
 from xbench.engine import hooks, hookspecs
 from xbench.errors import XbenchError
@@ -225,7 +225,7 @@ def test_what_a_file_registers_is_read_from_its_source(tmp_path: Path) -> None:
     XYZ = api.register("language", "xyz")(api.Language("xyz", "Xyz", "Latn"))
     """
     path.write_text(textwrap.dedent(text), encoding="utf-8")
-    found = list(localfile.registered(path))
+    found = list(xbenchfile.registered(path))
     assert found == [("objective", "one", "One"), ("language", "xyz", "XYZ")]
 
 

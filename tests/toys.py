@@ -42,6 +42,8 @@ from xbench.stages import finetune
 from xbench.stages.resources import Progress, Resources
 from xbench.store import Store
 
+from .command import in_order
+
 TAGS = ("NAME", "VERB", "THING")
 TOPICS = ("food", "sport")
 SYLLABLES = {"aaa": "ba be bi bo bu da de di do du", "bbb": "ka ke ki ko ku ta te ti to tu"}
@@ -551,11 +553,7 @@ class World:
             if event in ("failed", "blocked"):
                 lost.add(stage.key)
 
-        waiting = find_work(plan, self.store).jobs
-        while waiting:
-            pending = {key for job in waiting for key in job.stages}
-            job = next(job for job in waiting if not job.after & pending)
-            waiting.remove(job)
+        for job in in_order(find_work(plan, self.store)):
             if job.after & lost:
                 for key in job.stages:
                     hear("blocked", plan.stages[key], {})

@@ -71,7 +71,12 @@ def canonical(value: Any) -> str:
 
 def key_of(value: Any) -> str:
     """sha256 (hexadecimal) of the canonical JSON of a value, or of a record."""
-    return hashlib.sha256(canonical(to_json(value)).encode("utf-8")).hexdigest()
+    return digest_of(to_json(value))
+
+
+def digest_of(value: Any) -> str:
+    """The same of what is JSON already."""
+    return hashlib.sha256(canonical(value).encode("utf-8")).hexdigest()
 
 
 def _check(value: Any, where: str) -> None:

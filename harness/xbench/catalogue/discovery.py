@@ -14,7 +14,7 @@ from functools import cached_property
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
-from xbench.catalogue import xbenchfile as localfile
+from xbench.catalogue import xbenchfile
 from xbench.errors import UnknownName, XbenchError
 
 KINDS = ("objectives", "aligners", "tasks", "languages", "metrics", "probes", "claims", "sources")
@@ -58,8 +58,8 @@ class Plugin:
     def load(self) -> Any:
         """Import the plugin. Raises :class:`PluginError` naming distribution, version and cause."""
         try:
-            if self.target.split(":")[0] == localfile.MODULE:
-                localfile.load()
+            if self.target.split(":")[0] == xbenchfile.MODULE:
+                xbenchfile.load()
             loaded = EntryPoint(self.name, self.target, GROUP + self.kind).load()
         except (Exception, SystemExit) as cause:
             raise PluginError(
@@ -163,18 +163,18 @@ def _disabled() -> list[str]:
 
 def _local() -> Iterator[Plugin]:
     """What an ``xbenchfile.py`` registers; it is read, and imported only when it is used."""
-    path = localfile.find()
-    if path is None or localfile.MODULE in _disabled():
+    path = xbenchfile.find()
+    if path is None or xbenchfile.MODULE in _disabled():
         return
-    maker = (localfile.NAME, "local", True)
-    yield Plugin(HOOKS, localfile.MODULE, localfile.MODULE, *maker)
-    for kind, name, attribute in localfile.registered(path):
+    maker = (xbenchfile.NAME, "local", True)
+    yield Plugin(HOOKS, xbenchfile.MODULE, xbenchfile.MODULE, *maker)
+    for kind, name, attribute in xbenchfile.registered(path):
         if f"{kind}s" not in KINDS:
             raise PluginError(
                 f"{path} registers {name!r} as a {kind!r}; the kinds are "
                 f"{', '.join(known[:-1] for known in KINDS)}"
             )
-        yield Plugin(f"{kind}s", name, f"{localfile.MODULE}:{attribute}", *maker)
+        yield Plugin(f"{kind}s", name, f"{xbenchfile.MODULE}:{attribute}", *maker)
 
 
 def installed() -> Iterator[Plugin]:

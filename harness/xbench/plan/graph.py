@@ -40,6 +40,11 @@ class Plan:
     resolved: dict[str, str] = field(default_factory=dict)
     unguarded: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def device(self) -> str:
+        """The device that its stages are computed on."""
+        return next((stage.places.device for stage in self.stages.values()), "cpu")
+
     def add(self, stage: Stage) -> str:
         """Add a stage once; returns its key."""
         key = stage.key

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, TypedDict
 
-from xbench.keys import from_json, key_of, to_json
+from xbench.keys import digest_of, from_json, to_json
 from xbench.plan.artefacts import RESULT
 from xbench.plan.records import EncoderId, Reading
 
@@ -66,7 +66,7 @@ class Stage:
     @cached_property
     def key(self) -> str:
         """sha256 over kind, schema and everything that determines the result."""
-        return key_of({"kind": self.kind, "schema": self.schema, **to_json(self.spec)})
+        return digest_of({"kind": self.kind, "schema": self.schema, **to_json(self.spec)})
 
     @property
     def label(self) -> str:
@@ -99,12 +99,13 @@ class Stage:
         return [RESULT]
 
     def encoder(self, stages: Stages) -> EncoderId | None:
-        """The weights that it starts from; None where it needs none."""
-        return None
+        """The weights that it starts from: its own, or those of its fine-tuning; None where it has none."""
+        model, own = self.model(stages), getattr(self.spec, "encoder", None)
+        return own if model in (None, self.key) else stages[str(model)].encoder(stages)
 
     def model(self, stages: Stages) -> str | None:
         """The fine-tuning whose model it needs at hand; None where there is none."""
-        return None
+        return getattr(self.spec, "finetune", None)
 
     def job(self, stages: Stages) -> str:
         """Names the job that it belongs to: stages that share a model, or an encoder, go together."""

@@ -17,19 +17,6 @@ from xbench.keys import key_of
 from xbench.plan import Cell, Plan
 from xbench.store.store import Store
 
-__all__ = [
-    "NOTES",
-    "PLAN",
-    "SPEC",
-    "Cell",
-    "RunRecord",
-    "add_notes",
-    "find_run",
-    "read_notes",
-    "read_record",
-    "record_run",
-]
-
 PLAN = "plan.json"
 SPEC = "spec.yaml"
 NOTES = "notes.json"

@@ -52,8 +52,7 @@ def command(
     session = open_session(spec_from(values), place, offline, tentative=True)
     plan, work = session.plan, session.work
     check_models(plan, work, place)
-    device = next((stage.places.device for stage in plan.stages.values()), "cpu")
-    workers = default_settings(device, jobs).jobs
+    workers = default_settings(plan.device, jobs).jobs
     with calibration(session.spec, workers, calibrate and not plan.unresolved) as measured:
         guess = estimate(plan, work, [place, *measured], workers, keep)
     counts = work.counts(plan, place)

@@ -59,7 +59,7 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
     folder = record_run(session.plan, store)
     add_notes(folder, notes)
     settings = replace(
-        default_settings(_device(session.plan), how["jobs"]),
+        default_settings(session.plan.device, how["jobs"]),
         keep=how["keep"] == "all",
         deterministic=how["deterministic"],
         state_interval=how["save_state"],
@@ -82,12 +82,6 @@ def _launcher(plan: Any, store: Store, settings: Any, watch: Any) -> Any:
 
     given = {"plan": plan, "store": store, "settings": settings, "observer": watch}
     return hooks.call("xbench_make_launcher", **given) or LocalLauncher(**given)
-
-
-def _device(plan: Any) -> str:
-    for stage in plan.stages.values():
-        return str(stage.places.device)
-    return "cpu"
 
 
 def _finish(run: "StoredRun") -> int:

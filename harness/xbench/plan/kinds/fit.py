@@ -63,16 +63,6 @@ class FitStage(Stage):
         """What the transform learnt."""
         return [FITTED]
 
-    def encoder(self, stages: Stages) -> EncoderId | None:
-        """Its own, or that of the fine-tuning."""
-        if self.spec.finetune is not None:
-            return stages[self.spec.finetune].encoder(stages)
-        return self.spec.encoder
-
-    def model(self, stages: Stages) -> str | None:
-        """The fine-tuning that it is fitted on, if any."""
-        return self.spec.finetune
-
     def cost(self, stages: Stages) -> tuple[str, str]:
         """By transform and unit."""
         return self.spec.objective.name, self.spec.unit

@@ -8,7 +8,7 @@ from xbench.catalogue.identity import Component
 from xbench.catalogue.settings import AlignSettings
 from xbench.keys import absent, plain
 from xbench.plan.artefacts import LINKS, checkpoint
-from xbench.plan.records import DataId, DataPlace, EncoderId, ModelId, Reading
+from xbench.plan.records import DataId, DataPlace, ModelId, Reading
 from xbench.plan.stage import ALIGN, Places, Stage, Stages
 
 # What phase I is told that is no part of how an encoder is trained.
@@ -91,10 +91,6 @@ class LinksStage(Stage):
         """The table of links."""
         return [LINKS]
 
-    def encoder(self, stages: Stages) -> EncoderId:
-        """The untouched one."""
-        return EncoderId(self.spec.model)
-
     def cost(self, stages: Stages) -> tuple[str, str]:
         """By aligner."""
         return self.spec.aligner.name, ""
@@ -157,10 +153,6 @@ class AlignStage(Stage):
         assert start is not None
         assert start.step is not None
         return [checkpoint(start.step)]
-
-    def encoder(self, stages: Stages) -> EncoderId:
-        """The untouched one."""
-        return EncoderId(self.spec.model)
 
     def cost(self, stages: Stages) -> tuple[str, str]:
         """By objective."""

@@ -92,20 +92,10 @@ class ProbeStage(Stage):
     asked = True
     fills = True
 
-    def encoder(self, stages: Stages) -> EncoderId | None:
-        """Its own, or that of the fine-tuning."""
-        if self.spec.finetune is not None:
-            return stages[self.spec.finetune].encoder(stages)
-        return self.spec.encoder
-
-    def model(self, stages: Stages) -> str | None:
-        """The fine-tuning that is probed, if any."""
-        return self.spec.finetune
-
     def job(self, stages: Stages) -> str:
         """The model's; probes of one encoder go together: they share its states."""
         if self.spec.finetune is not None:
-            return stages[self.spec.finetune].job(stages)
+            return super().job(stages)
         return canonical(to_json({"probe": self.spec.encoder}))
 
     def cost(self, stages: Stages) -> tuple[str, str]:

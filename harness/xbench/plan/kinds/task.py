@@ -137,10 +137,6 @@ class FinetuneStage(Stage):
             return [HEAD]
         return [ENCODER] if child.kind == "fit" else self.leaves()
 
-    def encoder(self, stages: Stages) -> EncoderId:
-        """Its own."""
-        return self.spec.encoder
-
     def model(self, stages: Stages) -> str:
         """Its own."""
         return self.key
@@ -220,20 +216,10 @@ class EvaluateStage(Stage):
     run = "xbench.stages.evaluate:run"
     fills = True
 
-    def encoder(self, stages: Stages) -> EncoderId | None:
-        """Its own, or that of the fine-tuning."""
-        if self.spec.finetune is not None:
-            return stages[self.spec.finetune].encoder(stages)
-        return self.spec.encoder
-
-    def model(self, stages: Stages) -> str | None:
-        """The fine-tuning that predicts; none of a retrieval."""
-        return self.spec.finetune
-
     def job(self, stages: Stages) -> str:
         """The model's; retrievals of a task with one encoder go together."""
         if self.spec.finetune is not None:
-            return stages[self.spec.finetune].job(stages)
+            return super().job(stages)
         return canonical(to_json({"encoder": self.spec.encoder, "task": self.spec.task}))
 
     def cost(self, stages: Stages) -> tuple[str, str]:
@@ -272,10 +258,6 @@ class ScoreStage(Stage):
     run = "xbench.stages.score:run"
     asked = True
     fills = True
-
-    def encoder(self, stages: Stages) -> EncoderId | None:
-        """The evaluation's."""
-        return stages[self.spec.evaluate].encoder(stages)
 
     def model(self, stages: Stages) -> str | None:
         """The evaluation's."""

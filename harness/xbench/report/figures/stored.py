@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from xbench.errors import XbenchError
+from xbench.plan import Cell
 from xbench.plan.artefacts import ROWS
 from xbench.report.figures.material import Curve
 from xbench.report.results.probe_rows import AS_IT_IS, Measure, Place
 from xbench.report.results.reading import encoder_of
 from xbench.store import Store
-from xbench.store.runs import Cell, RunRecord
+from xbench.store.runs import RunRecord
 
 
 def read_curves(store: Store, run: RunRecord) -> list[Curve]:
