@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xbench.catalogue.registry import load_registry, registry_path, sources
-from xbench.catalogue.registry.reading import merge, read_registry
+from xbench.catalogue.registry.reading import read_registry
+from xbench.catalogue.registry_files import merge
 from xbench.errors import XbenchError
 from xbench.files import documentation
 

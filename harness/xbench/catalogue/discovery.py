@@ -191,15 +191,10 @@ def installed() -> Iterator[Plugin]:
         if _normal(name) in seen:
             continue
         seen.add(_normal(name))
+        # Each of these reads a file: once for a distribution, not once for each of its plugins.
+        maker = (name, distribution.version, _is_editable(distribution))
         for entry, kind in entries:
-            yield Plugin(
-                kind,
-                entry.name,
-                entry.value,
-                name,
-                distribution.version,
-                _is_editable(distribution),
-            )
+            yield Plugin(kind, entry.name, entry.value, *maker)
 
 
 def _kind(entry: EntryPoint) -> str | None:

@@ -4,8 +4,6 @@ A file of the user's own extends it: ``xbench-registry.yaml`` in the working dir
 that ``XBENCH_REGISTRY`` names.
 """
 
-import importlib.util
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +22,7 @@ from xbench.catalogue.registry.entries import (
     SuiteEntry,
 )
 from xbench.catalogue.registry.reading import read_registry
-from xbench.errors import XbenchError
+from xbench.catalogue.registry_files import overlay_paths, registry_files, registry_path
 
 __all__ = [
     "Binding",
@@ -44,39 +42,13 @@ __all__ = [
     "sources",
 ]
 
-OVERLAY = "xbench-registry.yaml"
-
-
-def registry_path() -> Path:
-    """Where the catalogue lies: in the installed package, or at the top of a source checkout."""
-    spec = importlib.util.find_spec("xbench")
-    assert spec is not None
-    assert spec.origin is not None
-    package = Path(spec.origin).parent
-    for path in (package / "registry.yaml", package.parent.parent / "registry.yaml"):
-        if path.is_file():
-            return path
-    raise XbenchError(f"registry.yaml is missing beside {package}: reinstall xbench")
-
-
-def overlay_paths() -> tuple[Path, ...]:
-    """The user's own files. Raises where ``XBENCH_REGISTRY`` names one that is not there."""
-    named = os.environ.get("XBENCH_REGISTRY")
-    if named:
-        path = Path(named).expanduser().resolve()
-        if not path.is_file():
-            raise XbenchError(f"XBENCH_REGISTRY names {path}, which is not there.")
-        return (path,)
-    local = Path(OVERLAY).resolve()
-    return (local,) if local.is_file() else ()
-
 
 def load_registry(path: Path | None = None) -> Registry:
     """Read and check the catalogue with its overlays (with ``path``: that file alone).
 
     Raises :class:`XbenchError` naming file, line and field.
     """
-    files = (path,) if path is not None else (registry_path(), *overlay_paths())
+    files = (path,) if path is not None else registry_files()
     return _read(*((file, file.stat().st_mtime_ns) for file in files))
 
 

@@ -1,7 +1,7 @@
 """YAML files -> one checked catalogue; errors name file, line and field."""
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
@@ -10,36 +10,20 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from xbench.catalogue.registry.entries import Registry
-from xbench.catalogue.yamlfile import Document, Place, about_booleans, below, read_document
+from xbench.catalogue.registry_files import read_documents
+from xbench.catalogue.yamlfile import Document, Place, about_booleans, below
 from xbench.errors import XbenchError
 
 
 def read_registry(base: Path, overlays: Sequence[Path]) -> Registry:
     """The catalogue in ``base``, extended and changed by the overlays in their order."""
-    documents = [read_document(path, "registry") for path in (base, *overlays)]
-    content: dict[str, Any] = {}
-    for document in documents:
-        content = merge(content, document.content)
-    files = tuple(document.path for document in documents)
+    files = (base, *overlays)
+    documents, content = read_documents(files)
     try:
         return Registry.model_validate({**content, "files": files})
     except ValidationError as error:
         lines = [_message(item, documents) for item in error.errors()]
         raise XbenchError("\n".join(lines)) from error
-
-
-def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings are merged by name at every depth; anything else is replaced.
-
-    A setting with its source, ``{value, source}``, is replaced as a whole.
-    """
-    merged = dict(below)
-    for name, value in above.items():
-        old = merged.get(name)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        settings = any(isinstance(v, Mapping) and "value" in v for v in (old, value))
-        merged[name] = merge(old, value) if both and not settings else value  # type: ignore[arg-type]
-    return merged
 
 
 def _message(item: Any, documents: Sequence[Document]) -> str:

@@ -1,6 +1,8 @@
 """``xbench list``: what there is, from metadata alone."""
 
 import json
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import click
@@ -8,6 +10,9 @@ import click
 from xbench.catalogue.discovery import KINDS, discovery
 from xbench.cli.output import write_data
 from xbench.errors import UnknownName
+
+Content = Callable[[], Mapping[str, Any]]
+"""Reads the registry, once for a command and only if it is needed."""
 
 CATALOGUE = ("suites", "models", "datasets")
 
@@ -28,7 +33,8 @@ def command(kind: str | None, check: bool, form: str) -> int:
         raise UnknownName("kind", kind, known)
     if check:
         return _check(kind, form)
-    rows = [row for wanted in ([kind] if kind else known) for row in _rows(wanted)]
+    registry = cache(_content)
+    rows = [row for wanted in ([kind] if kind else known) for row in _rows(wanted, registry)]
     if form == "json":
         write_data(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
         return 0
@@ -41,17 +47,17 @@ def command(kind: str | None, check: bool, form: str) -> int:
     return 0
 
 
-def _rows(kind: str) -> list[dict[str, Any]]:
+def _rows(kind: str, registry: Content) -> list[dict[str, Any]]:
     if kind in CATALOGUE:
-        from xbench.catalogue.registry import load_registry
-
-        entries = getattr(load_registry(), kind)
-        return [{"kind": kind, "name": n, "about": _about(e)} for n, e in entries.items()]
+        return [
+            {"kind": kind, "name": n, "about": _about(kind, e)}
+            for n, e in _entries(registry, kind).items()
+        ]
     rows = [_plugin_row(plugin) for plugin in discovery.table if plugin.kind == kind]
     if kind == "languages":
-        rows += _registry_languages({row["name"] for row in rows})
+        rows += _registry_languages(registry, {row["name"] for row in rows})
     if kind == "objectives":
-        rows += _compositions()
+        rows += _compositions(registry)
     return rows
 
 
@@ -71,15 +77,36 @@ def _check(kind: str | None, form: str) -> int:
     return 1 if any(row["problem"] for row in rows) else 0
 
 
-def _about(entry: Any) -> str:
+def _content() -> dict[str, Any]:
+    from xbench.catalogue.registry_files import read_documents, registry_files
+
+    return read_documents(registry_files())[1]
+
+
+def _entries(registry: Content, kind: str, *needed: str) -> Mapping[str, Mapping[str, Any]]:
+    """What the registry has of a kind, by name: read unchecked, since checking takes as long again.
+
+    Where a record lacks what a line of the list needs, the checked reading says what is wrong.
+    """
+    entries = registry().get(kind) or {}
+    if not isinstance(entries, Mapping) or not all(
+        isinstance(entry, Mapping) and set(needed) <= set(entry) for entry in entries.values()
+    ):
+        from xbench.catalogue.registry import load_registry
+
+        load_registry()
+    return entries
+
+
+def _about(kind: str, entry: Mapping[str, Any]) -> str:
     """What a record of the registry is, in a line; of a data set its licence.
 
     A model's hub id is where it comes from. Not so a data set's: only some are read from there.
     """
-    if not hasattr(entry, "description"):
-        return str(entry.licence)
-    hub_id = getattr(entry, "hub_id", None)
-    return f"{hub_id}: {entry.description}" if hub_id else str(entry.description)
+    if kind == "datasets":
+        return str(entry.get("licence", ""))
+    hub_id, description = entry.get("hub_id"), entry.get("description", "")
+    return f"{hub_id}: {description}" if hub_id else str(description)
 
 
 def _plugin_row(plugin: Any) -> dict[str, Any]:
@@ -96,18 +123,16 @@ def _plugin_row(plugin: Any) -> dict[str, Any]:
     }
 
 
-def _compositions() -> list[dict[str, Any]]:
+def _compositions(registry: Content) -> list[dict[str, Any]]:
     """Objectives that the registry puts together from others."""
-    from xbench.catalogue.registry import load_registry
-
     return [
         {
             "kind": "objectives",
             "name": name,
-            "about": f"composition of {', '.join(entry.parts)}: {entry.description}",
-            "parts": list(entry.parts),
+            "about": f"composition of {', '.join(entry['parts'])}: {entry.get('description', '')}",
+            "parts": list(entry["parts"]),
         }
-        for name, entry in load_registry().compositions.items()
+        for name, entry in _entries(registry, "compositions", "parts").items()
     ]
 
 
@@ -116,11 +141,9 @@ def _written_in(name: str, script: str) -> str:
     return f"{name[:-1]}, {script})" if name.endswith(")") else f"{name} ({script})"
 
 
-def _registry_languages(taken: set[str]) -> list[dict[str, Any]]:
-    from xbench.catalogue.registry import load_registry
-
+def _registry_languages(registry: Content, taken: set[str]) -> list[dict[str, Any]]:
     return [
-        {"kind": "languages", "name": code, "about": _written_in(entry.name, entry.script)}
-        for code, entry in load_registry().languages.items()
+        {"kind": "languages", "name": code, "about": _written_in(entry["name"], entry["script"])}
+        for code, entry in _entries(registry, "languages", "name", "script").items()
         if code not in taken
     ]
