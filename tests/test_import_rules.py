@@ -31,7 +31,6 @@ EXCEPTIONS = {
     ("harness/xbench/cli/options.py", "mlm"),
     ("harness/xbench/report/run/style.py", "mlm"),
     ("harness/xbench/report/tables/notes.py", "mlm"),
-    ("harness/xbench/report/style.py", "hictl"),  # control arm: which rows are the mlm control
     # a task in the example of an option's help, and in the commands that `xbench new` prints
     ("harness/xbench/cli/commands/results.py", "pos"),
     ("harness/xbench/cli/scaffold/kinds.py", "pos"),

@@ -1,10 +1,14 @@
 """Pages read as a browser reads them: a tree of elements, and the data that the script is given."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
+
+from xbench.report.render.html import render
+from xbench.report.table import Table
 
 VOID = {"br", "img", "input", "link", "meta"}
 
@@ -69,6 +73,13 @@ def read_page(text: str) -> Element:
     reader.close()
     assert len(reader.open) == 1, f"left open: {[e.tag for e in reader.open[1:]]}"
     return reader.open[0]
+
+
+def sections(tables: Iterable[Table]) -> str:
+    """The tables of a page alone, without what stands around them."""
+    found = re.search(r'<p class="help"[^>]*>.*?</p>\n(.*\n)</main>', render(tables), re.DOTALL)
+    assert found is not None
+    return found[1]
 
 
 def data_of(page: Element) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from xbench.report.render.html import render_tables
-from xbench.report.style import Style
 from xbench.report.table import Table
 from xbench.report.tables.study import build_tables
 from xbench.report.write import render
+
+from .page import sections
+from .styles import study_style
 
 GOLDEN = Path(__file__).parent / "golden"
 SUFFIXES = {"markdown": "md", "latex": "tex", "terminal": "txt", "html": "html", "csv": "csv"}
@@ -22,11 +23,7 @@ def rendered(table: Table, format: str) -> str:
 
     Exact numbers end after 12 digits: the last few are the libraries' own.
     """
-    text = (
-        render_tables([table]).replace("><", ">\n<")
-        if format == "html"
-        else render([table], format)
-    )
+    text = sections([table]).replace("><", ">\n<") if format == "html" else render([table], format)
     return re.sub(r"\d\.\d{12,}(e-\d+)?", lambda number: f"{float(number[0]):.12g}", text)
 
 
@@ -40,13 +37,13 @@ def compare(text: str, name: str) -> None:
 @pytest.mark.parametrize("format", SUFFIXES)
 @pytest.mark.parametrize("name", ["table1", "per_language"])
 def test_study(study: pd.DataFrame, name: str, format: str) -> None:
-    style = Style(source_language="eng", short_codes={"deu": "de", "eng": "en"})
+    style = study_style(source_language="eng", short_codes={"deu": "de", "eng": "en"})
     tables = [t for t in build_tables(study, style=style) if t.name == name][:1]
     compare(rendered(tables[0], format), f"{name}.{SUFFIXES[format]}")
 
 
 @pytest.mark.parametrize("format", SUFFIXES)
-def test_wide_layout_with_parts(study: pd.DataFrame, format: str) -> None:
+def test_partial_averages(study: pd.DataFrame, format: str) -> None:
     chosen = study[study.variant.isna() | (study.variant == "S0W1M0")]
-    table, *_ = build_tables(chosen, style=Style(layout="wide", allow_partial=True))
-    compare(rendered(table, format), f"wide.{SUFFIXES[format]}")
+    table, *_ = build_tables(chosen, style=study_style(allow_partial=True))
+    compare(rendered(table, format), f"partial.{SUFFIXES[format]}")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from xbench.report.render.element import element, text
 from xbench.report.render.escape import clean
-from xbench.report.render.html import ClaimFinding, render_tables
+from xbench.report.render.html import ClaimFinding
 from xbench.report.render.html import render as render_page
 from xbench.report.results.provenance import Provenance, StageRecord
 from xbench.report.table import Column, Table, TableCell, TableRow
@@ -19,7 +19,7 @@ from xbench.report.tables.study import build_tables
 from xbench.report.write import render
 
 from .hostile import NAMES, SCRIPT, hostile_table
-from .page import Element, data_of, read_page
+from .page import Element, data_of, read_page, sections
 
 texts = st.one_of(
     st.text(), st.text(alphabet="<>&\"'/=!-script \n\0\u202e\u2028"), st.sampled_from(NAMES)
@@ -78,7 +78,7 @@ def test_any_text_survives(label: str, inside: str, note: str) -> None:
         stub=note,
         notes=(note,),
     )
-    page = read_page(render_tables([table]))
+    page = read_page(sections([table]))
     assert page.all("h2")[0].text == clean(label)
     assert page.all("th", "corner")[-1].text == clean(note)
     if inside or note:
@@ -97,7 +97,7 @@ def test_elements_escape_whatever_is_no_element(content: str, value: str) -> Non
 
 def test_rows_fill_the_table(study: pd.DataFrame) -> None:
     for table in build_tables(study):
-        page = read_page(render_tables([table]))
+        page = read_page(sections([table]))
         widths = {
             sum(e.number("colspan") for e in row.children if isinstance(e, Element))
             for row in page.all("tr")
@@ -120,7 +120,7 @@ def test_every_shown_cell_opens_its_own_data(study: pd.DataFrame) -> None:
 
 
 def test_headers_sort_and_say_what_they_are_for() -> None:
-    page = read_page(render_tables([hostile_table("x")]))
+    page = read_page(sections([hostile_table("x")]))
     headers = [e for e in page.all("th") if "aria-sort" in e.attributes]
     assert [h.text for h in headers] == ["x", "x", "b", "c"]
     assert all(h.attributes["aria-sort"] == "none" for h in headers)
@@ -133,7 +133,7 @@ def test_headers_sort_and_say_what_they_are_for() -> None:
 
 
 def test_a_gap_is_marked_for_sorting_and_for_the_eye() -> None:
-    page = read_page(render_tables([hostile_table("x")]))
+    page = read_page(sections([hostile_table("x")]))
     gaps = [e for e in page.all("td") if "data-gap" in e.attributes]
     assert [(e.text, e.classes) for e in gaps] == [("failed", ["failed"])]
     values = [e.attributes["data-value"] for e in page.all("td") if "data-value" in e.attributes]

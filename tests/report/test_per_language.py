@@ -7,13 +7,14 @@ import pytest
 
 from xbench.report.results.reading import read_results
 from xbench.report.results.results import Selection
-from xbench.report.style import Style
 from xbench.report.table import Table
 from xbench.report.tables.per_language import per_language
 
+from .styles import study_style
+
 
 def build(frame: pd.DataFrame | list[Any], **style: Any) -> list[Table]:
-    return per_language(read_results(pd.DataFrame(frame), Selection()), Style(**style))
+    return per_language(read_results(pd.DataFrame(frame), Selection()), study_style(**style))
 
 
 def test_one_table_per_task_and_mode_with_the_source_first(study: pd.DataFrame) -> None:

@@ -9,13 +9,13 @@ import pytest
 from xbench.report.results.background import Background, ProbeTable
 from xbench.report.results.probe_rows import AS_IT_IS, Measure, read_probes
 from xbench.report.results.results import ComparedEncoder, Selection
-from xbench.report.style import Style
 from xbench.report.table import Table, TableCell
 from xbench.report.tables.probes.probes import probe_tables
 from xbench.report.tables.study import build_tables
 from xbench.report.write import render
 
 from .probed import BACKGROUND, TARGETS, Row, base_row, frame, smooth, study
+from .styles import study_style
 
 
 def tables(
@@ -23,7 +23,7 @@ def tables(
 ) -> dict[str, list[Table]]:
     results = read_probes(frame(rows), Selection(), background.wanted)
     found: dict[str, list[Table]] = {}
-    for table in probe_tables(results, background, Style(source_language="eng", **style)):
+    for table in probe_tables(results, background, study_style(source_language="eng", **style)):
         found.setdefault(table.name, []).append(table)
     return found
 
@@ -327,7 +327,7 @@ def test_what_cannot_be_read_is_refused() -> None:
 
 
 def test_a_report_has_them_and_does_not_depend_on_the_order_of_rows() -> None:
-    style = Style(source_language="eng")
+    style = study_style(source_language="eng")
     whole = frame(study(smooth, smooth, finetuned=True))
     found = build_tables(whole, style=style, background=BACKGROUND)
     names = list(dict.fromkeys(table.name for table in found))

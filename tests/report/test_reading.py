@@ -85,12 +85,6 @@ def test_alignment_seeds_are_runs_of_one_encoder(make: Any) -> None:
         read(rows, align_seed=7)
 
 
-def test_a_chosen_language_without_a_row_is_still_expected(make: Any) -> None:
-    results = read(make.block(), languages=("eng", "fra", "eng"), seeds=(15, 99))
-    assert results.languages[FULL] == ("eng", "fra")
-    assert results.seeds[FULL] == (15, 99)
-
-
 def test_a_language_with_data_somewhere_is_a_gap_not_unavailable(make: Any) -> None:
     rows = [make.row(), make.row(seed=33, status="unavailable", value=None, reason="gone")]
     results = read(rows)

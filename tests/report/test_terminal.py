@@ -7,11 +7,11 @@ import pytest
 
 from xbench.report.render.terminal import fit, rich_tables
 from xbench.report.render.terminal import render as render_width
-from xbench.report.style import Style
 from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables.study import build_tables
-from xbench.report.tables.table1 import VARIANT_ORDER
 from xbench.report.write import render
+
+from .styles import VARIANT_ORDER, study_style
 
 
 def whole_study(make: Any) -> pd.DataFrame:
@@ -36,20 +36,18 @@ def test_the_whole_study_fits(make: Any, width: int) -> None:
 
 
 def test_one_panel_of_the_study_is_one_table_at_100_columns(make: Any) -> None:
-    table, *_ = build_tables(whole_study(make))
+    table, *_ = build_tables(whole_study(make), style=study_style())
     (panel,) = fit(table, 100)
     assert [row.label for row in panel.rows] == list(VARIANT_ORDER)
     assert panel.stub == "variant"
 
 
-def test_one_table_per_panel_in_both_layouts(study: pd.DataFrame) -> None:
-    for layout in ("stacked", "wide"):
-        table, *_ = build_tables(study, style=Style(layout=layout))
-        titles = [str(rich_table.title) for rich_table in rich_tables(table, 100)]
-        assert titles == [
-            f"{panel} (hictl)"
-            for panel in ("pos, full", "pos, linear", "topic, full", "topic, linear")
-        ]
+def test_one_table_per_panel(study: pd.DataFrame) -> None:
+    table, *_ = build_tables(study)
+    titles = [str(rich_table.title) for rich_table in rich_tables(table, 100)]
+    assert titles == [
+        f"{panel} (hictl)" for panel in ("pos, full", "pos, linear", "topic, full", "topic, linear")
+    ]
 
 
 def test_what_fits_stays_as_it_is() -> None:

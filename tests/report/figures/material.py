@@ -8,9 +8,9 @@ from xbench.report.results.background import ProbeFigure
 from xbench.report.results.probe_rows import AS_IT_IS, read_probes
 from xbench.report.results.reading import read_results
 from xbench.report.results.results import ComparedEncoder, Selection
-from xbench.report.style import Style
 
 from ..probed import BACKGROUND, SOURCE, Row, encoders, frame, smooth, study
+from ..styles import study_style
 
 LAYERS = ProbeFigure("layers", "By layer", "finder", {"near": "cosine"}, "change", change=True)
 SLOPES = ProbeFigure("layers", "Slopes", "slopes", {"agreement": "agreement"}, "slope")
@@ -22,7 +22,7 @@ def material(rows: list[Row] | None = None, **changes: Any) -> Material:
     """The small study, unless told otherwise."""
     table = frame(study(smooth, smooth, finetuned=True) if rows is None else rows)
     background = changes.pop("background", PICTURED)
-    style = Style(source_language=SOURCE, **changes.pop("style", {}))
+    style = study_style(source_language=SOURCE, **changes.pop("style", {}))
     results = read_results(table, Selection())
     probes = read_probes(table, Selection(), background.wanted)
     return Material(results, probes, background, style, **changes)

@@ -31,6 +31,7 @@ from ..probed import (
     smooth,
     study,
 )
+from ..styles import study_style
 from .material import PICTURED, curves, data_of, drawn, material
 
 ORDER = ("S1W0M0", "S0W1M0", "S0W0M1")  # the study's
@@ -383,7 +384,7 @@ def _charted() -> tuple[list[Row]]:
 
 
 def test_losses_by_term_and_by_task() -> None:
-    alignment, finetuning = drawn(curve_figures(Material(curves=curves())))[0]
+    alignment, finetuning = drawn(curve_figures(Material(curves=curves(), style=study_style())))[0]
     data = data_of(alignment)
     assert data.rows == ("weighted sum", "sentence")
     assert data.columns == PAIRS
@@ -425,4 +426,8 @@ def test_a_panel_without_lines_says_so() -> None:
 
 
 def curves_look() -> Any:
-    return data_of(drawn(curve_figures(Material(curves=curves())))[0][0]).panels[0, 0][0].look
+    return (
+        data_of(drawn(curve_figures(Material(curves=curves(), style=study_style())))[0][0])
+        .panels[0, 0][0]
+        .look
+    )

@@ -6,7 +6,10 @@ from xbench.report.figures.lines import legend_columns
 from xbench.report.figures.palette import NOBODY, Look, Looks, numbered, short, wrapped
 from xbench.report.results.results import ComparedEncoder
 
+from ..styles import study_style
+
 NONE = ComparedEncoder("none")
+STYLE = study_style()
 
 
 def aligned(variant: str, **more: object) -> ComparedEncoder:
@@ -23,8 +26,8 @@ def test_many_things_look_different_and_the_first_differ_in_their_markers_alone(
 
 def test_variants_keep_their_look_whatever_their_pair_arm_and_order() -> None:
     encoders = [aligned("S0W1M0"), NONE, aligned("S1W0M0", pair="kaz-kor"), aligned("S1W0M0")]
-    looks = Looks.of(encoders)
-    assert looks == Looks.of(reversed(encoders))
+    looks = Looks.of(encoders, STYLE)
+    assert looks == Looks.of(reversed(encoders), STYLE)
     assert looks.look(encoders[2]) == looks.look(encoders[3]) == numbered(0)
     assert looks.look(encoders[0]) == numbered(1)
     shuffled = ComparedEncoder("shuffled", "hictl", "S1W0M0", "deu-eng")
@@ -38,10 +41,10 @@ def test_variants_keep_their_look_whatever_their_pair_arm_and_order() -> None:
 
 def test_names_say_what_is_not_the_same_everywhere() -> None:
     two = [aligned("a"), aligned("a", objective="other")]
-    looks = Looks.of(two)
+    looks = Looks.of(two, STYLE)
     assert [looks.name(encoder) for encoder in two] == ["hictl:a", "other:a"]
     plain = aligned("", objective="centre")
-    assert Looks.of([plain]).name(plain) == "centre"
+    assert Looks.of([plain], STYLE).name(plain) == "centre"
 
 
 def test_what_is_long_loses_its_middle() -> None:

@@ -249,6 +249,8 @@ class ProbeFigureEntry(RegistryEntry):
 class Registry(RegistryEntry):
     """The whole catalogue, and the ``files`` that it was read from.
 
+    ``controls`` maps the name of an arm to the ``objective:variant`` that it stands for;
+    ``variant_order`` has the variants that tables and figures show first, in their order.
     ``alignment_measures`` has, by probe, the metrics that reports hold against the change in
     accuracy.
     """
@@ -257,6 +259,7 @@ class Registry(RegistryEntry):
     models: dict[str, ModelEntry]
     datasets: dict[str, DatasetEntry] = Field(default_factory=dict)
     controls: dict[str, str]
+    variant_order: tuple[str, ...] = ()
     aliases: dict[str, dict[str, str]]
     compositions: dict[str, Composition] = Field(default_factory=dict)
     suites: dict[str, SuiteEntry]

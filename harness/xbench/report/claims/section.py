@@ -7,7 +7,6 @@ from xbench.api.claim import Effect, Part
 from xbench.report.claims.verdicts import Judged, JudgedPart, detectable
 from xbench.report.render.html import ClaimFinding
 from xbench.report.statistics.inference import interval
-from xbench.report.style import Style
 from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables.wording import ABSENT, signed, signed_decimal
 
@@ -15,16 +14,15 @@ MOST_PARTS = 24
 EXPECTED = {"above": "> 0", "below": "< 0", "beyond": "not 0"}
 
 
-def claim_tables(judged: Sequence[Judged], style: Style | None = None) -> list[Table]:
+def claim_tables(judged: Sequence[Judged]) -> list[Table]:
     """Verdicts, then effects, of claims that the run has anything to say about; none without any."""
     shown = [one for one in judged if one.has_effects or not one.parts]
     if not any(one.has_effects for one in shown):
         return []
-    style = style or Style()
     shown = _in_order(shown)
     silent = [one.label for one in judged if one not in shown]
     pages = _pages([one for one in shown if one.parts])
-    effects = [_effects(page, (n, len(pages)), style) for n, page in enumerate(pages, start=1)]
+    effects = [_effects(page, (n, len(pages))) for n, page in enumerate(pages, start=1)]
     return [_verdicts(shown, silent), *effects]
 
 
@@ -38,9 +36,8 @@ def _pages(judged: Sequence[Judged]) -> list[list[Judged]]:
     return pages
 
 
-def findings(judged: Sequence[Judged], style: Style | None = None) -> list[ClaimFinding]:
+def findings(judged: Sequence[Judged]) -> list[ClaimFinding]:
     """The claims as a page shows them: those that are decided first."""
-    style = style or Style()
     judged = [one for one in judged if one.has_effects or not one.parts]
     family = _family(judged)
     order = ("contradicted", "supported", "undecided")
@@ -48,7 +45,7 @@ def findings(judged: Sequence[Judged], style: Style | None = None) -> list[Claim
         ClaimFinding(
             f"{one.statement} ({one.source})" if one.source else one.statement,
             one.verdict,
-            tuple(_lines(one, family, style)),
+            tuple(_lines(one, family)),
         )
         for one in sorted(_in_order(judged), key=lambda one: order.index(one.verdict))
     ]
@@ -64,8 +61,8 @@ def _in_order(judged: Sequence[Judged]) -> list[Judged]:
     return sorted(judged, key=lambda one: (place(one), one.name))
 
 
-def _lines(one: Judged, family: int, style: Style) -> list[str]:
-    lines = [f"{each.part.about}: {_sentence(each, style)}." for each in one.parts]
+def _lines(one: Judged, family: int) -> list[str]:
+    lines = [f"{each.part.about}: {_sentence(each)}." for each in one.parts]
     if one.p is not None:
         lines.append(_p_line(one, family))
     return [*lines, *_closing(one)]
@@ -86,15 +83,15 @@ def _closing(one: Judged) -> list[str]:
     return [*needed, *one.remarks]
 
 
-def _sentence(each: JudgedPart, style: Style) -> str:
+def _sentence(each: JudgedPart) -> str:
     """``+1.2 [+0.4, +2.0], expected > 0, n = 3 fine-tuning seeds, paired t, p = .02``."""
     part, effect = each.part, each.part.effect
     if effect.value is None:
-        return f"{effect.reason or 'no effect'}; expected {_expected(part, style)}"
-    bounds = _interval(part, style)
+        return f"{effect.reason or 'no effect'}; expected {_expected(part)}"
+    bounds = _interval(part)
     words = [
-        _number(effect.value, part, style) + (f" {bounds}" if bounds else ""),
-        f"expected {_expected(part, style)}",
+        _number(effect.value, part) + (f" {bounds}" if bounds else ""),
+        f"expected {_expected(part)}",
         f"n = {effect.n} {effect.unit}",
     ]
     words += [effect.test] if effect.test else []
@@ -152,7 +149,7 @@ def _verdict_cells(one: Judged) -> tuple[TableCell, ...]:
     )
 
 
-def _effects(judged: Sequence[Judged], page: tuple[int, int], style: Style) -> Table:
+def _effects(judged: Sequence[Judged], page: tuple[int, int]) -> Table:
     number, pages = page
     rows = [(one, each) for one in judged for each in one.parts]
     names = ("expected", "effect", "p", "n", "smallest effect to be found")
@@ -167,30 +164,28 @@ def _effects(judged: Sequence[Judged], page: tuple[int, int], style: Style) -> T
         ),
         columns=tuple(Column(name) for name in names),
         rows=tuple(TableRow(each.part.about, (one.label,)) for one, each in rows),
-        cells=tuple(_effect_cells(each, style) for _, each in rows),
+        cells=tuple(_effect_cells(each) for _, each in rows),
         stub="part",
         column_stub="effect",
         notes=tuple(_notes([each.part.effect for _, each in rows])),
     )
 
 
-def _effect_cells(each: JudgedPart, style: Style) -> tuple[TableCell, ...]:
+def _effect_cells(each: JudgedPart) -> tuple[TableCell, ...]:
     part, effect = each.part, each.part.effect
     smallest = detectable(effect)
     if effect.value is None:
         number = TableCell(ABSENT, "absent")
     else:
-        bounds = _interval(part, style)
-        text = _number(effect.value, part, style)
+        bounds = _interval(part)
+        text = _number(effect.value, part)
         number = TableCell(text, value=effect.value, details=(bounds,) if bounds else ())
     return (
-        TableCell(_expected(part, style)),
+        TableCell(_expected(part)),
         number,
         _p_cell(each.support),
         TableCell(f"{effect.n} {effect.unit}" if effect.n else ABSENT, value=float(effect.n)),
-        TableCell(ABSENT, "absent")
-        if smallest is None
-        else TableCell(_size(smallest, part, style)),
+        TableCell(ABSENT, "absent") if smallest is None else TableCell(_size(smallest, part)),
     )
 
 
@@ -215,24 +210,24 @@ def _family(judged: Sequence[Judged]) -> int:
     return sum(one.p is not None for one in judged)
 
 
-def _number(value: float, part: Part, style: Style) -> str:
-    return signed(value, style.digits) if part.percent else signed_decimal(value, 3)
+def _number(value: float, part: Part) -> str:
+    return signed(value) if part.percent else signed_decimal(value, 3)
 
 
-def _size(value: float, part: Part, style: Style) -> str:
-    return _number(value, part, style).removeprefix("+")
+def _size(value: float, part: Part) -> str:
+    return _number(value, part).removeprefix("+")
 
 
-def _interval(part: Part, style: Style) -> str:
+def _interval(part: Part) -> str:
     bounds = interval(part.effect)
     if bounds is None:
         return ""
-    return f"[{', '.join(_number(end, part, style) for end in bounds)}]"
+    return f"[{', '.join(_number(end, part) for end in bounds)}]"
 
 
-def _expected(part: Part, style: Style) -> str:
+def _expected(part: Part) -> str:
     if part.margin:
-        return f"{part.expected} ±{_size(part.margin, part, style)}"
+        return f"{part.expected} ±{_size(part.margin, part)}"
     return EXPECTED[part.expected]
 
 

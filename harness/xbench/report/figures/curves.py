@@ -18,7 +18,7 @@ WHOLE = "loss"
 
 def curve_figures(material: Material) -> Iterator[Drawing | Lacking]:
     """One figure for alignments and one for fine-tunings."""
-    looks = Looks.of(curve.encoder for curve in material.curves)
+    looks = Looks.of((curve.encoder for curve in material.curves), material.style)
     of_alignment = [c for c in material.curves if c.condition == AS_IT_IS]
     of_tasks = [c for c in material.curves if c.condition != AS_IT_IS]
     if of_alignment:

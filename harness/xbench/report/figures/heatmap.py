@@ -55,7 +55,6 @@ class HeatMap:
     base: tuple[str, ...]
     groups: tuple[tuple[str, int], ...]
     rules: tuple[int, ...]
-    digits: int = 1
 
 
 def heat_figures(material: Material) -> Iterator[Drawing | Lacking]:
@@ -81,14 +80,13 @@ def _map(material: Material, results: Results, panel: Panel) -> HeatMap:
     spans = [[code] for code in codes] + ([targets] if len(targets) > 1 else [])
     names = [*codes, *([MEAN] if len(targets) > 1 else [])]
     rules = {1 if source in codes else 0, len(codes)} - {0, len(names)}
-    looks = Looks.of(results.encoders)
+    looks = Looks.of(results.encoders, material.style)
     encoders = [e for at, e in results.blocks if at == panel and e != UNTOUCHED]
     encoders.sort(key=lambda e: (looks.order(e)[0], e.pair or "", looks.order(e)))
     means = [
         [_average(material, results, (panel, encoder), span) for span in spans]
         for encoder in (UNTOUCHED, *encoders)
     ]
-    digits = material.style.digits
     heads = [_head(encoder, material) for encoder in encoders]
     return HeatMap(
         rows=tuple(looks.name(encoder).removesuffix(" shuffled") for encoder in encoders),
@@ -100,10 +98,9 @@ def _map(material: Material, results: Results, panel: Panel) -> HeatMap:
             )
             for line in means[1:]
         ),
-        base=tuple(percent(m.mean_sd()[0], digits) if m.shown else gap(m) for m in means[0]),
+        base=tuple(percent(m.mean_sd()[0]) if m.shown else gap(m) for m in means[0]),
         groups=_runs(heads),
         rules=tuple(sorted(rules)),
-        digits=digits,
     )
 
 
@@ -212,7 +209,7 @@ def _cells(axes: "Axes", band: _Band) -> None:
             light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
             axes.text(
                 *middle,
-                signed(change.value, band.data.digits),
+                signed(change.value),
                 color="black" if light > 0.5 else "white",
                 fontweight="bold" if change.sure else "normal",
                 **CENTRED,

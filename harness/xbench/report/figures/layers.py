@@ -14,6 +14,7 @@ from xbench.report.figures.palette import Looks, short, wrapped
 from xbench.report.results.background import ProbeFigure
 from xbench.report.results.probe_rows import AS_IT_IS, Condition, Measure, ProbeResults
 from xbench.report.results.results import UNTOUCHED, ComparedEncoder
+from xbench.report.style import Style
 from xbench.report.tables.probes.probe_cells import words_of
 
 MOST_COLUMNS = 6
@@ -27,8 +28,7 @@ class _Source:
 
     spec: ProbeFigure
     results: ProbeResults
-    source: str | None
-    partial: bool
+    style: Style
 
     def measures(self, metric: str) -> list[Measure]:
         """One for each layer."""
@@ -54,14 +54,14 @@ class _Source:
                 value = None if lacking else value - before.value  # type: ignore[operator, union-attr]
             if value is not None:
                 found.append(value)
-            elif not self.partial:
+            elif not self.style.allow_partial:
                 return None
         return fsum(found) / len(found) if found else None
 
     def languages(self, measure: Measure, condition: Condition) -> list[str | None]:
         """All but the source language, whose gradient against itself is a check and no result."""
         found = self.results.languages([measure], condition)
-        targets = [language for language in found if language != self.source]
+        targets = [language for language in found if language != self.style.source_language]
         return targets or found
 
 
@@ -73,8 +73,7 @@ def layer_figures(material: Material) -> Iterator[Drawing | Lacking]:
         if material.probes is None:
             yield Lacking(spec.title, f"it takes the probe {spec.probe}, which was not run")
             continue
-        style = material.style
-        source = _Source(spec, material.probes, style.source_language, style.allow_partial)
+        source = _Source(spec, material.probes, material.style)
         metrics = {label: m for label, m in spec.metrics.items() if source.measures(m)}
         grids = list(_grids(source, metrics)) if metrics else []
         if not grids:
@@ -112,7 +111,7 @@ def _grids(source: _Source, metrics: dict[str, str]) -> Iterator[tuple[str, Line
 def _grid(
     source: _Source, metrics: dict[str, str], columns: Sequence[Column], named: bool
 ) -> LineGrid:
-    looks = Looks.of(source.results.encoders)
+    looks = Looks.of(source.results.encoders, source.style)
     panels = {}
     layers = sorted({m.layer for metric in metrics.values() for m in source.measures(metric)})
     for row, metric in enumerate(metrics.values()):

@@ -113,7 +113,7 @@ def _maps(
     at: tuple[str | None, Condition],
 ) -> Maps:
     pair, condition = at
-    looks = Looks.of(probes.encoders)
+    looks = Looks.of(probes.encoders, material.style)
     codes = [code for code in probes.languages(axes, condition) if code is not None]
     scripts = material.background.scripts
     names = sorted({scripts.get(code, UNKNOWN) for code in codes})

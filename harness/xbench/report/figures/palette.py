@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from xbench.report.render.escape import clean
 from xbench.report.results.results import UNTOUCHED, ComparedEncoder
-from xbench.report.tables.table1 import VARIANT_ORDER
+from xbench.report.style import Style
+from xbench.report.tables.table1 import in_order
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "<", "X", ">", "p", "h", "*")
@@ -49,10 +50,10 @@ class Looks:
     several_objectives: bool
 
     @classmethod
-    def of(cls, encoders: Iterable[ComparedEncoder]) -> "Looks":
-        """Variants in the study's order, then by objective and name."""
+    def of(cls, encoders: Iterable[ComparedEncoder], style: Style) -> "Looks":
+        """Variants in the style's order, then by objective and name."""
         found = [encoder for encoder in encoders if encoder != UNTOUCHED]
-        names = sorted({_variant(encoder) for encoder in found}, key=_order)
+        names = in_order({_variant(encoder) for encoder in found}, style)
         return cls(
             {name: numbered(place) for place, name in enumerate(names)},
             len({encoder.objective for encoder in found}) > 1,
@@ -100,9 +101,3 @@ def wrapped(text: str, width: int, lines: int = 3) -> str:
 
 def _variant(encoder: ComparedEncoder) -> tuple[str, str]:
     return encoder.objective or "", encoder.variant or ""
-
-
-def _order(name: tuple[str, str]) -> tuple[bool, str, int, str]:
-    objective, variant = name
-    known = variant in VARIANT_ORDER
-    return not known, objective, VARIANT_ORDER.index(variant) if known else 0, variant

@@ -19,6 +19,7 @@ from xbench.report.results.changes import (
 )
 from xbench.report.results.probe_rows import Measure, Measured, Place, ProbeResults
 from xbench.report.results.results import ComparedEncoder, Panel, Results
+from xbench.report.style import Style
 from xbench.report.tables import notes
 from xbench.report.tables.probes.transfer import Association, associations, interval
 from xbench.report.tables.wording import signed_decimal
@@ -75,7 +76,7 @@ def scatter_figures(material: Material) -> Iterator[Drawing | Lacking]:
     if not found:
         yield Lacking(TITLE, "no alignment measure and no score share three cells")
     for probe, members in by_probe.items():
-        data = _scatter(results, probes, members, source)
+        data = _scatter(results, probes, members, material.style)
         caption = _caption(material, members)
         title = f"{TITLE}: {probe}"
         yield Drawing(
@@ -98,11 +99,11 @@ def _shown(
 
 
 def _scatter(
-    results: Results, probes: ProbeResults, members: Sequence[Association], source: str | None
+    results: Results, probes: ProbeResults, members: Sequence[Association], style: Style
 ) -> Scatter:
     panels = list(dict.fromkeys(each.panel for each in members))
     measures = list(dict.fromkeys((each.measure, each.is_change) for each in members))
-    looks = Looks.of(results.encoders)
+    looks, source = Looks.of(results.encoders, style), style.source_language
     found = {}
     for each in members:
         place = (panels.index(each.panel), measures.index((each.measure, each.is_change)))

@@ -69,12 +69,6 @@ def render(
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _asset("report.html"))
 
 
-def render_tables(tables: Iterable[Table]) -> str:
-    """The tables alone, without the page around them."""
-    data = PageData(Provenance())
-    return "\n".join(section for _, _, section in _sections(list(tables), (), (), data)) + "\n"
-
-
 def _sections(
     tables: Sequence[Table],
     figures: Sequence[Figure],

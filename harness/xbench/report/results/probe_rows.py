@@ -196,8 +196,6 @@ def _selected(rows: "pd.DataFrame", selection: Selection) -> Any:
     if selection.align_seed is not None:
         seed = rows["align_seed"]
         chosen &= seed.isna() | (seed == selection.align_seed).fillna(False)
-    if selection.seeds is not None:
-        chosen &= rows["seed"].isna() | rows["seed"].isin(selection.seeds)
     return chosen.astype(bool)
 
 

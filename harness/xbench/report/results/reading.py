@@ -5,7 +5,7 @@ Nothing is averaged here. Two values for one cell are an error, never a silent c
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from xbench.report.results.results import (
@@ -43,25 +43,19 @@ def read_results(frame: "pd.DataFrame", selection: Selection) -> Results:
     unavailable = _unavailable(records)
     records = _of_metric([r for r in records if r["mode"] is not None], selection)
     records, step, other_steps = _of_alignment(records, selection)
-    records = [
-        r
-        for r in records
-        if (r["task"], r["language"]) not in unavailable
-        and (selection.languages is None or r["language"] in selection.languages)
-        and (selection.seeds is None or r["seed"] in selection.seeds)
-    ]
+    records = [r for r in records if (r["task"], r["language"]) not in unavailable]
     if not records:
         raise ValueError(
             "the results hold no downstream rows for this selection; "
-            "run some cells first, or select other languages, seeds or alignment seeds"
+            "run some cells first, or select other alignment seeds"
         )
-    languages = _expected(records, "language", selection.languages, unavailable)
+    languages = _occurring(records, "language")
     return Results(
         suite=suite,
         model=model,
         blocks=_blocks(records),
         languages=languages,
-        seeds=_expected(records, "seed", selection.seeds, {}),
+        seeds=_occurring(records, "seed"),
         metrics={panel: selection.metric(panel[0]) for panel in languages},
         unavailable=unavailable,
         align_step=step,
@@ -221,21 +215,9 @@ def _single(rows: list[Record]) -> Measurement:
     return Measurement(status, row["value"], row["n"], row["key"], row.get("reason"))
 
 
-def _expected(
-    records: list[Record],
-    column: str,
-    chosen: Sequence[Any] | None,
-    unavailable: Mapping[tuple[str, str], str],
-) -> dict[Panel, tuple[Any, ...]]:
-    """What an average of each panel has to cover: what was chosen, else all that occurs."""
+def _occurring(records: list[Record], column: str) -> dict[Panel, tuple[Any, ...]]:
+    """What an average of each panel has to cover: all that occurs in the panel."""
     found: dict[Panel, set[Any]] = defaultdict(set)
     for record in records:
         found[record["task"], record["mode"]].add(record[column])
-    return {
-        panel: tuple(
-            value
-            for value in dict.fromkeys(sorted(values) if chosen is None else chosen)
-            if (panel[0], value) not in unavailable
-        )
-        for panel, values in found.items()
-    }
+    return {panel: tuple(sorted(values)) for panel, values in found.items()}

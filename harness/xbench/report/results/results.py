@@ -20,16 +20,13 @@ class Selection:
     """Which rows of the results are reported.
 
     ``metrics`` maps a task to the metric shown (default: accuracy). ``align_step``: the largest
-    one by default. ``align_seed``: one of them alone, instead of all. ``languages`` and ``seeds``: all
-    that occur by default; given, they are what an average needs to be complete.
+    one by default. ``align_seed``: one of them alone, instead of all.
     """
 
     metrics: Mapping[str, str] = field(default_factory=dict)
     split: str = "test"
     align_step: int | None = None
     align_seed: int | None = None
-    languages: tuple[str, ...] | None = None
-    seeds: tuple[int, ...] | None = None
 
     def metric(self, task: str) -> str:
         """The metric shown for this task."""

@@ -8,6 +8,8 @@ from xbench.report.style import Style
 from xbench.report.tables import notes
 from xbench.spec.request import RunSpec
 
+MLM = "mlm"
+"""The name of the control without an alignment signal, in the registry and after ``--arm``."""
 RECONSTRUCTION = (
     "Settings that the reference study does not state are reconstructions; `xbench show {suite}` "
     "gives the source of each."
@@ -18,12 +20,13 @@ def style_of(run: StoredRun, allow_partial: bool = False) -> Style:
     """Source language, short names of languages, the control without alignment, and the notes."""
     registry, suite = run.catalogue.registry, run.suite
     short = {code: entry.iso639_1 for code, entry in registry.languages.items() if entry.iso639_1}
-    objective, _, variant = registry.controls["mlm"].partition(":")
+    objective, _, variant = registry.controls.get(MLM, "").partition(":")
     return Style(
         allow_partial=allow_partial,
         source_language=run.source_language,
         short_codes=short,
-        mlm_control=(objective, variant),
+        variant_order=registry.variant_order,
+        mlm_control=(objective, variant) if objective else None,
         notes=tuple(_notes(run, suite)),
     )
 

@@ -19,7 +19,7 @@ def tables_of(run: StoredRun, allow_partial: bool = False) -> list[Table]:
     try:
         style = style_of(run, allow_partial)
         tables = build_tables(run.rows, run.selection, style, run.background)
-        tables += claim_tables(run.claims, style)
+        tables += claim_tables(run.claims)
     except ValueError as error:
         raise XbenchError(f"The run {run.name} cannot be reported: {error}") from error
     return [*tables, *_published(run)]

@@ -37,15 +37,15 @@ def _table(of_step: ByStep, panel: Panel, style: Style) -> Table:
     metric = any_results.metrics[panel]
     rows, cells, places = [], [], []
     for encoder in encoders:
-        header = _header(encoder, any_results, style)
+        header = _header(encoder, style)
         averages = [_average(results, panel, encoder, style) for results in of_step.values()]
         places += [
             (f"{header.label}, {step} steps", found)
             for step, found in zip(of_step, averages, strict=True)
         ]
         rows.append(header)
-        numbers = (number_cell(found, style, metric) for found in averages)
-        cells.append((*numbers, _change(averages, style, metric)))
+        numbers = (number_cell(found, metric) for found in averages)
+        cells.append((*numbers, _change(averages, metric)))
     first, last = min(of_step), max(of_step)
     name = notes.panel_name(panel)
     return Table(
@@ -94,11 +94,11 @@ def _average(results: Results, panel: Panel, encoder: ComparedEncoder, style: St
     return average(block, results.languages[panel], runs, style.allow_partial)
 
 
-def _change(averages: Sequence[CellAverage], style: Style, metric: str) -> TableCell:
+def _change(averages: Sequence[CellAverage], metric: str) -> TableCell:
     change = difference(averages[-1], averages[0])
     if change is None:
         return TableCell("", "absent")
-    main, *rest = difference_lines(change, style.digits)
+    main, *rest = difference_lines(change)
     return TableCell(
         main,
         value=change.mean,
@@ -111,7 +111,7 @@ def _change(averages: Sequence[CellAverage], style: Style, metric: str) -> Table
     )
 
 
-def _header(encoder: ComparedEncoder, results: Results, style: Style) -> TableRow:
+def _header(encoder: ComparedEncoder, style: Style) -> TableRow:
     label = encoder_label(encoder, style.short_codes)
     variant = encoder.variant or encoder.objective or ""
     return TableRow(f"{label} {variant}".rstrip(), control=encoder.arm != "aligned")

@@ -52,7 +52,9 @@ def item_tables(results: Results, reader: ItemReader, style: Style | None = None
     style = style or Style()
     panels = [panel for panel in results.panels if (panel, UNTOUCHED) in results.blocks]
     encoders = list(
-        dict.fromkeys(e for panel in panels for e in ordered(results, panel) if e != UNTOUCHED)
+        dict.fromkeys(
+            e for panel in panels for e in ordered(results, panel, style) if e != UNTOUCHED
+        )
     )
     if not encoders:
         return []
@@ -163,9 +165,7 @@ def _table(
             tuple(
                 cell
                 for panel in panels
-                for cell in _cells(
-                    found[encoder, panel], seed_effect(results, panel, encoder), style
-                )
+                for cell in _cells(found[encoder, panel], seed_effect(results, panel, encoder))
             )
             for encoder in encoders
         ),
@@ -185,20 +185,20 @@ def _table(
     )
 
 
-def _cells(items: Effect, seeds: Effect, style: Style) -> tuple[TableCell, TableCell]:
+def _cells(items: Effect, seeds: Effect) -> tuple[TableCell, TableCell]:
     """The change with each kind of interval; none over both where either is lacking."""
     both = combined(seeds, items)
-    return _cell(items, style), TableCell(ABSENT, "absent") if both is None else _cell(both, style)
+    return _cell(items), TableCell(ABSENT, "absent") if both is None else _cell(both)
 
 
-def _cell(effect: Effect, style: Style) -> TableCell:
+def _cell(effect: Effect) -> TableCell:
     if effect.value is None:
         return TableCell("incomplete" if effect.reason else ABSENT, "incomplete")
     low, high = interval(effect) or (None, None)
     change = Difference(effect.value, low, high, effect.n)
-    _, *bounds = difference_lines(change, style.digits)
+    _, *bounds = difference_lines(change)
     return TableCell(
-        signed(effect.value, style.digits),
+        signed(effect.value),
         value=effect.value,
         n=effect.n,
         difference=change,

@@ -1,10 +1,10 @@
 """The sentences under a table: what was averaged, what is lacking and why, which controls."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from xbench.report.results.averages import CellAverage
-from xbench.report.results.results import NOT_TUNED, Panel, Results, Run
+from xbench.report.results.results import NOT_TUNED, ComparedEncoder, Panel, Results, Run
 from xbench.report.statistics.run_noise import alignments, is_of_one_checkpoint
 from xbench.report.style import Style
 from xbench.report.tables.wording import ABSENT, DAGGER
@@ -148,17 +148,13 @@ def withheld(results: Results) -> list[str]:
 
 def controls(results: Results, style: Style) -> str:
     """Which controls the results hold, and which they lack."""
-    mlm = ":".join(style.mlm_control)
     texts = {}
     for panel in results.panels:
         encoders = [e for p, e in results.blocks if p == panel]
         arms = {e.arm for e in encoders}
         found = {
             "none": "none" in arms,
-            f"mlm ({mlm})": any(
-                e.arm == "aligned" and (e.objective, e.variant) == style.mlm_control
-                for e in encoders
-            ),
+            **_mlm(encoders, style.mlm_control),
             "shuffled": "shuffled" in arms,
         }
         lacking = [name for name, present in found.items() if not present]
@@ -167,6 +163,14 @@ def controls(results: Results, style: Style) -> str:
             f"; MISSING controls: {', '.join(lacking)}" if lacking else ""
         )
     return f"Controls: {by_panel(texts)}."
+
+
+def _mlm(encoders: Iterable[ComparedEncoder], control: tuple[str, str] | None) -> dict[str, bool]:
+    """The control that trains on the same text without an alignment signal, and whether it is there."""
+    if control is None:
+        return {}
+    found = any(e.arm == "aligned" and (e.objective, e.variant) == control for e in encoders)
+    return {f"mlm ({':'.join(control)})": found}
 
 
 def test_items(results: Results) -> list[str]:

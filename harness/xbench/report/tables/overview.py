@@ -84,8 +84,8 @@ def _cell(results: Results, panel: Panel, encoder: ComparedEncoder, style: Style
         for each in (encoder, UNTOUCHED)
     )
     if encoder == UNTOUCHED:
-        return number_cell(found, style, results.metrics[panel])
-    return with_difference(found, baseline, style, results.metrics[panel])
+        return number_cell(found, results.metrics[panel])
+    return with_difference(found, baseline, results.metrics[panel])
 
 
 def _notes(everything: Sequence[Results], style: Style) -> tuple[str, ...]:

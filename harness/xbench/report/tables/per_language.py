@@ -23,7 +23,7 @@ def _table(results: Results, panel: Panel, style: Style) -> Table:
     metric = results.metrics[panel]
     rows, cells = [], []
     places: list[tuple[str, CellAverage]] = []
-    for encoder in ordered(results, panel):
+    for encoder in ordered(results, panel, style):
         header = encoder_header(encoder, results, style)
         block = results.blocks[panel, encoder]
         averages = {
@@ -32,7 +32,7 @@ def _table(results: Results, panel: Panel, style: Style) -> Table:
         }
         places += [(f"{header.label}, {code}", averages[code]) for code in codes]
         rows.append(header)
-        cells.append(tuple(_cell(numbers, style, metric) for numbers in averages.values()))
+        cells.append(tuple(_cell(numbers, metric) for numbers in averages.values()))
     name = notes.panel_name(panel)
     also = " and alignment seeds" if len(results.align_seeds) > 1 else ""
     return Table(
@@ -52,9 +52,9 @@ def _table(results: Results, panel: Panel, style: Style) -> Table:
     )
 
 
-def ordered(results: Results, panel: Panel) -> list[ComparedEncoder]:
-    """The encoders of a panel by arm and pair, their variants in the study's order."""
-    variants = variants_of(results)
+def ordered(results: Results, panel: Panel, style: Style) -> list[ComparedEncoder]:
+    """The encoders of a panel by arm and pair, their variants in the style's order."""
+    variants = variants_of(results, style)
 
     def variant(encoder: ComparedEncoder) -> int:
         item = (encoder.objective or "", encoder.variant or "")
@@ -77,14 +77,14 @@ def encoder_header(
     return TableRow(f"{label} {variant}".rstrip(), control=encoder.arm != "aligned")
 
 
-def _cell(numbers: CellAverage, style: Style, metric: str) -> TableCell:
+def _cell(numbers: CellAverage, metric: str) -> TableCell:
     """Mean, and the deviation on a line of its own: fourteen languages share a page's width."""
-    cell = number_cell(numbers, style, metric)
+    cell = number_cell(numbers, metric)
     if cell.value is None:
         return cell
     mark = DAGGER if cell.status == "partial" else ""
-    spread = () if cell.spread is None else (PLUS_MINUS + percent(cell.spread, style.digits),)
-    text = percent(cell.value, style.digits) + mark
+    spread = () if cell.spread is None else (PLUS_MINUS + percent(cell.spread),)
+    text = percent(cell.value) + mark
     return replace(cell, text=text, details=spread)
 
 

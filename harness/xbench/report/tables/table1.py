@@ -4,6 +4,7 @@ Rows are encoders (untouched, one per aligned pair, controls), columns are the v
 objectives. The untouched encoder has one number per panel, not one per variant.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from xbench.report.results.averages import CellAverage, average, difference
@@ -22,10 +23,6 @@ from xbench.report.tables.wording import (
     percent,
 )
 
-VARIANT_ORDER = ("S1W0M0", "S0W1M0", "S0W0M1", "S1W1M0", "S1W0M1", "S0W1M1", "S1W1M1")
-"""The study's loss configurations in its order; other variants follow."""
-
-
 Variant = tuple[str, str]
 """(objective, variant)."""
 EncoderRow = ComparedEncoder
@@ -35,7 +32,7 @@ EncoderRow = ComparedEncoder
 def table1(results: Results, style: Style | None = None) -> Table:
     """Builds the table from the selected results."""
     style = style or Style()
-    variants = variants_of(results)
+    variants = variants_of(results, style)
     rows = _encoder_rows(results)
     panels = {panel: _Panel(results, panel, style) for panel in results.panels}
     lines = {
@@ -43,19 +40,16 @@ def table1(results: Results, style: Style | None = None) -> Table:
         for panel, builder in panels.items()
     }
     lines = {
-        (task, mode): _mark_best(corrected(line, mode), style.digits)
-        for (task, mode), line in lines.items()
+        (task, mode): _mark_best(corrected(line, mode)) for (task, mode), line in lines.items()
     }
-    columns, headers, cells = (_wide if style.layout == "wide" else _stacked)(
-        variants, lines, {row: _row_header(row, results, style) for row in rows}
-    )
+    headers, cells = _stacked(lines, {row: _row_header(row, style) for row in rows})
     places = [place for builder in panels.values() for place in builder.places]
     return Table(
         name="table1",
         label="tab:table1",
         title=f"Table 1: {_metric(results)} averaged over languages",
         caption=_caption(results),
-        columns=columns,
+        columns=_variant_columns(variants),
         rows=headers,
         cells=cells,
         stub="encoder",
@@ -64,16 +58,20 @@ def table1(results: Results, style: Style | None = None) -> Table:
     )
 
 
-def variants_of(results: Results) -> list[Variant]:
-    """All (objective, variant) of the results, the study's first and in its order."""
+def variants_of(results: Results, style: Style) -> list[Variant]:
+    """All (objective, variant) of the results, those of the style's order first."""
     found = {(e.objective or "", e.variant or "") for e in results.encoders if e.arm != "none"}
+    return in_order(found, style)
+
+
+def in_order(variants: Iterable[Variant], style: Style) -> list[Variant]:
+    """Those of the style's order first; others by objective and name."""
 
     def order(item: Variant) -> tuple[bool, str, int, str]:
         objective, variant = item
-        known = variant in VARIANT_ORDER
-        return (not known, objective, VARIANT_ORDER.index(variant) if known else 0, variant)
+        return variant not in style.variant_order, objective, style.place(variant), variant
 
-    return sorted(found, key=order)
+    return sorted(variants, key=order)
 
 
 class _Panel:
@@ -95,11 +93,11 @@ class _Panel:
 
     def line(self, row: EncoderRow, variants: list[Variant]) -> tuple[TableCell, ...]:
         """The cells of one row, one per variant."""
-        label = _row_header(row, self.results, self.style).label
+        label = _row_header(row, self.style).label
         if row == UNTOUCHED:
             self._remember(label, self.baseline)
             width = max(1, len(variants))
-            number = number_cell(self.baseline, self.style, self.metric)
+            number = number_cell(self.baseline, self.metric)
             return (replace(number, span=width), *[COVERED] * (width - 1))
         cells = []
         for objective, variant in variants:
@@ -107,21 +105,21 @@ class _Panel:
                 replace(row, objective=objective or None, variant=variant or None)
             )
             self._remember(f"{label} {variant or objective}", treated)
-            cells.append(with_difference(treated, self.baseline, self.style, self.metric))
+            cells.append(with_difference(treated, self.baseline, self.metric))
         return tuple(cells)
 
     def _remember(self, label: str, treated: CellAverage) -> None:
         self.places.append((f"{notes.panel_name(self.panel)}, {label}", treated))
 
 
-def number_cell(numbers: CellAverage, style: Style, metric: str) -> TableCell:
+def number_cell(numbers: CellAverage, metric: str) -> TableCell:
     """``70.1 ± 0.3``, or the word for what is lacking."""
     where = (("metric", (metric,)),)
     if not numbers.shown:
         return TableCell(gap(numbers), numbers.status, gaps=numbers.gap_keys, where=where)
     mean, sd = numbers.mean_sd()
     mark = DAGGER if numbers.status == "partial" else ""
-    text = mean_and_sd(mean, sd, style.digits) + mark
+    text = mean_and_sd(mean, sd) + mark
     return TableCell(
         text,
         numbers.status,
@@ -134,28 +132,26 @@ def number_cell(numbers: CellAverage, style: Style, metric: str) -> TableCell:
     )
 
 
-def with_difference(
-    treated: CellAverage, baseline: CellAverage, style: Style, metric: str
-) -> TableCell:
+def with_difference(treated: CellAverage, baseline: CellAverage, metric: str) -> TableCell:
     """The number, and its difference to the baseline where both cover the same."""
-    cell = number_cell(treated, style, metric)
+    cell = number_cell(treated, metric)
     change = difference(treated, baseline)
     if change is None:
         return cell
-    first, *rest = difference_lines(change, style.digits)
+    first, *rest = difference_lines(change)
     if "partial" in (treated.status, baseline.status):
         first += DAGGER
     return replace(cell, difference=change, details=(first, *rest), against=baseline.keys)
 
 
 def _mark_best(
-    lines: dict[EncoderRow, tuple[TableCell, ...]], digits: int
+    lines: dict[EncoderRow, tuple[TableCell, ...]],
 ) -> dict[EncoderRow, tuple[TableCell, ...]]:
     """Marks the highest complete mean of a panel, and all that read the same."""
 
     def shown(cell: TableCell) -> float | None:
         complete = cell.status == "done" and cell.value is not None
-        return float(percent(cell.value or 0.0, digits)) if complete else None
+        return float(percent(cell.value or 0.0)) if complete else None
 
     numbers = [n for cells in lines.values() for cell in cells if (n := shown(cell)) is not None]
     if len(numbers) < 2:
@@ -168,34 +164,24 @@ def _mark_best(
 
 
 Lines = dict[Panel, dict[EncoderRow, tuple[TableCell, ...]]]
-Parts = tuple[tuple[Column, ...], tuple[TableRow, ...], tuple[tuple[TableCell, ...], ...]]
+Parts = tuple[tuple[TableRow, ...], tuple[tuple[TableCell, ...], ...]]
 
 
-def _stacked(variants: list[Variant], lines: Lines, headers: dict[EncoderRow, TableRow]) -> Parts:
+def _stacked(lines: Lines, headers: dict[EncoderRow, TableRow]) -> Parts:
     """Panels below each other; encoders that a panel lacks entirely are left out of it."""
-    columns = _variant_columns(variants, ())
     rows, cells = [], []
     for panel, line_of in lines.items():
         for row, line in line_of.items():
             if any(cell.status not in ("absent", "covered") for cell in line):
                 rows.append(replace(headers[row], group=(notes.panel_name(panel),)))
                 cells.append(line)
-    return columns, tuple(rows), tuple(cells)
+    return tuple(rows), tuple(cells)
 
 
-def _wide(variants: list[Variant], lines: Lines, headers: dict[EncoderRow, TableRow]) -> Parts:
-    """Panels beside each other."""
-    columns = [c for p in lines for c in _variant_columns(variants, (notes.panel_name(p),))]
-    cells = [tuple(cell for p in lines for cell in lines[p][row]) for row in headers]
-    return tuple(columns), tuple(headers.values()), tuple(cells)
-
-
-def _variant_columns(variants: list[Variant], group: tuple[str, ...]) -> tuple[Column, ...]:
+def _variant_columns(variants: list[Variant]) -> tuple[Column, ...]:
     if not variants:
-        return (Column("no variant", (*group, "")),)
-    return tuple(
-        Column(variant or objective, (*group, objective)) for objective, variant in variants
-    )
+        return (Column("no variant", ("",)),)
+    return tuple(Column(variant or objective, (objective,)) for objective, variant in variants)
 
 
 def _encoder_rows(results: Results) -> list[EncoderRow]:
@@ -203,7 +189,7 @@ def _encoder_rows(results: Results) -> list[EncoderRow]:
     return list(dict.fromkeys(rows))
 
 
-def _row_header(row: EncoderRow, results: Results, style: Style) -> TableRow:
+def _row_header(row: EncoderRow, style: Style) -> TableRow:
     label = encoder_label(row, style.short_codes)
     return TableRow(label, control=row.arm != "aligned")
 

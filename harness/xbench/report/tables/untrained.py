@@ -37,7 +37,7 @@ def untrained_results(frame: "pd.DataFrame", selection: Selection) -> dict[str, 
         first = selection.metric(task)
         metrics = sorted(own["metric"].dropna().unique(), key=lambda m: (m != first, m))
         found[task] = [
-            read_results(own, replace(selection, metrics={task: metric}, seeds=None))
+            read_results(own, replace(selection, metrics={task: metric}))
             for metric in metrics or [first]
         ]
     return found
@@ -58,7 +58,7 @@ def untrained(
 def _table(task: str, results: list[Results], style: Style) -> Table:
     first, panel = results[0], (task, UNTRAINED)
     codes = notes.source_first(first.languages[panel], style.source_language)
-    encoders = ordered(first, panel)
+    encoders = ordered(first, panel, style)
     cells = tuple(
         tuple(
             [_cell(first, panel, encoder, (code,), style) for code in codes]
@@ -96,4 +96,4 @@ def _cell(
 ) -> TableCell:
     block = results.blocks.get((panel, encoder), {})
     found = average(block, codes, results.runs(panel, encoder), style.allow_partial)
-    return number_cell(found, style, results.metrics[panel])
+    return number_cell(found, results.metrics[panel])

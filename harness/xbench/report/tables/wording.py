@@ -6,18 +6,21 @@ from xbench.report.results.averages import CellAverage
 from xbench.report.results.results import ComparedEncoder
 from xbench.report.table import Difference
 
+DIGITS = 1
+"""Decimals of a percentage; numbers that are no percentage have two more."""
+
 MINUS = "\N{MINUS SIGN}"
 PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 DAGGER = "\N{DAGGER}"
 ABSENT = "\N{EN DASH}"
 
 
-def percent(fraction: float, digits: int) -> str:
+def percent(fraction: float, digits: int = DIGITS) -> str:
     """``0.7012 -> 70.1``."""
     return f"{100 * fraction:.{digits}f}"
 
 
-def signed(fraction: float, digits: int) -> str:
+def signed(fraction: float, digits: int = DIGITS) -> str:
     """``0.012 -> +1.2``; no sign where it rounds to zero."""
     size = percent(abs(fraction), digits)
     if float(size) == 0:
@@ -37,19 +40,19 @@ def signed_decimal(value: float, digits: int) -> str:
     return text if text.startswith(MINUS) or not float(text) else f"+{text}"
 
 
-def mean_and_sd(mean: float, sd: float | None, digits: int) -> str:
+def mean_and_sd(mean: float, sd: float | None) -> str:
     """``70.1 ± 0.3``, or the mean alone where one seed gives no deviation."""
     if sd is None:
-        return percent(mean, digits)
-    return f"{percent(mean, digits)} {PLUS_MINUS} {percent(sd, digits)}"
+        return percent(mean)
+    return f"{percent(mean)} {PLUS_MINUS} {percent(sd)}"
 
 
-def difference_lines(difference: Difference, digits: int) -> tuple[str, ...]:
+def difference_lines(difference: Difference) -> tuple[str, ...]:
     """``+1.2`` and, from two seeds on, ``[-0.3, +2.7]``."""
-    mean = signed(difference.mean, digits)
+    mean = signed(difference.mean)
     if difference.low is None or difference.high is None:
         return (mean,)
-    return (mean, f"[{signed(difference.low, digits)}, {signed(difference.high, digits)}]")
+    return (mean, f"[{signed(difference.low)}, {signed(difference.high)}]")
 
 
 def gap(average: CellAverage) -> str:

@@ -151,9 +151,9 @@ class ComparedLine:
         return (f"[{self._signed(found.low)}, {self._signed(found.high)}]",)
 
     def _written(self, value: float) -> str:
-        return decimal(value, DECIMALS) if self.of_a_probe else percent(value, self.style.digits)
+        return decimal(value, DECIMALS) if self.of_a_probe else percent(value)
 
     def _signed(self, value: float) -> str:
         if self.of_a_probe:
             return signed_decimal(value, DECIMALS)
-        return signed(value, self.style.digits)
+        return signed(value)

@@ -10,10 +10,10 @@ from xbench.report.results.probe_rows import AS_IT_IS, Condition, Measure, Measu
 from xbench.report.results.results import UNTOUCHED, ComparedEncoder
 from xbench.report.style import Style
 from xbench.report.table import Column, Status, Table, TableCell, TableRow
-from xbench.report.tables.table1 import VARIANT_ORDER
 from xbench.report.tables.wording import (
     ABSENT,
     DAGGER,
+    DIGITS,
     decimal,
     encoder_label,
     percent,
@@ -84,7 +84,7 @@ class ProbeTableBuilder:
 
     @property
     def _digits(self) -> int:
-        return self.style.digits if self.spec.percent else self.style.digits + 2
+        return DIGITS if self.spec.percent else DIGITS + 2
 
     def _number(self, found: Sequence[Measured | None]) -> TableCell:
         """The mean; a gap leaves none, unless a part was asked for, which is marked."""
@@ -234,15 +234,12 @@ class Parts:
 def with_values(
     builder: ProbeTableBuilder, measures: Sequence[Measure], condition: Condition
 ) -> list[ComparedEncoder]:
-    """Encoders with any row there, variants in the study's order."""
+    """Encoders with any row there, variants in the style's order."""
     found = [e for e in builder.results.encoders if has_rows(builder, measures, e, condition)]
-
-    def place(encoder: ComparedEncoder) -> int:
-        variant = encoder.variant or ""
-        return VARIANT_ORDER.index(variant) if variant in VARIANT_ORDER else len(VARIANT_ORDER)
-
     keys = [(e.arm, e.pair, e.during) for e in found]
-    return sorted(found, key=lambda e: (keys.index((e.arm, e.pair, e.during)), place(e)))
+    return sorted(
+        found, key=lambda e: (keys.index((e.arm, e.pair, e.during)), builder.style.place(e.variant))
+    )
 
 
 def has_rows(

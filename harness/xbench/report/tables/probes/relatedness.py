@@ -19,7 +19,7 @@ from xbench.report.style import Style
 from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables import notes
 from xbench.report.tables.probes.transfer import interval, whole
-from xbench.report.tables.wording import ABSENT, DAGGER, signed, signed_decimal
+from xbench.report.tables.wording import ABSENT, DAGGER, DIGITS, signed, signed_decimal
 
 SEEN, SAME, DIFFERENT = "seen", "unseen, same script", "unseen, different script"
 NEAR, FAR = "nearer", "farther"
@@ -153,11 +153,11 @@ def _table(
     distances: Mapping[str, float] | None = None,
 ) -> Table:
     columns = [Column(group.label) for group in groups]
-    cells = [[_cell(group, line, style) for group in groups] for line in lines]
+    cells = [[_cell(group, line) for group in groups] for line in lines]
     if distances is not None:
         columns.append(Column("correlation with distance"))
         for row, line in zip(cells, lines, strict=True):
-            row.append(_correlation(line, distances, style))
+            row.append(_correlation(line, distances))
     return Table(
         name="relatedness",
         label=f"tab:relatedness-{by.split()[-1]}",
@@ -175,7 +175,7 @@ def _table(
     )
 
 
-def _cell(group: LanguageGroup, line: RelationLine, style: Style) -> TableCell:
+def _cell(group: LanguageGroup, line: RelationLine) -> TableCell:
     names = list(line.changes.of)
     first = [group.first(name) for name in names]
     second = None if group.second is None else [group.second(name) for name in names]
@@ -185,10 +185,10 @@ def _cell(group: LanguageGroup, line: RelationLine, style: Style) -> TableCell:
     found = cluster_contrast(list(line.changes.of.values()), [n[-1] for n in names], first, second)
     cells = sum(chosen)
     languages = len({name[-1] for name, one in zip(names, chosen, strict=True) if one})
-    return _written(found, line, style, f"{cells}/{languages}")
+    return _written(found, line, f"{cells}/{languages}")
 
 
-def _correlation(line: RelationLine, distances: Mapping[str, float], style: Style) -> TableCell:
+def _correlation(line: RelationLine, distances: Mapping[str, float]) -> TableCell:
     """Over languages: the mean change of the cells that did not see it, with its distance."""
     unseen = [n for n in line.changes.of if n[-1] in distances and n[-1] not in n[-2].split("-")]
     if len(unseen) < 3:
@@ -201,16 +201,16 @@ def _correlation(line: RelationLine, distances: Mapping[str, float], style: Styl
     if found.between.value is None:
         return TableCell(ABSENT, "absent")
     few = DAGGER if found.between.low is None else ""
-    digits = style.digits + 1
+    digits = DIGITS + 1
     text = signed_decimal(found.between.value, digits) + few
     details = (*interval(found.between, digits), f"{len(unseen)}/{found.clusters}")
     return TableCell(text, value=found.between.value, details=details)
 
 
-def _written(found: Estimate, line: RelationLine, style: Style, counts: str) -> TableCell:
+def _written(found: Estimate, line: RelationLine, counts: str) -> TableCell:
     if found.value is None:
         return TableCell(ABSENT, "absent")
-    digits = style.digits if line.percent else style.digits + 2
+    digits = DIGITS if line.percent else DIGITS + 2
     write = signed if line.percent else signed_decimal
     text = write(found.value, digits) + (DAGGER if found.low is None else "")
     ends: tuple[str, ...] = ()

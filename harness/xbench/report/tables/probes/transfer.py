@@ -19,7 +19,7 @@ from xbench.report.statistics.stats import (
 from xbench.report.style import Style
 from xbench.report.table import Column, Table, TableCell, TableRow
 from xbench.report.tables import notes
-from xbench.report.tables.wording import ABSENT, DAGGER, signed_decimal
+from xbench.report.tables.wording import ABSENT, DAGGER, DIGITS, signed_decimal
 
 COLUMNS = ("pooled", "within languages", "between languages", "base score held fixed")
 
@@ -116,7 +116,7 @@ def transfer_table(
             ),
             columns=(*(Column(name) for name in COLUMNS), Column("cells"), Column("languages")),
             rows=tuple(_row(each) for each in found),
-            cells=tuple(_cells(each, style) for each in found),
+            cells=tuple(_cells(each) for each in found),
             stub="measure",
             column_stub="statistic",
             notes=(*_notes(found), *notes.alignment(results), *style.notes),
@@ -133,13 +133,13 @@ def _row(each: Association) -> TableRow:
     return TableRow(" ".join(words), (notes.panel_name(each.panel),))
 
 
-def _cells(each: Association, style: Style) -> tuple[TableCell, ...]:
+def _cells(each: Association) -> tuple[TableCell, ...]:
     found = each.found
     few = DAGGER if found.clusters < FEWEST_CLUSTERS else ""
     estimates = (found.pooled, found.within, found.between, found.partial)
     counts = (found.cells, found.clusters)
     return (
-        *(_cell(estimate, style.digits + 1, few) for estimate in estimates),
+        *(_cell(estimate, DIGITS + 1, few) for estimate in estimates),
         *(TableCell(str(count), value=float(count)) for count in counts),
     )
 
