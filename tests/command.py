@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -116,11 +116,18 @@ class InThisProcess:
 
 def xbench(*arguments: str | Path) -> Outcome:
     """The command line, with all that it computes, in this process; reports have no figures."""
+    with without_workers():
+        return with_workers(*arguments)
+
+
+@contextmanager
+def without_workers() -> Iterator[None]:
+    """Within it runs compute in this process and their reports have no figures."""
     with (
         patch("xbench.engine.launcher.LocalLauncher", InThisProcess),
         patch("xbench.report.run.extras.build_gallery", lambda material, formats: Gallery()),
     ):
-        return with_workers(*arguments)
+        yield
 
 
 def with_workers(*arguments: str | Path) -> Outcome:

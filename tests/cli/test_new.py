@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from xbench.cli.scaffold import KINDS, write_distribution
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
+from ..program import run_module
 
 NAMES = {kind: "qtz" if kind == "language" else f"fresh_{kind}" for kind in KINDS}
 
@@ -23,31 +22,24 @@ class Place:
         self.root, self.installed = root, root / "installed"
         self.projects = {kind: write_distribution(kind, name, root) for kind, name in NAMES.items()}
         options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target"]
-        done = self.python(
-            "-m", "pip", "install", *options, self.installed, *self.projects.values()
-        )
+        done = self.python("pip", "install", *options, self.installed, *self.projects.values())
         assert done.code == 0, done.err
 
-    def python(self, *arguments: str | Path, cwd: Path | None = None, **given: str) -> Outcome:
-        """A new interpreter that sees what is installed there."""
+    def python(
+        self, module: str, *arguments: str | Path, cwd: Path | None = None, **given: str
+    ) -> Outcome:
+        """``python -m MODULE ...`` where what is installed there can be seen."""
         gone = ("XBENCH_DATA", "XBENCH_REGISTRY", "XBENCH_STORE", "PYTEST_ADDOPTS")
         kept = {name: value for name, value in os.environ.items() if name not in gone}
         path = os.pathsep.join(filter(None, [str(self.installed), kept.get("PYTHONPATH")]))
         more = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            [sys.executable, *map(str, arguments)],
-            cwd=cwd or self.root,
-            env={**kept, **more, **given},
-            capture_output=True,
-            text=True,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return run_module(module, arguments, cwd or self.root, {**kept, **more, **given})
 
     def run(self, *arguments: str | Path, cwd: Path | None = None) -> Outcome:
         """A run in small."""
         options = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--mode", "linear", "--jobs", "1", "--offline"]
         store = self.root / "store"
-        command = ["-m", "xbench", "run", *options, "--store", store, *arguments]
+        command = ["xbench", "run", *options, "--store", store, *arguments]
         return self.python(*command, cwd=cwd)
 
 
@@ -57,7 +49,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 def test_every_kind_keeps_its_contract(place: Place) -> None:
-    done = place.python("-m", "xbench", "check", *NAMES.values())
+    done = place.python("xbench", "check", *NAMES.values())
     assert done.code == 0, done.out + done.err
     assert "FAILED" not in done.out
     assert f"{len(NAMES)} of {len(NAMES)} keep their contracts." in done.out
@@ -67,14 +59,14 @@ def test_the_tests_pass_as_they_are(place: Place) -> None:
     folders = [project / "tests" for project in place.projects.values()]
     options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
     # in the task's folder, where its data are bound
-    done = place.python("-m", "pytest", *options, *folders, cwd=place.projects["task"])
+    done = place.python("pytest", *options, *folders, cwd=place.projects["task"])
     assert done.code == 0, done.out + done.err
     assert "skipped" not in done.out
 
 
 def test_data_beside_the_source(place: Place) -> None:
     data = place.projects["source"] / "tests" / "data"
-    done = place.python("-m", "xbench", "check", NAMES["source"], XBENCH_DATA=str(data))
+    done = place.python("xbench", "check", NAMES["source"], XBENCH_DATA=str(data))
     assert done.code == 0, done.out
     assert "\n  - " not in done.out
 
@@ -86,7 +78,7 @@ def test_what_is_written_is_well_formed(place: Place) -> None:
     assert len(modules) == 2 * len(NAMES)
     config = Path(__file__).parents[2] / "pyproject.toml"
     for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
-        done = place.python("-m", "ruff", *command, "--config", config, *modules)
+        done = place.python("ruff", *command, "--config", config, *modules)
         assert done.code == 0, done.out + done.err
 
 
@@ -100,7 +92,7 @@ def test_the_objective_gets_to_a_row(place: Place) -> None:
     assert done.code == 0, done.out + done.err
     assert NAMES["objective"] in done.out
     store = place.root / "store"
-    listed = place.python("-m", "xbench", "results", "--store", store, "--format", "json")
+    listed = place.python("xbench", "results", "--store", store, "--format", "json")
     rows = json.loads(listed.out)
     aligned = [row for row in rows if row["objective"] == NAMES["objective"]]
     assert {row["language"] for row in aligned} == {"qaa", "qac"}

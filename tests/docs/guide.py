@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..command import QUICK_OPTIONS, Outcome
+from ..program import run_module
 from ..toys import model_folder
 from .data_folder import write_data, write_file
 from .pages import Block, blocks_of
@@ -92,8 +93,11 @@ class Workshop:
             "COLUMNS": "200",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+        environment = {**kept, **own, **given}
+        if command[:2] == [sys.executable, "-m"] and command[2] != "pip":
+            return run_module(command[2], command[3:], self.folder, environment)
         done = subprocess.run(
-            command, cwd=self.folder, env={**kept, **own, **given}, capture_output=True, text=True
+            command, cwd=self.folder, env=environment, capture_output=True, text=True
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
