@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from .command import QUICK_OPTIONS, SMALL_OPTIONS, xbench
 
 LARGE = ("torch", "pandas", "transformers", "datasets", "pyarrow", "scipy", "matplotlib")
 
@@ -48,6 +51,29 @@ def test_light_commands(arguments: list[str]) -> None:
     loaded = modules_after(RUN, json.dumps(arguments))
     assert "xbench.cli" in loaded
     assert not loaded & set(LARGE)
+
+
+@pytest.mark.parametrize("command", ["results", "status"])
+def test_results_are_read_without_torch(command: str, tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    assert xbench("run", *SMALL_OPTIONS, *QUICK_OPTIONS, "--store", store).code == 0
+    loaded = modules_after(RUN, json.dumps([command, "--store", store]))
+    assert "pandas" in loaded
+    assert not loaded & {"torch", "transformers", "matplotlib"}
+
+
+def test_training_does_without_a_compiler() -> None:
+    """torch's compiler takes seconds to import; ``torch.optim`` does so where an optimiser is made."""
+    training = """
+import torch
+from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
+
+layer = torch.nn.Linear(2, 1)
+optimiser = Optimiser([ParameterGroup(tuple(layer.parameters()), 0.1, 2)], Schedule(1), clip=1.0)
+optimiser.backward(layer(torch.ones(2)).sum())
+optimiser.step(0)
+"""
+    assert "torch._dynamo" not in modules_after(training)
 
 
 @pytest.mark.parametrize("code", ["import xbench.api", "from xbench.api import Language, Task"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -68,7 +69,7 @@ class Optimiser:
         self._clip = clip
         self._precision = precision
         self._parameters: list[nn.Parameter] = []
-        param_groups = []
+        param_groups: list[dict[str, Any]] = []
         for group in groups:
             for decays in (True, False):
                 chosen = [p for p in group.parameters if (p.dim() >= group.matrix_dims) == decays]
@@ -82,7 +83,7 @@ class Optimiser:
                         }
                     )
                     self._parameters += chosen
-        self._adam = torch.optim.AdamW(param_groups, betas=BETAS, eps=EPSILON, fused=True)
+        self._adam = _AdamW(param_groups)
         self._device = self._parameters[0].device.type
         self._scaler = torch.amp.GradScaler(self._device, enabled=precision == "fp16")
 
@@ -100,11 +101,11 @@ class Optimiser:
         for group in self._adam.param_groups:
             group["lr"] = group["peak"] * factor
         if self._clip:
-            self._scaler.unscale_(self._adam)
+            self._scaler.unscale_(self._adam)  # type: ignore[arg-type]
             nn.utils.clip_grad_norm_(self._parameters, self._clip)
-        self._scaler.step(self._adam)
+        self._scaler.step(self._adam)  # type: ignore[arg-type]
         self._scaler.update()
-        self._adam.zero_grad(set_to_none=True)
+        self._adam.drop_gradients()
 
     def tensors(self) -> dict[str, Tensor]:
         """The moments, by position of their parameter, for a saved training state."""
@@ -125,13 +126,62 @@ class Optimiser:
             if index == "scaler":
                 continue
             parameter = self._parameters[int(index)]
-            # AdamW keeps its step counter where its fused kernel wants it: beside the parameter.
-            self._adam.state[parameter][field] = value.to(parameter.device)
+            self._adam.state.setdefault(parameter, {})[field] = value.to(parameter.device)
         if "scaler.scale" in tensors:
             state = self._scaler.state_dict()
             state["scale"] = float(tensors["scaler.scale"])
             state["_growth_tracker"] = int(tensors["scaler.growth_tracker"])
             self._scaler.load_state_dict(state)
+
+
+class _AdamW:
+    """What ``torch.optim.AdamW(fused=True)`` computes, by its own function.
+
+    The class imports torch's compiler when it is made, which takes seconds of every worker.
+    """
+
+    def __init__(self, param_groups: list[dict[str, Any]]) -> None:
+        self.param_groups = param_groups
+        self.state: dict[nn.Parameter, dict[str, Tensor]] = {}
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            chosen = [parameter for parameter in group["params"] if parameter.grad is not None]
+            states = [self._state_of(parameter) for parameter in chosen]
+            adamw(
+                chosen,
+                [parameter.grad for parameter in chosen],
+                [state["exp_avg"] for state in states],
+                [state["exp_avg_sq"] for state in states],
+                [],
+                [state["step"] for state in states],
+                fused=True,
+                amsgrad=False,
+                maximize=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                eps=EPSILON,
+                lr=group["lr"],
+                weight_decay=group["weight_decay"],
+            )
+
+    def drop_gradients(self) -> None:
+        """Gradients of the next step are written anew, not added."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def _state_of(self, parameter: nn.Parameter) -> dict[str, Tensor]:
+        """The moments, and the count of steps where the kernel wants it: beside the parameter."""
+        if parameter not in self.state:
+            self.state[parameter] = {
+                "step": torch.zeros((), device=parameter.device),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
+        return self.state[parameter]
 
 
 def autocast(precision: str, device: str) -> AbstractContextManager[Any]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from xbench.api.transform import Unit
 from xbench.catalogue.identity import Component
 from xbench.keys import absent
 from xbench.plan.artefacts import FITTED
 from xbench.plan.records import DataId, DataPlace, EncoderId, Reading
 from xbench.plan.stage import FINETUNE, Places, Stage, Stages
+
+# xbench.api.transform has the same name, and imports torch, which plans, results and status do without.
+Unit = Literal["token", "sentence"]
 
 
 @dataclass(frozen=True)
