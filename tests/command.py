@@ -29,6 +29,7 @@ from xbench.store import Store
 QUICK = {
     "align.steps": 4,
     "align.batch_size": 4,
+    "align.fit_sentences": 64,
     "finetune.steps": 4,
     "finetune.batch_size": 4,
     "finetune.max_train": 24,

@@ -1,5 +1,6 @@
 """Fixtures that several folders share."""
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,15 @@ settings.load_profile("any machine")
 
 # Sums depend on the number of threads, and tests run beside each other on few cores.
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def only_new_garbage() -> Iterator[None]:
+    """Within the test, ``gc`` looks at what the test makes alone: all that is imported takes a second."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

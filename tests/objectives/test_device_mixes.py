@@ -21,6 +21,7 @@ from ..pretend_device import pretending
 
 HERE = Catalogue.installed()
 OPTIONS = {"align.steps": 2, "finetune.steps": 2, "align.accumulate": 2}
+QUEUES = {"xlco": {"objective.xlco.queue": 64}}  # filled before training: thousands by default
 NAMES = sorted(HERE.discovery.table.names("objectives"))
 
 
@@ -39,7 +40,7 @@ def test_it_is_trained_and_evaluated_elsewhere(name: str, tmp_path: Path) -> Non
         mode=["full"],
         phase=[phase],
         language=["qac"],
-        options=OPTIONS,
+        options=OPTIONS | QUEUES.get(name, {}),
     )
     spec = resolve(asked, HERE)
     assert isinstance(spec.objective, dict)

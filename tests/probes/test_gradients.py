@@ -274,6 +274,7 @@ class Counted(FakeGradients):
         return found
 
 
+@pytest.mark.usefixtures("only_new_garbage")
 def test_never_more_than_four_copies_whatever_the_number_of_languages() -> None:
     """Counted when a gradient was just made: it, the sum of parts, and two to compare with."""
     for languages in (("eng", "deu"), ("eng", "deu", "kaz", "kor", "jpn")):

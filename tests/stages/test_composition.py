@@ -200,6 +200,7 @@ class TestParts:
             "c": [0],
         }
 
+    @pytest.mark.usefixtures("only_new_garbage")
     def test_no_batch_is_kept_for_those_that_do_not_prepare(self) -> None:
         """A queue may take thousands of batches, each with its states."""
         alive: list[int] = []

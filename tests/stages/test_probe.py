@@ -507,7 +507,8 @@ def test_without_a_task_gradients_are_of_the_language_model_alone() -> None:
 
 def test_an_objective_that_compares_with_a_queue_has_one(store: Store) -> None:
     """It is empty in an objective that was just set up: nothing would be learnt from."""
-    session = compute(asked("steep", objective=["xlco"], arm=["aligned"]), store)
+    few = {"objective.xlco.queue": 64}
+    session = compute(asked("steep", objective=["xlco"], arm=["aligned"], options=few), store)
     stage = probe_stage(session, "steep", "aligned")
     resources = Resources(store, Catalogue.installed())
     text = ProbedText(stage, resources)
