@@ -115,7 +115,7 @@ def test_the_minimal_detectable_effect_is_found_as_often_as_it_says() -> None:
 def test_missed_effects_match_the_noncentral_t_distribution(freedom: int, critical: float) -> None:
     for away in (0.5, 3.0, 9.0):
         expected = stats.nct.cdf(critical, freedom, away)
-        assert inference._missed(critical, freedom, away) == pytest.approx(expected, abs=2e-5)
+        assert inference.missed(critical, freedom, away) == pytest.approx(expected, abs=2e-5)
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 9])
@@ -426,7 +426,7 @@ def intervals_of_all(changes: Any) -> tuple[Any, Any, Any]:
     One matrix product in place of a call for each; the first studies are held against the calls.
     """
     count = changes.shape[-1]
-    drawn = inference._drawn(count)
+    drawn = inference.draws(count)
     found = drawn @ changes.mean(axis=1).T / count
     half = stats.t.ppf(0.975, count - 1) * found[1:].std(axis=0) * math.sqrt(count / (count - 1))
     offered = (changes != 0).any(axis=1).sum(axis=1) >= inference.FEWEST_CHANGED

@@ -75,10 +75,10 @@ def test_a_broken_overlay_is_told_with_its_line(
 def test_limits_of_a_control_group(tmp_path: Path) -> None:
     path = tmp_path / "cpu.max"
     path.write_text("150000 100000\n")
-    assert doctor._cgroup_cores(path) == 1.5
+    assert doctor.cgroup_cores(path) == 1.5
     path.write_text("max 100000\n")
-    assert doctor._cgroup_cores(path) is None
-    assert doctor._cgroup_cores(tmp_path / "nowhere") is None
+    assert doctor.cgroup_cores(path) is None
+    assert doctor.cgroup_cores(tmp_path / "nowhere") is None
 
 
 def test_more_threads_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,13 +157,13 @@ def test_a_tokenizer_is_made_once_and_again_when_a_file_changes(
     settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": False, **NAMES}
     folder = folder_of(bert_folder, tmp_path / "model", tokenizer_config=settings)
     made = []
-    convert = tokenizer_files._convert
+    convert = tokenizer_files.convert
 
     def counted(folder: Path) -> tokenizer_files.TokenizerFiles:
         made.append(folder)
         return convert(folder)
 
-    monkeypatch.setattr(tokenizer_files, "_convert", counted)
+    monkeypatch.setattr(tokenizer_files, "convert", counted)
     cache = tmp_path / "cache"
     first = Tokenizer.from_folder(folder, cache)
     again = Tokenizer.from_folder(folder, cache)
@@ -195,6 +195,6 @@ def test_the_embedded_encoders_definition_counts_as_it_is() -> None:
     folder = Path(str(files("xbench_plugins.clones") / "encoder"))
     plain = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     ids = [plain.encode(text, add_special_tokens=False).ids for text in TEXTS]
-    assert tokenizer_files._is_plain(folder, json.loads((folder / "tokenizer.json").read_text()))
+    assert tokenizer_files.is_plain(folder, json.loads((folder / "tokenizer.json").read_text()))
     theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     assert [theirs(text, add_special_tokens=False)["input_ids"] for text in TEXTS] == ids

@@ -136,7 +136,7 @@ def test_where_everything_fails_the_list_is_still_shown(
     (align,) = plan.of_kind("align")
     failure = {"error": "RuntimeError: the flux capacitor is empty", "traceback": "", "cause": ""}
     store.write_failure("align", align, {}, failure)
-    assert run_command._finish(StoredRun(record_run(plan, store))) == 1
+    assert run_command.finish(StoredRun(record_run(plan, store))) == 1
     shown = capsys.readouterr()
     assert "(hictl S1W0M0 aligned qaa-qac 42): RuntimeError: the flux capacitor" in shown.err
     assert "Repeat: xbench run " in shown.out

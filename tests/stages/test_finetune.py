@@ -111,8 +111,8 @@ def test_dropout_is_on_in_the_head_too(new_world: Worlds, calm_model: Path) -> N
 
 def test_seeds_differ_in_the_head_and_in_the_order(world: World) -> None:
     stages = [world.stage("finetune", arm=("none",), seed=(seed,)) for seed in (15, 33)]
-    works = [finetune._prepare(stage, world.resources()) for stage in stages]
-    heads = [finetune._head(w.stage, w.settings, hidden_size=16) for w in works]
+    works = [finetune.prepare(stage, world.resources()) for stage in stages]
+    heads = [finetune.new_head(w.stage, w.settings, hidden_size=16) for w in works]
     assert not torch.equal(heads[0].weight, heads[1].weight)
     assert 0.01 < float(heads[0].weight.detach().std()) < 0.03
     orders = [[row for step in range(6) for row in work.rows(step)] for work in works]
@@ -123,16 +123,16 @@ def test_seeds_differ_in_the_head_and_in_the_order(world: World) -> None:
 def test_arms_share_the_head_and_the_order(world: World) -> None:
     """Common random numbers: the same seed starts every encoder's fine-tuning alike."""
     stages = [world.stage("finetune", arm=(arm,)) for arm in ("none", "aligned")]
-    untouched, aligned = (finetune._prepare(stage, world.resources()) for stage in stages)
+    untouched, aligned = (finetune.prepare(stage, world.resources()) for stage in stages)
     assert [untouched.rows(step) for step in range(9)] == [aligned.rows(step) for step in range(9)]
-    heads = [finetune._head(w.stage, w.settings, 16).weight for w in (untouched, aligned)]
+    heads = [finetune.new_head(w.stage, w.settings, 16).weight for w in (untouched, aligned)]
     assert torch.equal(*heads)
 
 
 def test_epochs_count_a_last_smaller_batch(new_world: Worlds) -> None:
     world = new_world(data={"count": 10})
     stage = world.stage("finetune", arm=("none",), finetune={"epochs": 3})
-    work = finetune._prepare(stage, world.resources())
+    work = finetune.prepare(stage, world.resources())
     assert (work.per_epoch, work.steps) == (3, 9)
     epochs = [
         [row for step in range(3 * e, 3 * e + 3) for row in work.rows(step)] for e in range(3)

@@ -211,7 +211,7 @@ class TestLinear:
         features = torch.stack([slow.sentence(record.text) for record in records])
         features = 2 * features + 1 + shift["aaa"]
         gold = torch.tensor([TOPICS.index(record.label) for record in records])
-        head = finetune._head(plan.stages[key], plan.stages[key].spec.settings, 16)
+        head = finetune.new_head(plan.stages[key], plan.stages[key].spec.settings, 16)
         weights = [p.detach().clone().requires_grad_(True) for p in head.parameters()]
         groups = [
             {"params": [p], "weight_decay": 0.01 if p.dim() == 2 else 0.0, "lr": 1e-2}

@@ -41,7 +41,7 @@ class Seen(Exception):
 def gradients(world: World, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Gradients:
     """Of the first step of a fine-tuning, in float64, before they are clipped."""
     caught: Gradients = {}
-    encoder, head = Resources.encoder, finetune._head
+    encoder, head = Resources.encoder, finetune.new_head
     models: dict[str, nn.Module] = {}
 
     def wide_encoder(self: Resources, stage: Any) -> Any:
@@ -62,7 +62,7 @@ def gradients(world: World, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Gra
 
     with monkeypatch.context() as patch:
         patch.setattr(Resources, "encoder", wide_encoder)
-        patch.setattr(finetune, "_head", wide_head)
+        patch.setattr(finetune, "new_head", wide_head)
         patch.setattr(joint, "build_objective", lambda *given: build_objective(*given).double())
         patch.setattr(Optimiser, "step", look)
         plan = world.plan(**{**DURING, **spec})
@@ -255,7 +255,7 @@ class TestState:
 
 
 def work_of(world: World, **spec: Any) -> FineTuning:
-    return finetune._prepare(world.stage("finetune", **{**TRANSLATED, **spec}), world.resources())
+    return finetune.prepare(world.stage("finetune", **{**TRANSLATED, **spec}), world.resources())
 
 
 def names(work: FineTuning, partners: dict[int, int], other: Any) -> dict[str, str]:
@@ -281,7 +281,7 @@ class TestTranslations:
 
     def test_items_are_joined_by_their_id(self, turned: None, world: World) -> None:
         work = work_of(world)
-        other, partners = joint._translations(work)
+        other, partners = joint.translations_of(work)
         assert len(partners) == 24
         found = names(work, partners, other)
         assert all(name == translation for name, translation in found.items())
@@ -290,14 +290,14 @@ class TestTranslations:
         self, turned: None, world: World
     ) -> None:
         work = work_of(world, arm=("shuffled",))
-        other, partners = joint._translations(work)
+        other, partners = joint.translations_of(work)
         found = names(work, partners, other)
         assert sorted(found) == sorted(found.values())
         assert not [name for name, translation in found.items() if name == translation]
 
     def test_a_sample_of_the_items_is_enough(self, turned: None, world: World) -> None:
         work = work_of(world, finetune={"max_train": 5})
-        other, partners = joint._translations(work)
+        other, partners = joint.translations_of(work)
         assert (len(partners), len(other)) == (5, 25)
         assert all(one == two for one, two in names(work, partners, other).items())
 
@@ -332,7 +332,7 @@ class TestTranslations:
         """A long sentence is cut between words; its translation may be cut into more or fewer."""
         world = new_world(data={"shortest": 3, "longest": 20})
         work = work_of(world, task=("tags",), finetune={"max_length": 12})
-        other, partners = joint._translations(work)
+        other, partners = joint.translations_of(work)
         assert len(work.examples) > 24
         assert set(partners) == set(range(len(work.examples)))
         rows: dict[int, list[int]] = {}

@@ -110,7 +110,7 @@ def test_token_types_reach_the_encoder(tmp_path: Path, new_world: Worlds) -> Non
     families.model_folder(folder, "bert")
     world = new_world(folder)
     stage = world.stage("finetune", **PAIRS)
-    work = finetune._prepare(stage, world.resources())
+    work = finetune.prepare(stage, world.resources())
     batch = work.examples.batch([0, 1], work.format.vocabulary.pad_id, "cpu")
     types = batch.text.token_types
     assert types is not None

@@ -102,7 +102,7 @@ def _processor_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
 def processors() -> Iterator[Finding]:
     """Cores that may be used, and settings that make threads fight over them."""
     mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = _cgroup_cores()
+    limit = cgroup_cores()
     text = f"{mine} of {os.cpu_count()} cores"
     if limit is not None and limit < mine:
         advice = f"Ask for no more workers than that: --jobs {max(1, int(limit))}."
@@ -115,7 +115,7 @@ def processors() -> Iterator[Finding]:
         yield Finding("cores", "note", f"OMP_NUM_THREADS={threads} is more than the cores", advice)
 
 
-def _cgroup_cores(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> float | None:
+def cgroup_cores(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> float | None:
     try:
         quota, period = path.read_text(encoding="ascii").split()
         return None if quota == "max" else int(quota) / int(period)

@@ -78,21 +78,21 @@ def read_tokenizer_files(folder: Path, cache: Path | None = None) -> TokenizerFi
         )
     if has_definition:
         definition = _read_json(folder / DEFINITION_FILE)
-        if _is_plain(folder, definition):
+        if is_plain(folder, definition):
             return TokenizerFiles(folder, definition, _named_tokens(folder))
     if cache is None:
-        return _convert(folder)
+        return convert(folder)
     kept = cache / "tokenizers" / f"{_digest(folder)}.json"
     if kept.is_file():
         return TokenizerFiles(folder, **_read_json(kept))
-    made = _convert(folder)
+    made = convert(folder)
     kept.parent.mkdir(parents=True, exist_ok=True)
     content = {"definition": made.definition, "names": made.names}
     write_atomic(kept, json.dumps(content, ensure_ascii=False))
     return made
 
 
-def _is_plain(folder: Path, definition: dict[str, Any]) -> bool:
+def is_plain(folder: Path, definition: dict[str, Any]) -> bool:
     """Whether AutoTokenizer would take tokenizer.json as it stands."""
     if any((folder / name).is_file() for name in OTHER_FILES):
         return False
@@ -164,7 +164,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _convert(folder: Path) -> TokenizerFiles:
+def convert(folder: Path) -> TokenizerFiles:
     import transformers
 
     transformers.logging.set_verbosity_error()

@@ -39,7 +39,7 @@ LossOf = Callable[[list[int], int, int, int], tuple[Tensor, dict[str, Tensor]]]
 
 def run(stage: FinetuneStage, resources: Resources, entry: Entry) -> Tuned:
     """Fine-tune; the model is written to the entry and also returned for the stages below."""
-    work = _prepare(stage, resources)
+    work = prepare(stage, resources)
     if stage.spec.mode == "linear":
         tuned, notes = _linear(work)
     else:
@@ -56,7 +56,7 @@ def run(stage: FinetuneStage, resources: Resources, entry: Entry) -> Tuned:
 def load(stage: FinetuneStage, resources: Resources) -> Tuned:
     """The model of a fine-tuning that is in the store, verified."""
     path = resources.store.file("finetune", stage.key, "head.safetensors")
-    head = _head(stage, stage.spec.settings, hidden_size=None, weights=load_file(path))
+    head = new_head(stage, stage.spec.settings, hidden_size=None, weights=load_file(path))
     if stage.spec.mode == "linear":
         return Tuned(stage, frozen_encoder(stage, resources), head)
     folder = resources.store.file("finetune", stage.key, "encoder/model.safetensors").parent
@@ -71,7 +71,7 @@ def frozen_encoder(stage: FinetuneStage, resources: Resources) -> AnyEncoder:
     return encoder.requires_grad_(False)
 
 
-def _prepare(stage: FinetuneStage, resources: Resources) -> FineTuning:
+def prepare(stage: FinetuneStage, resources: Resources) -> FineTuning:
     settings = stage.spec.settings
     tokenizer = resources.tokenizer(stage)
     limits = {"max_length": settings.max_length, "max_items": settings.max_train}
@@ -79,7 +79,7 @@ def _prepare(stage: FinetuneStage, resources: Resources) -> FineTuning:
     return FineTuning(stage, resources, settings, examples, text_format(tokenizer))
 
 
-def _head(
+def new_head(
     stage: FinetuneStage,
     settings: FinetuneSettings,
     hidden_size: int | None,
@@ -97,7 +97,7 @@ def _head(
 def _full(work: FineTuning) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
     encoder = work.resources.encoder(stage).train()
-    head = _head(stage, settings, encoder.config.hidden_size).train()
+    head = new_head(stage, settings, encoder.config.hidden_size).train()
     joint = Joint(work, encoder) if stage.spec.joint else None
     rate = settings.encoder_learning_rate
     groups = [
@@ -138,7 +138,7 @@ def _linear(work: FineTuning) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
     encoder = frozen_encoder(stage, work.resources)
     vectors = source_features(work, encoder, work.examples)
-    head = _head(stage, settings, encoder.config.hidden_size).train()
+    head = new_head(stage, settings, encoder.config.hidden_size).train()
     groups = [ParameterGroup(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2)]
     optimiser = _optimiser(work, groups)
     device = stage.places.device

@@ -93,10 +93,10 @@ def ideographs(tmp_path: Path) -> Iterator[str]:
     builder.save(path)
     known = list(fontManager.ttflist)
     fontManager.addfont(str(path))
-    fonts._candidates.cache_clear()
+    fonts.candidates.cache_clear()
     yield NAME
     fontManager.ttflist[:] = known
-    fonts._candidates.cache_clear()
+    fonts.candidates.cache_clear()
 
 
 def test_another_font_steps_in_where_the_own_one_lacks_letters(ideographs: str) -> None:

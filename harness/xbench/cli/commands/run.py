@@ -37,7 +37,7 @@ def command(store: Path, **values: Any) -> int:
 
 def compute(session: "Session", store: Store, how: Mapping[str, Any]) -> int:
     """Compute what a session lacks, then show its tables; the exit code of the command."""
-    return _finish(compute_cells(session, store, how))
+    return finish(compute_cells(session, store, how))
 
 
 def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "StoredRun":
@@ -84,7 +84,7 @@ def _launcher(plan: Any, store: Store, settings: Any, watch: Any) -> Any:
     return hooks.call("xbench_make_launcher", **given) or LocalLauncher(**given)
 
 
-def _finish(run: "StoredRun") -> int:
+def finish(run: "StoredRun") -> int:
     """Show and write the tables; the exit code says whether every cell has its value."""
     from xbench.cli.options import show_tables
     from xbench.cli.session import plugin_tables

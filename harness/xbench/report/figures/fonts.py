@@ -42,7 +42,7 @@ def _families(wanted: set[str]) -> tuple[list[str], set[str]]:
     """Fonts that have the characters, each once, and the characters that remain."""
     chosen: list[str] = []
     left = set(wanted)
-    for family, path in _candidates().items():
+    for family, path in candidates().items():
         found = {char for char in left if ord(char) in _characters(path)}
         if found:
             chosen.append(family)
@@ -53,7 +53,7 @@ def _families(wanted: set[str]) -> tuple[list[str], set[str]]:
 
 
 @cache
-def _candidates() -> dict[str, str]:
+def candidates() -> dict[str, str]:
     """The machine's other upright fonts of normal weight and their files, those of all scripts first."""
     from matplotlib.font_manager import fontManager
 

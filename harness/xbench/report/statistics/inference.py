@@ -146,7 +146,7 @@ def _totals(sums: Floats) -> Floats:
     """[1 + B, c] the items' sums [G, c] on the data, then in each resample; some resamples at a time."""
     items = len(sums)
     if items * RESAMPLES <= MOST_KEPT:
-        return np.asarray(_drawn(items) @ sums)
+        return np.asarray(draws(items) @ sums)
     random = np.random.default_rng(RESAMPLING_SEED)
     size = max(1, MOST_KEPT // items)
     blocks = [sums.sum(axis=0, keepdims=True)]
@@ -179,7 +179,7 @@ def combined(first: Effect, second: Effect) -> Effect | None:
 
 
 @lru_cache(maxsize=4)
-def _drawn(items: int) -> Floats:
+def draws(items: int) -> Floats:
     """[1 + B, G] how often each item is taken: once each, then in each resample."""
     share = np.full(items, 1 / items)
     drawn = np.random.default_rng(RESAMPLING_SEED).multinomial(items, share, RESAMPLES)
@@ -299,11 +299,11 @@ def _noncentrality(freedom: float, level: float, power: float) -> float:
 
     critical = float(stdtrit(freedom, 1 - level / 2))
     return float(
-        brentq(lambda away: _missed(critical, freedom, away) - (1 - power), 0, 10 * critical + 10)
+        brentq(lambda away: missed(critical, freedom, away) - (1 - power), 0, 10 * critical + 10)
     )
 
 
-def _missed(critical: float, freedom: float, away: float) -> float:
+def missed(critical: float, freedom: float, away: float) -> float:
     """The noncentral t distribution: P((Z + away) / sqrt(V / f) < critical), V chi-squared with f.
 
     Gauss-Legendre over V's quantiles, since scipy's own function fails for ``away`` beyond 37.

@@ -55,11 +55,12 @@ class Encoding:
         layers = sorted({*self._layers, layer})
         kept = self._resources.keep(
             ("states", self._checkpoint, name, len(texts), tuple(layers)),
-            lambda: self._all(texts, layers),
+            lambda: self.states(texts, layers),
         )
         return kept[layer]
 
-    def _all(self, texts: Sequence[str], layers: Sequence[int]) -> dict[int, Tensor]:
+    def states(self, texts: Sequence[str], layers: Sequence[int]) -> dict[int, Tensor]:
+        """Layer -> [N, D] float32 means over content tokens, encoded anew."""
         rows = list(tokenise_texts(self._tokenizer, texts, self._max_length))
         size = self._encoder.config.hidden_size
         # made outside of inference mode: a probe may compute with them as it likes
@@ -106,7 +107,7 @@ class Encoding:
             if all(map(self._is_whole, sentences[number], words))
         ]
         sides = [
-            self._word_vectors([(sentences[s][n], words[n]) for s, words in links], layers)
+            self.word_vectors([(sentences[s][n], words[n]) for s, words in links], layers)
             for n in (0, 1)
         ]
         return {layer: (sides[0][layer], sides[1][layer]) for layer in layers}
@@ -118,7 +119,7 @@ class Encoding:
         return words[0] in owners(offsets[:room], _joined(text, words))
 
     @torch.inference_mode()
-    def _word_vectors(
+    def word_vectors(
         self, wanted: Sequence[tuple[str, Span]], layers: Sequence[int]
     ) -> dict[int, Tensor]:
         """Words in a row of each text, as the mean of their subwords."""

@@ -16,7 +16,6 @@ from xbench.api.source import MissingData
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.optimise import float32
 from xbench.nn.pair_views import PairViews
-from xbench.nn.random_streams import permutation
 from xbench.nn.replay import ReplayedBatch
 from xbench.nn.text import Text, pad
 from xbench.nn.text_view import MaskedTextView, TextView
@@ -24,6 +23,7 @@ from xbench.plan.kinds.probe import BatchSettings, ProbeStage
 from xbench.stages.align import total
 from xbench.stages.inputs.examples import Examples, load_examples
 from xbench.stages.inputs.pairs import Integers, PairRow, pair_texts
+from xbench.stages.probing.parts import Parts
 from xbench.stages.probing.probe_text import ProbedText
 from xbench.stages.resources import Resources, text_format
 from xbench.stages.training.features import features_of
@@ -86,8 +86,8 @@ class EncoderGradients:
         """The task's loss, summed over labels and divided by their number in the part."""
         if self._tuned is None or language not in self._stage.places.items:
             raise MissingData(f"no labelled text of {language} to take a gradient of")
-        examples = self._examples(language)
-        rows = self._part(range(len(examples)), part, parts, "task")
+        examples = labelled_examples(self._stage, self._resources, language)
+        rows = self._parts(range(len(examples)), parts, "task").part(part)
         labels = sum(len(examples.labels(row)) for batch in rows for row in batch)
         tuned = self._tuned
 
@@ -116,9 +116,8 @@ class EncoderGradients:
             raise MissingData(
                 f"{self.objective} learns from {', '.join(lacking)}, which held-out pairs have none of"
             )
-        pairs = self._pairs()
-        batches = self._part(pairs, part, parts, OBJECTIVE)
-        unused = self._unused(pairs, part, parts, OBJECTIVE)
+        cut = self._parts(aligned_pairs(self._stage, self._resources, self._text), parts, OBJECTIVE)
+        batches, unused = cut.part(part), cut.unused(part)
         with torch.no_grad(), self._float32():  # a queue of negatives, say, is filled
             objective.prepare(self._views(batch, "prepare", n) for n, batch in enumerate(unused))
         count = min(self._aligned.accumulate, self._aligned.batch_size)
@@ -155,7 +154,7 @@ class EncoderGradients:
 
     def of_masked_lm(self, language: str, part: int, parts: int) -> Gradient:
         """The masked LM loss, summed over masked positions and divided by their number."""
-        batches = self._part(self._sentences(language), part, parts, "masked")
+        batches = self._parts(self._sentences(language), parts, "masked").part(part)
         views = [self._masked(batch, number, part) for number, batch in enumerate(batches)]
         positions = sum(len(view.labels) for view in views)
         if not positions:
@@ -195,77 +194,48 @@ class EncoderGradients:
     def _float32(self) -> AbstractContextManager[None]:
         return float32(self._device)
 
-    def _part(self, items: Sequence[Item], part: int, parts: int, label: str) -> list[list[Item]]:
-        """The batches of one of several disjoint sets, the same ones each time."""
-        order, each = self._order(items, part, parts, label)
-        return self._batches(items, order[part * each : (part + 1) * each], label)
-
-    def _unused(self, items: Sequence[Item], part: int, parts: int, label: str) -> list[list[Item]]:
-        """The batches that are in none of the sets; where there are none, those of the others."""
-        order, each = self._order(items, part, parts, label)
-        rest = order[parts * each :]
-        others = order[: part * each] + order[(part + 1) * each : parts * each]
-        return self._batches(items, rest if len(rest) > 1 else others, label)
-
-    def _order(
-        self, items: Sequence[Item], part: int, parts: int, label: str
-    ) -> tuple[list[int], int]:
-        """(the items in random order, how many of them make up each set)."""
-        if not 0 <= part < parts:
-            raise ValueError(f"part {part} of {parts}")
-        size = self._size(label)
-        count = min((self._settings.gradient_batches or 0), len(items) // size) // parts
-        if count < 1:
-            raise MissingData(
-                f"{len(items)} items are too few for {parts} sets of batches of {size}"
-            )
-        return permutation(len(items), "gradient", label).tolist(), count * size
-
-    def _size(self, label: str) -> int:
-        aligned = label == OBJECTIVE
-        return int(self._aligned.batch_size if aligned else self._settings.gradient_batch_size or 0)
-
-    def _batches(
-        self, items: Sequence[Item], numbers: Sequence[int], label: str
-    ) -> list[list[Item]]:
-        size = self._size(label)
-        return [
-            [items[n] for n in numbers[start : start + size]]
-            for start in range(0, len(numbers), size)
-        ]
-
-    def _examples(self, language: str) -> Examples:
-        place, data = self._stage.places.items[language], (self._stage.spec.items or {})[language]
-        limits = {
-            "max_length": self._settings.max_length,
-            "max_items": None,
-            "sample": False,
-        }
-        given = (self._stage, self._resources, self._tokenizer, data.split, limits, data, place)
-        return load_examples(*given)
-
-    def _pairs(self) -> list[PairRow]:
-        """Held-out sentence pairs of the languages that were aligned."""
-        assert self._stage.spec.pair is not None
-        pairs = self._text.pairs(self._stage.spec.pair)
-        longest = self._aligned.max_length
-        sides = (self._encode([texts[n] for texts in pairs], longest) for n in (0, 1))
-        rows = [PairRow(source, target) for source, target in zip(*sides, strict=True)]
-        return [row for row in rows if len(row.source) and len(row.target)]
+    def _parts(self, items: Sequence[Item], parts: int, name: str) -> Parts[Item]:
+        aligned = name == OBJECTIVE
+        size = self._aligned.batch_size if aligned else self._settings.gradient_batch_size or 0
+        return Parts(items, parts, int(size), self._settings.gradient_batches or 0, name)
 
     def _sentences(self, language: str) -> list[Integers]:
         """Content ids of the parallel text, cut to length."""
         texts = self._text.sentences(language).values()
-        return [ids for ids in self._encode(texts, self._settings.max_length) if len(ids)]
-
-    def _encode(self, texts: Iterable[str], longest: int) -> list[Integers]:
-        longest = self._resources.max_length(self._stage, longest)
-        room = longest - self._tokenizer.special_tokens_single
-        encoded = self._tokenizer.encode_texts(list(texts))
-        return [np.asarray(ids[:room], dtype=np.int32) for ids in encoded]
+        found = _content_ids(texts, self._settings.max_length, self._stage, self._resources)
+        return [ids for ids in found if len(ids)]
 
     def _masked(self, batch: Sequence[Integers], number: int, part: int) -> MaskedTextView:
         rows = [self._tokenizer.build_single(ids.tolist()) for ids in batch]
         ids = pad(rows, self._format.vocabulary.pad_id).to(self._device)
         stream = ("gradient", part, number)
         return TextView(self._encoder, Text(ids), self._format, stream).masked
+
+
+def labelled_examples(stage: ProbeStage, resources: Resources, language: str) -> Examples:
+    """The labelled text of a language that gradients of the task are taken over."""
+    place, data = stage.places.items[language], (stage.spec.items or {})[language]
+    limits = {"max_length": stage.spec.settings.max_length, "max_items": None, "sample": False}
+    tokenizer = resources.tokenizer(stage)
+    return load_examples(stage, resources, tokenizer, data.split, limits, data, place)
+
+
+def aligned_pairs(stage: ProbeStage, resources: Resources, text: ProbedText) -> list[PairRow]:
+    """Held-out sentence pairs of the languages that were aligned, cut as the alignment cut its own."""
+    assert stage.spec.pair is not None
+    assert stage.spec.objective_settings is not None
+    pairs, longest = text.pairs(stage.spec.pair), stage.spec.objective_settings.max_length
+    sides = (
+        _content_ids([texts[side] for texts in pairs], longest, stage, resources) for side in (0, 1)
+    )
+    rows = [PairRow(source, target) for source, target in zip(*sides, strict=True)]
+    return [row for row in rows if len(row.source) and len(row.target)]
+
+
+def _content_ids(
+    texts: Iterable[str], longest: int, stage: ProbeStage, resources: Resources
+) -> list[Integers]:
+    """The ids of each text without special tokens, cut so that the whole has ``longest`` tokens."""
+    tokenizer = resources.tokenizer(stage)
+    room = resources.max_length(stage, longest) - tokenizer.special_tokens_single
+    return [np.asarray(ids[:room], dtype=np.int32) for ids in tokenizer.encode_texts(list(texts))]

@@ -83,7 +83,7 @@ class CheckpointView:
 
     def words(self, pair: Pair, depth: float, where: Where = "isolation") -> tuple[Tensor, Tensor]:
         """Vectors of dictionary entries, in isolation or in the parallel text."""
-        entries = self._entries(pair)
+        entries = first_translations(pair, self._stage, self._resources)
         if where == "isolation":
             sides = [[entry[n] for entry in entries] for n in (0, 1)]
             found = [
@@ -94,15 +94,18 @@ class CheckpointView:
         pairs = self._text.pairs(pair)
         return self._encoding.words_in_context(pair, pairs, entries, depth)
 
-    def _entries(self, pair: Pair) -> list[tuple[str, str]]:
-        """The pair's dictionary, each source word with its first translation."""
-        place = self._stage.places.dictionaries.get("-".join(pair))
-        if place is None:
-            raise MissingData("there is no dictionary of this pair")
-        languages = [self._resources.catalogue.languages.get(code) for code in pair]
-        found: dict[str, str] = {}
-        for entry in self._resources.source_at(place).read(languages, "train"):
-            found.setdefault(entry.source, entry.target)
-            if len(found) >= self._stage.spec.settings.entries:
-                break
-        return list(found.items())
+
+def first_translations(
+    pair: Pair, stage: ProbeStage, resources: Resources
+) -> list[tuple[str, str]]:
+    """The pair's dictionary, each source word with its first translation."""
+    place = stage.places.dictionaries.get("-".join(pair))
+    if place is None:
+        raise MissingData("there is no dictionary of this pair")
+    languages = [resources.catalogue.languages.get(code) for code in pair]
+    found: dict[str, str] = {}
+    for entry in resources.source_at(place).read(languages, "train"):
+        found.setdefault(entry.source, entry.target)
+        if len(found) >= stage.spec.settings.entries:
+            break
+    return list(found.items())

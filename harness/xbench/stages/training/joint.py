@@ -106,7 +106,7 @@ class Joint:
         self.pairs: Batches | None = None
         if asked.corpus is not None:
             self.pairs = pair_batches(pair_input(stage), stage, resources, encoder)
-        self.translations = _translations(work) if asked.translated is not None else None
+        self.translations = translations_of(work) if asked.translated is not None else None
 
     def prepare(self, optimiser: Optimiser) -> None:
         """Let the objective look at the corpus before the first step."""
@@ -155,7 +155,7 @@ def pair_input(stage: FinetuneStage) -> PairInput:
     return PairInput(text, places.pairs, settings, asked.links is not None)
 
 
-def _translations(work: "FineTuning") -> tuple[Examples, dict[int, int]]:
+def translations_of(work: "FineTuning") -> tuple[Examples, dict[int, int]]:
     """The task's examples in the other language, and for each row the row that translates it.
 
     Items are joined by their id. In the arm ``shuffled`` each gets another item's translation. Of
