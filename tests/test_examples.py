@@ -12,6 +12,7 @@ import pytest
 
 from .command import QUICK_OPTIONS
 from .docs.guide import GONE, install_command
+from .program import run_module
 
 EXAMPLE = Path(__file__).parents[1] / "examples/redundancy"
 NAMES = ("redundancy", "names", "qak")
@@ -27,19 +28,25 @@ class Elsewhere:
         self.installed = folder / "installed"
         self.call(*install_command(self.installed, self.project))
 
-    def call(self, *command: str) -> str:
-        """Run a program beside the example; it must end well."""
+    @property
+    def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in GONE}
         path = os.pathsep.join(filter(None, [str(self.installed), kept.get("PYTHONPATH")]))
-        more = {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+        return {**kept, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+
+    def call(self, *command: str) -> str:
+        """Run a program beside the example, in a new interpreter; it must end well."""
         done = subprocess.run(
-            command, cwd=self.project, env={**kept, **more}, capture_output=True, text=True
+            command, cwd=self.project, env=self.environment, capture_output=True, text=True
         )
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def xbench(self, *arguments: str) -> str:
-        return self.call(sys.executable, "-m", "xbench", *arguments)
+    def module(self, name: str, *arguments: str) -> str:
+        """``python -m NAME`` beside the example; it must end well."""
+        done = run_module(name, arguments, self.project, self.environment)
+        assert done.code == 0, f"{name} {' '.join(arguments)}\n{done.out}\n{done.err}"
+        return done.out
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +55,18 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
 
 
 def test_a_third_party_from_installation_to_a_row(elsewhere: Elsewhere) -> None:
-    listed = json.loads(elsewhere.xbench("list", "--check", "--format", "json"))
+    listed = json.loads(elsewhere.module("xbench", "list", "--check", "--format", "json"))
     own = {row["name"]: row for row in listed if row["distribution"] == "xbench-redundancy"}
     assert set(own) == set(NAMES)
     assert not any(row["problem"] for row in own.values())
-    assert "FAILED" not in elsewhere.xbench("check", *NAMES)
+    assert "FAILED" not in elsewhere.module("xbench", "check", *NAMES)
     what = ["--objective", "redundancy", "--task", "names", "--language", "qaa,qac,qak"]
     how = ["--mode", "full,linear", "--seed", "15", "--arm", "none,aligned,shuffled"]
     quick = [*QUICK_OPTIONS, "--jobs", "1", "--device", "cpu"]
-    assert "Table 1" in elsewhere.xbench("run", *what, *how, *quick)
-    rows = json.loads(elsewhere.xbench("results", "--format", "json"))
+    # with workers, which find what is installed by themselves
+    said = elsewhere.call(sys.executable, "-m", "xbench", "run", *what, *how, *quick)
+    assert "Table 1" in said
+    rows = json.loads(elsewhere.module("xbench", "results", "--format", "json"))
     assert {row["status"] for row in rows} == {"done"}
     assert {row["language"] for row in rows} == {"qaa", "qac", "qak"}
     assert {row["task"] for row in rows} == {"names"}
@@ -71,7 +80,7 @@ def test_a_third_party_from_installation_to_a_row(elsewhere: Elsewhere) -> None:
 
 
 def test_its_own_tests_pass(elsewhere: Elsewhere) -> None:
-    said = elsewhere.call(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    said = elsewhere.module("pytest", "-q", "-p", "no:cacheprovider")
     assert "passed" in said
     assert "skipped" not in said
 

@@ -56,8 +56,10 @@ def test_a_run_is_shown_and_reported_in_every_encoding(
     assert (report / "report.md").is_file()
 
 
-@pytest.mark.parametrize("environment", [*ENCODINGS, BARE], ids=str)
-def test_a_run_that_computes_in_every_encoding(environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("environment", [ENCODINGS[0], BARE], ids=str)
+def test_a_run_that_computes_in_small_encodings(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     """Workers, their pipes and logs too."""
     name = "store" if environment == BARE else "é-表"
     done = command("run", *RUN, "--store", tmp_path / name, **environment)

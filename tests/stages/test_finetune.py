@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.encoders.vocabulary import TrimmedVocabulary
 from xbench.stages import finetune
 from xbench.stages.resources import Resources
 
@@ -232,3 +233,29 @@ def test_a_text_is_pooled_as_asked(pooling: str, new_world: Worlds) -> None:
         for how in (pooling, other)
     )
     assert curve(first) != curve(second)
+
+
+@TASKS
+def test_training_the_rows_that_are_read_is_training_all(
+    new_world: Worlds, calm_model: Path, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without dropout; word embeddings that no text reads are decayed alike."""
+    how = {"task": task, "steps": 12, "weight_decay": 0.3, "head_dropout": 0.0, "warmup": 0.2}
+    trained: list[int] = []
+    restore = TrimmedVocabulary.restore
+
+    def counted(self: TrimmedVocabulary, decay: float) -> None:
+        trained.append(len(self.ids))
+        restore(self, decay)
+
+    monkeypatch.setattr(TrimmedVocabulary, "restore", counted)
+    few = tuned(new_world(calm_model), encoder_learning_rate=1e-3, **how)
+    monkeypatch.setattr(finetune, "trimmed", lambda work, encoder: None)
+    whole = tuned(new_world(calm_model), encoder_learning_rate=1e-3, **how)
+    found, expected = (load_file(folder / ENCODER) for folder in (few, whole))
+    assert 0 < trained[0] < len(found["roberta.embeddings.word_embeddings.weight"])
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
+    for one, other in zip(curve(few), curve(whole), strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)

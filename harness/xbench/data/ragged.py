@@ -65,6 +65,14 @@ class RaggedTable:
         row: Integers = self._values[column][batch][offsets[place] : offsets[place + 1]]
         return row
 
+    def distinct(self, column: str) -> Integers:
+        """The values that occur in a column, each once, in order."""
+        parts = [
+            np.unique(values[offsets[0] : offsets[-1]])
+            for values, offsets in zip(self._values[column], self._offsets[column], strict=True)
+        ]
+        return np.unique(np.concatenate([np.zeros(0, dtype=np.int32), *parts]))
+
     def lengths(self, column: str) -> npt.NDArray[np.int64]:
         """How long each row of a column is, ``[len(table)]``."""
         per_batch = [np.diff(offsets).astype(np.int64) for offsets in self._offsets[column]]

@@ -107,6 +107,14 @@ class Optimiser:
         self._scaler.update()
         self._adam.drop_gradients()
 
+    def decay_without_gradient(self, learning_rate: float, weight_decay: float) -> float:
+        """What all steps of the schedule leave of a parameter that never has a gradient.
+
+        AdamW takes ``learning rate * weight decay`` off it at every step, and nothing else.
+        """
+        steps = (self._schedule.factor(step) for step in range(self._schedule.steps))
+        return math.prod(1.0 - learning_rate * factor * weight_decay for factor in steps)
+
     def tensors(self) -> dict[str, Tensor]:
         """The moments, by position of their parameter, for a saved training state."""
         saved = {}

@@ -54,11 +54,21 @@ class TrainingState:
         if note is None or not usable(note["step"], note["notes"]):
             return 0, {}
         tensors = load_file(self._folder / note["file"])
+        if not self._fit(tensors):  # another version of xbench trained other tensors
+            return 0, {}
         for name, module in self._modules.items():
             module.load_state_dict(_below(name, tensors))
         self._optimiser.restore(_below("optimiser", tensors))
         notes: dict[str, Any] = note["notes"]
         return note["step"], notes
+
+    def _fit(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Whether saved tensors are those of the modules, by name and shape."""
+        return all(
+            {key: value.shape for key, value in module.state_dict().items()}
+            == {key: value.shape for key, value in _below(name, tensors).items()}
+            for name, module in self._modules.items()
+        )
 
     def _read(self) -> dict[str, Any] | None:
         """The note, if it is whole and its tensors are what was written."""

@@ -15,7 +15,9 @@ from torch import Tensor
 from xbench.api.merge import Merge
 from xbench.catalogue.configs import make_component
 from xbench.catalogue.settings import FinetuneSettings
+from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.encoders.loading import AnyEncoder, load_encoder
+from xbench.nn.encoders.vocabulary import TrimmedVocabulary
 from xbench.nn.finite import check_logits
 from xbench.nn.heads import Head
 from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
@@ -100,6 +102,7 @@ def _full(work: FineTuning) -> tuple[Tuned, dict[str, Any]]:
     head = new_head(stage, settings, encoder.config.hidden_size).train()
     joint = Joint(work, encoder) if stage.spec.joint else None
     rate = settings.encoder_learning_rate
+    vocabulary = trimmed(work, encoder)
     groups = [
         ParameterGroup(tuple(encoder.parameters()), rate, matrix_dims=encoder.matrix_dims),
         ParameterGroup(tuple(head.parameters()), settings.head_learning_rate, matrix_dims=2),
@@ -131,7 +134,22 @@ def _full(work: FineTuning) -> tuple[Tuned, dict[str, Any]]:
 
     modules = {"encoder": encoder, "head": head}
     notes = _train(work, modules, optimiser, loss_of, dev_features, joint)
+    if vocabulary is not None:
+        vocabulary.restore(optimiser.decay_without_gradient(rate, settings.weight_decay))
     return Tuned(stage, encoder.eval(), head.eval()), notes
+
+
+def trimmed(work: FineTuning, encoder: AnyEncoder) -> TrimmedVocabulary | None:
+    """Only the word embeddings that the training text reads are trained, where that is the same.
+
+    Not where other text is read or whole models are kept on the way, and not in float16, where a step
+    may be left out, with its weight decay.
+    """
+    spec, settings = work.stage.spec, work.settings
+    reads_more = spec.joint or spec.merge is not None or settings.selection != "last"
+    if reads_more or settings.precision == "fp16" or not isinstance(encoder, Encoder):
+        return None
+    return TrimmedVocabulary(encoder, torch.from_numpy(work.examples.table.distinct("ids")).long())
 
 
 def _linear(work: FineTuning) -> tuple[Tuned, dict[str, Any]]:

@@ -98,7 +98,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> StoredRun:
     asked = request(
         probe=["distances", "maps"],
         mode=["full"],
-        options={"probe.maps.sentences": 6, "probe.maps.methods": ["pca"]},
+        options={
+            "probe.maps.sentences": 6,
+            "probe.maps.methods": ["pca"],
+            "probing.sentences": 20,
+            "probing.entries": 20,
+        },
     )
     session = compute(asked, store)
     return StoredRun(record_run(session.plan, store))
