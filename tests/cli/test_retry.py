@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from xbench.cli.commands.plan import size
+from xbench.cli.words import size
 from xbench.store import Store
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, xbench

@@ -63,6 +63,7 @@ def gradients(world: World, monkeypatch: pytest.MonkeyPatch, **spec: Any) -> Gra
     with monkeypatch.context() as patch:
         patch.setattr(Resources, "encoder", wide_encoder)
         patch.setattr(finetune, "new_head", wide_head)
+        patch.setattr(finetune, "trimmed", lambda work, encoder: None)  # gradients of all rows
         patch.setattr(joint, "build_objective", lambda *given: build_objective(*given).double())
         patch.setattr(Optimiser, "step", look)
         plan = world.plan(**{**DURING, **spec})

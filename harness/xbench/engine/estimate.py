@@ -62,7 +62,7 @@ def estimate(
 ) -> CostEstimate:
     """What the stages still to do will take; rates come from all the ``stores``."""
     todo = [plan.stages[key] for key in plan.stages if key in work.todo]
-    rates = _rates(stores, {group_of(stage, plan.stages) for stage in todo})
+    rates = rates_of(plan, work, stores)
     total, unmeasured, used = 0.0, [], 0
     for group, stages in _by_group(todo, plan).items():
         rate = rates.get(group)
@@ -76,6 +76,11 @@ def estimate(
     peak, kept = _disk(todo, jobs, keep)
     seconds = None if unmeasured else total / max(1, min(jobs, len(work.jobs)))
     return CostEstimate(seconds, memory, peak, kept, jobs, used, unmeasured)
+
+
+def rates_of(plan: Plan, work: Work, stores: Iterable[Store]) -> dict[CostGroup, Rate]:
+    """What stages like those still to do took, in all the ``stores``."""
+    return _rates(stores, {group_of(plan.stages[key], plan.stages) for key in work.todo})
 
 
 def _by_group(stages: Iterable[Stage], plan: Plan) -> dict[CostGroup, list[Stage]]:

@@ -96,7 +96,7 @@ def _on_hub(need: "Need", catalogue: "Catalogue") -> "Wanted | None":
 def _bring(what: str, wanted: "Wanted | str", dry_run: bool) -> bool:
     """Fetch one thing and say so; False where it could not be had."""
     from xbench.catalogue.hub import commit_of, complete, fetch, look_up
-    from xbench.cli.commands.plan import duration, size
+    from xbench.cli.words import duration, size
 
     if isinstance(wanted, str):
         click.echo(f"{what}: {wanted}")

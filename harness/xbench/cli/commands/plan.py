@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xbench.cli.options import STORE, spec_from, spec_options
+from xbench.cli.words import duration, size
 from xbench.store import Store
 
 if TYPE_CHECKING:
@@ -98,20 +99,3 @@ def _takes(guess: "CostEstimate", keep: str) -> list[str]:
         disk = f"disk: up to {peak} while it runs, {kept} of weights kept (--keep {keep})"
     memory = "memory: unknown" if guess.memory is None else f"memory: {size(guess.memory)} a worker"
     return [time, disk, memory]
-
-
-def duration(seconds: float) -> str:
-    """A length of time as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
-def size(count: int) -> str:
-    """Bytes as a person says them."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count} bytes"

@@ -44,9 +44,11 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
     """Compute what a session lacks; returns the run as the store then holds it."""
     from xbench.cli.missing import require_cells
     from xbench.cli.progress import observer
+    from xbench.engine.estimate import rates_of
     from xbench.engine.events import telling
     from xbench.engine.launcher import default_settings
     from xbench.engine.preflight import check_inputs
+    from xbench.engine.remaining import Remaining
     from xbench.engine.todo import free_alignments
     from xbench.report.run.stored import StoredRun
     from xbench.store.runs import add_notes, record_run
@@ -65,7 +67,9 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
         state_interval=how["save_state"],
     )
     if session.work.todo:
-        with observer(session.plan, session.work) as display, telling(display) as watch:
+        rates = rates_of(session.plan, session.work, [store])
+        left = Remaining(session.plan, session.work, settings.jobs, rates)
+        with observer(session.plan, session.work, left) as display, telling(display) as watch:
             watch.tell("xbench_run_started", plan=session.plan, folder=folder)
             _launcher(session.plan, store, settings, watch).run(session.work, folder)
     else:

@@ -39,7 +39,7 @@ def command(store: Path, verify: bool, free: str | None, yes: bool) -> int:
 
 
 def _show(store: Path) -> None:
-    from xbench.cli.commands.plan import size
+    from xbench.cli.words import size
 
     click.echo(f"{'kind':<10}{'entries':>9}{'size':>12}")
     for folder in sorted(path for path in store.iterdir() if path.is_dir()):
@@ -72,7 +72,7 @@ def _verify(store: Store) -> int:
 
 
 def _free(store: Store, what: str, yes: bool) -> int:
-    from xbench.cli.commands.plan import size
+    from xbench.cli.words import size
 
     total = kept = 0
     if what == "weights":
