@@ -3,7 +3,7 @@
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -118,21 +118,30 @@ class InThisProcess:
 def xbench(*arguments: str | Path) -> Outcome:
     """The command line, with all that it computes, in this process; reports have no figures."""
     with without_workers():
-        return with_workers(*arguments)
+        return with_figures(*arguments)
+
+
+def with_workers(*arguments: str | Path) -> Outcome:
+    """The command line in this process; workers are processes of their own. There are no figures."""
+    with without_figures():
+        return with_figures(*arguments)
 
 
 @contextmanager
 def without_workers() -> Iterator[None]:
     """Within it runs compute in this process and their reports have no figures."""
-    with (
-        patch("xbench.engine.launcher.LocalLauncher", InThisProcess),
-        patch("xbench.report.run.extras.build_gallery", lambda material, formats: Gallery()),
-    ):
+    with patch("xbench.engine.launcher.LocalLauncher", InThisProcess), without_figures():
         yield
 
 
-def with_workers(*arguments: str | Path) -> Outcome:
-    """The command line in this process; workers are processes of their own, and figures are drawn."""
+def without_figures() -> AbstractContextManager[object]:
+    """Within it reports have no figures, which take longer than a small run."""
+    place = "xbench.report.run.extras.build_gallery"
+    return patch(place, lambda material, formats: Gallery())
+
+
+def with_figures(*arguments: str | Path) -> Outcome:
+    """The command line in this process, as it is: with workers and figures."""
     out, err = io.StringIO(), io.StringIO()
     code: Any = 0
     with (

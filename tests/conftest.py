@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from xbench.catalogue.discovery import discovery
 
 from .command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, fake_distribution
-from .command import with_workers as xbench
+from .command import with_figures as xbench
 
 Install = Callable[..., Path]
 

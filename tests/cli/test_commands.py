@@ -21,7 +21,7 @@ from xbench.cli import COMMANDS
 from xbench.plan import KINDS as KINDS_OF_STAGES
 from xbench.store.rows import COLUMNS
 
-from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, with_workers, xbench
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, with_figures, xbench
 from ..conftest import Install
 
 Finished = tuple[Path, Outcome]
@@ -335,7 +335,7 @@ class TestReport:
 
     def test_in_one_format(self, finished: Finished, tmp_path: Path) -> None:
         options = ("--format", "latex", "--out", tmp_path)
-        outcome = with_workers("report", "--store", finished[0], *options)
+        outcome = with_figures("report", "--store", finished[0], *options)
         assert {Path(line).suffix for line in outcome.out.splitlines()} == {".tex", ".pdf"}
 
     def test_of_another_split_than_test(self, finished: Finished, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome
-from ..command import with_workers as xbench
+from ..command import with_figures as xbench
 from ..report.page import data_of, read_page
 
 Finished = tuple[Path, Outcome]

@@ -66,7 +66,10 @@ def test_alignment(
     calm_model: Path,
     elsewhere: Callable[[Stage], Stage],
 ) -> None:
-    spec: dict[str, Any] = {"objective": (objective,), "align": {"accumulate": accumulate}}
+    spec: dict[str, Any] = {
+        "objective": (objective,),
+        "align": {"accumulate": accumulate, "steps": 3},
+    }
     here, there = new_world(calm_model), new_world(calm_model)
     stage = here.stage("align", **spec)
     expected = curve(here.run(stage))

@@ -14,7 +14,7 @@ from xbench.report.figures.kept import INDEX, gallery_key, read_gallery, write_g
 from xbench.report.figures.material import Lacking, Material
 
 from ...command import QUICK_OPTIONS, SMALL_OPTIONS
-from ...command import with_workers as xbench
+from ...command import with_figures as xbench
 from .material import curves, material
 
 FORMATS = ("svg", "pdf")
