@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ def nothing(**place: Any) -> float:
     return 0.0
 
 
+@cache  # places come again and again, and each takes a generator of its own
 def noise(*place: Any) -> float:
     """A number of its own for every place: standard normal, always the same."""
     seed = [ord(letter) for letter in f"studied {place}"]
