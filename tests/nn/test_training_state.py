@@ -70,6 +70,19 @@ def test_everything_comes_back(saved: Training, tmp_path: Path) -> None:
     assert same(other.tensors(), saved.tensors())
 
 
+def test_a_state_of_other_tensors_is_none(saved: Training, tmp_path: Path) -> None:
+    """Another version may have trained more of a matrix: the training starts over."""
+    for change in ("shape", "name"):
+        other = Training(tmp_path, seed=1)
+        if change == "shape":
+            other.modules["model"].seen = torch.zeros(5)
+        else:
+            other.modules["model"].register_buffer("more", torch.zeros(1))
+        before = other.tensors()
+        assert other.state.restore() == (0, {})
+        assert same(other.tensors(), before)
+
+
 def test_only_the_latest_state_takes_up_room(saved: Training, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "state-4.safetensors",
