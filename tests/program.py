@@ -18,10 +18,24 @@ from unittest.mock import patch
 from .command import Outcome, without_workers
 
 ROOT = Path(__file__).parents[1]
+# What a shell that is opened for a page would not have.
+GONE = ("XBENCH_STORE", "XBENCH_DATA", "XBENCH_REGISTRY", "PYTEST_ADDOPTS")
 HEAVY = ("torch", "transformers", "pandas", "pydantic", "rich.console", "scipy.stats", "datasets")
 MODELS = ("transformers.models.auto.modeling_auto", "transformers.models.xlm_roberta")
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload([*HEAVY, *MODELS])
+
+
+def shell(installed: Path, **given: str) -> dict[str, str]:
+    """The variables of a shell that is opened afresh and sees what is installed in a folder."""
+    kept = {name: value for name, value in os.environ.items() if name not in GONE}
+    own = {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(installed), kept.get("PYTHONPATH")])),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return {**kept, **own, **given}
 
 
 def run_module(

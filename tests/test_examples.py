@@ -1,7 +1,6 @@
 """The distribution in examples/, as somebody else would use it: installed, checked, tested, run."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from .command import QUICK_OPTIONS
-from .docs.guide import GONE, install_command
-from .program import run_module
+from .docs.guide import install_command
+from .program import run_module, shell
 
 EXAMPLE = Path(__file__).parents[1] / "examples/redundancy"
 NAMES = ("redundancy", "names", "qak")
@@ -26,13 +25,8 @@ class Elsewhere:
         ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
         shutil.copytree(EXAMPLE, self.project, ignore=ignore)
         self.installed = folder / "installed"
+        self.environment = shell(self.installed)
         self.call(*install_command(self.installed, self.project))
-
-    @property
-    def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in GONE}
-        path = os.pathsep.join(filter(None, [str(self.installed), kept.get("PYTHONPATH")]))
-        return {**kept, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
     def call(self, *command: str) -> str:
         """Run a program beside the example, in a new interpreter; it must end well."""

@@ -1,7 +1,6 @@
 """``xbench new`` writes distributions that install, keep their contracts, and run, unchanged."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from xbench.cli.scaffold import KINDS, write_distribution
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
-from ..program import run_module
+from ..program import run_module, shell
 
 NAMES = {kind: "qtz" if kind == "language" else f"fresh_{kind}" for kind in KINDS}
 
@@ -29,11 +28,7 @@ class Place:
         self, module: str, *arguments: str | Path, cwd: Path | None = None, **given: str
     ) -> Outcome:
         """``python -m MODULE ...`` where what is installed there can be seen."""
-        gone = ("XBENCH_DATA", "XBENCH_REGISTRY", "XBENCH_STORE", "PYTEST_ADDOPTS")
-        kept = {name: value for name, value in os.environ.items() if name not in gone}
-        path = os.pathsep.join(filter(None, [str(self.installed), kept.get("PYTHONPATH")]))
-        more = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-        return run_module(module, arguments, cwd or self.root, {**kept, **more, **given})
+        return run_module(module, arguments, cwd or self.root, shell(self.installed, **given))
 
     def run(self, *arguments: str | Path, cwd: Path | None = None) -> Outcome:
         """A run in small."""

@@ -6,7 +6,6 @@ what the page has put there before. ``text files``: paths below the data folder,
 ``text said``: what the last command before it prints. ``python test``: tests, run at the end.
 """
 
-import os
 import re
 import shlex
 import subprocess
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..command import QUICK_OPTIONS, Outcome
-from ..program import run_module
+from ..program import run_module, shell
 from ..toys import model_folder
 from .data_folder import write_data, write_file
 from .pages import Block, blocks_of
@@ -26,8 +25,6 @@ ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)")
 TESTS = "test_page.py"
 IN_SMALL = [*QUICK_OPTIONS, "--seed", "15", "--jobs", "1", "--device", "cpu"]
 FEW = ["--language", "qaa,qac"]
-# What a shell that is opened for the page would not have.
-GONE = ("XBENCH_STORE", "XBENCH_DATA", "XBENCH_REGISTRY", "PYTEST_ADDOPTS")
 
 
 @dataclass
@@ -84,16 +81,7 @@ class Workshop:
         return outcome
 
     def _execute(self, command: list[str], given: Mapping[str, str]) -> Outcome:
-        kept = {name: value for name, value in os.environ.items() if name not in GONE}
-        path = os.pathsep.join(filter(None, [str(self.installed), kept.get("PYTHONPATH")]))
-        own = {
-            "PYTHONPATH": path,
-            "HF_HUB_OFFLINE": "1",
-            "OMP_NUM_THREADS": "1",
-            "COLUMNS": "200",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        environment = {**kept, **own, **given}
+        environment = shell(self.installed, **{"COLUMNS": "200", **given})
         if command[:2] == [sys.executable, "-m"] and command[2] != "pip":
             return run_module(command[2], command[3:], self.folder, environment)
         done = subprocess.run(

@@ -38,6 +38,10 @@ class Rate:
     items: int
     n: int
 
+    def seconds(self, stage: Stage) -> float:
+        """What a stage of the kind will take."""
+        return self.start + self.per_unit * stage.units(self.items)
+
 
 @dataclass
 class CostEstimate:
@@ -69,8 +73,7 @@ def estimate(
         if rate is None:
             unmeasured.append(" ".join(part for part in group[:3] if part))
             continue
-        units = sum(stage.units(rate.items) for stage in stages)
-        total += rate.start * len(stages) + rate.per_unit * units
+        total += sum(map(rate.seconds, stages))
         used += rate.n
     memory = max((rate.memory for rate in rates.values()), default=0) or None
     peak, kept = _disk(todo, jobs, keep)

@@ -21,36 +21,46 @@ class Remaining:
     ) -> None:
         self._jobs = jobs
         self._rates = rates or {}
-        self._left = {key: plan.stages[key] for key in work.todo}
-        self._groups = {key: group_of(stage, plan.stages) for key, stage in self._left.items()}
+        self._groups = {key: group_of(plan.stages[key], plan.stages) for key in work.todo}
+        self._left: dict[CostGroup, dict[str, Stage]] = defaultdict(dict)
+        for key, group in self._groups.items():
+            self._left[group][key] = plan.stages[key]
         self._shares: dict[str, float] = {}
-        self._took: dict[CostGroup, list[float]] = defaultdict(list)
+        self._took: dict[CostGroup, tuple[float, int]] = {}  # seconds in all, of how many stages
 
     def settle(self, stage: Stage, seconds: float | None) -> None:
         """A stage is done, after so many seconds of work, or will not be."""
-        if seconds is not None and stage.key in self._groups:
-            self._took[self._groups[stage.key]].append(seconds)
-        self._left.pop(stage.key, None)
+        group = self._groups.get(stage.key)
+        if group is None:
+            return
+        if seconds is not None:
+            total, count = self._took.get(group, (0.0, 0))
+            self._took[group] = total + seconds, count + 1
+        self._left[group].pop(stage.key, None)
         self._shares.pop(stage.key, None)
 
     def progress(self, stage: Stage, share: float) -> None:
         """A stage is on its way: this ``share`` of it, 0 to 1, is done."""
-        self._shares[stage.key] = share
+        if stage.key in self._groups:
+            self._shares[stage.key] = share
 
     def seconds(self) -> float | None:
         """Of wall time; None where a stage that is left is like none that was measured."""
         total = 0.0
-        for key, stage in self._left.items():
-            whole = self._expected(stage)
-            if whole is None:
+        for group, stages in self._left.items():
+            taken, rate = self._took.get(group), self._rates.get(group)
+            if taken is not None:  # asked at every event: no walk over thousands of stages
+                total += taken[0] / taken[1] * (len(stages) - self._done_of(stages))
+            elif rate is not None:
+                total += sum(
+                    rate.seconds(stage) * (1.0 - self._shares.get(key, 0.0))
+                    for key, stage in stages.items()
+                )
+            elif stages:
                 return None
-            total += whole * (1.0 - self._shares.get(key, 0.0))
-        return total / max(1, min(self._jobs, len(self._left)))
+        left = sum(map(len, self._left.values()))
+        return total / max(1, min(self._jobs, left))
 
-    def _expected(self, stage: Stage) -> float | None:
-        group = self._groups[stage.key]
-        took = self._took.get(group)
-        if took:
-            return sum(took) / len(took)
-        rate = self._rates.get(group)
-        return None if rate is None else rate.start + rate.per_unit * stage.units(rate.items)
+    def _done_of(self, stages: Mapping[str, Stage]) -> float:
+        """How many whole stages the shares of those under way make up."""
+        return sum(share for key, share in self._shares.items() if key in stages)

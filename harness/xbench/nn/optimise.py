@@ -105,7 +105,8 @@ class Optimiser:
             nn.utils.clip_grad_norm_(self._parameters, self._clip)
         self._scaler.step(self._adam)  # type: ignore[arg-type]
         self._scaler.update()
-        self._adam.drop_gradients()
+        for parameter in self._parameters:  # those of the next step are written anew, not added
+            parameter.grad = None
 
     def decay_without_gradient(self, learning_rate: float, weight_decay: float) -> float:
         """What all steps of the schedule leave of a parameter that never has a gradient.
@@ -174,12 +175,6 @@ class _AdamW:
                 lr=group["lr"],
                 weight_decay=group["weight_decay"],
             )
-
-    def drop_gradients(self) -> None:
-        """Gradients of the next step are written anew, not added."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
 
     def _state_of(self, parameter: nn.Parameter) -> dict[str, Tensor]:
         """The moments, and the count of steps where the kernel wants it: beside the parameter."""
