@@ -95,13 +95,17 @@ class InThisProcess:
         torch.set_num_threads(1)
         store, settings = self._store, self._settings
         resources = Resources(store, Catalogue.installed(), self._progress, settings.state_interval)
-        runner = JobRunner(self._plan.stages, resources, self._report, settings.keep)
+        runner = JobRunner(
+            self._plan.stages, resources, self._report, settings.keep, settings.stack
+        )
         for job in in_order(work):
-            if job.after & self._lost:
-                for key in job.stages:
+            left = []
+            for key in job.stages:
+                if self._lost.isdisjoint(self._plan.stages[key].parents):
+                    left.append(key)
+                else:
                     self._report("blocked", self._plan.stages[key], {})
-            else:
-                runner.run(job.stages)
+            runner.run(left)
         return self._lost
 
     def _report(self, event: str, stage: Stage, details: Mapping[str, Any]) -> None:

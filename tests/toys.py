@@ -32,7 +32,7 @@ from xbench.catalogue.catalogue import Catalogue
 from xbench.catalogue.discovery import Plugin, PluginTable
 from xbench.catalogue.registry import Registry
 from xbench.engine.job import JobRunner, function_of
-from xbench.engine.todo import find_work
+from xbench.engine.todo import find_work, stacked
 from xbench.nn.encoders.encoder import Encoder
 from xbench.nn.encoders.encoder_config import EncoderConfig
 from xbench.plan import Plan, Stage, build_plan
@@ -539,10 +539,10 @@ class World:
             function_of(stage)(stage, resources, entry)
         return self.store.folder(stage.kind, stage.key)
 
-    def finish(self, plan: Plan, keep: bool = False) -> list[str]:
+    def finish(self, plan: Plan, keep: bool = False, stack: int = 0) -> list[str]:
         """Compute all that the store lacks of a plan, as workers do; what happened to each stage.
 
-        ``keep`` keeps the weights of full fine-tunings.
+        ``keep`` keeps the weights of full fine-tunings, ``stack`` of which are one program.
         """
         heard: list[str] = []
         lost: set[str] = set()
@@ -553,10 +553,13 @@ class World:
             if event in ("failed", "blocked"):
                 lost.add(stage.key)
 
-        for job in in_order(find_work(plan, self.store)):
-            if job.after & lost:
-                for key in job.stages:
+        work = find_work(plan, self.store)
+        for job in in_order(stacked(work, plan, stack, workers=1) if stack else work):
+            left = []
+            for key in job.stages:
+                if lost.isdisjoint(plan.stages[key].parents):
+                    left.append(key)
+                else:
                     hear("blocked", plan.stages[key], {})
-            else:
-                JobRunner(plan.stages, self.resources(), hear, keep).run(job.stages)
+            JobRunner(plan.stages, self.resources(), hear, keep, stack).run(left)
         return heard

@@ -51,7 +51,7 @@ def train(encoder: Encoder, trimmed: bool, weight_decay: float, shape: str, clip
         optimiser.backward(last.square()[..., 0].sum())
         optimiser.step(step)
     if vocabulary is not None:
-        vocabulary.restore(optimiser.decay_without_gradient(RATE, weight_decay))
+        vocabulary.restore(optimiser.schedule.decay(RATE, weight_decay))
     return encoder
 
 

@@ -48,12 +48,17 @@ SPEC_OPTIONS = [
     click.option("--device", help="auto (default), cpu, cuda or cuda:N."),
 ]
 # What says how to compute, and is no part of a spec.
-COMPUTE = ("jobs", "keep", "deterministic", "save_state", "offline")
+COMPUTE = ("jobs", "stack", "keep", "deterministic", "save_state", "offline")
 COMPUTE_OPTIONS = [
     click.option(
         "--jobs",
         type=click.IntRange(1),
         help="Worker processes (default: one per core; 1 on a GPU).",
+    ),
+    click.option(
+        "--stack",
+        type=click.IntRange(0),
+        help="Full fine-tunings trained as one program (default: up to 16 on a GPU; 0, none, on a CPU).",
     ),
     click.option(
         "--keep",

@@ -36,15 +36,24 @@ class JobRunner:
     """Runs the stages of a job in order. ``report(event, stage, details)`` hears of each.
 
     ``stages`` maps keys to all stages of the job and their parents; ``keep`` says whether the
-    weights of a full fine-tuning stay after its last evaluation, whatever later runs say.
+    weights of a full fine-tuning stay after its last evaluation, whatever later runs say. At most
+    ``stack`` fine-tunings are trained as one program; with 0 none is.
     """
 
     def __init__(
-        self, stages: Mapping[str, Stage], resources: Resources, report: Report, keep: bool
+        self,
+        stages: Mapping[str, Stage],
+        resources: Resources,
+        report: Report,
+        keep: bool,
+        stack: int = 0,
     ) -> None:
         self._stages = stages
         self._resources = resources
         resources.model = self._model
+        resources.companions = self._companions
+        self._stack = stack
+        self._lost: set[str] = set()
         self._report = report
         self._keep = keep
         self._keys: list[str] = []
@@ -56,7 +65,7 @@ class JobRunner:
         Raises :class:`DeviceLost`, after the failure was reported, where this process can compute
         nothing more.
         """
-        lost: set[str] = set()
+        self._lost = lost = set[str]()
         self._keys = keys
         finetunings = [self._stages[key].model(self._stages) for key in keys]
         for index, key in enumerate(keys):
@@ -120,6 +129,7 @@ class JobRunner:
                             if model is not None:
                                 self._tuned[stage.key] = model
                             seconds = time.monotonic() - began
+                            seconds += self._resources.shares.pop(stage.key, 0.0)
                             memory = peak_memory(stage.places.device)
                             entry.measured = measured(
                                 stage, self._stages, entry.result, seconds, memory
@@ -143,6 +153,21 @@ class JobRunner:
     def _has_files(self, stage: Stage) -> bool:
         store = self._resources.store
         return all(store.has_file(stage.kind, stage.key, name) for name in stage.leaves())
+
+    def _companions(self, key: str) -> list[FinetuneStage]:
+        """A fine-tuning and those after it in the job that can be trained with it, if any may be."""
+        name = self._stages[key].stack()
+        if name is None or not self._stack:
+            return []
+        found: list[FinetuneStage] = []
+        for other in self._keys[self._keys.index(key) if key in self._keys else 0 :]:
+            stage = self._stages[other]
+            if not isinstance(stage, FinetuneStage) or stage.stack() != name:
+                continue
+            hopeless = not self._lost.isdisjoint(stage.parents) or other in self._lost
+            if other == key or not (hopeless or self._is_settled(stage)):
+                found.append(stage)
+        return found[: self._stack]
 
     def _model(self, key: str) -> Tuned:
         """The model of a fine-tuning of this job: at hand, or from the store."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from xbench.errors import XbenchError
 from xbench.plan import Plan, Stage
 from xbench.store import Store
 
+STACK = 16  # fine-tunings in one program on a GPU: with more of them none is quicker
 TERMINATE_AFTER = 5.0  # seconds that a worker gets to end by itself
 
 
@@ -34,13 +35,17 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How workers compute. ``threads`` is part of what makes CPU results repeatable."""
+    """How workers compute. ``threads`` is part of what makes CPU results repeatable.
+
+    At most ``stack`` full fine-tunings are trained as one program; 0: each by itself.
+    """
 
     jobs: int = 1
     threads: int = 1
     state_interval: float = 60.0
     deterministic: bool = False
     keep: bool = False
+    stack: int = 0
 
 
 def default_settings(device: str, jobs: int | None) -> WorkerSettings:
@@ -48,9 +53,10 @@ def default_settings(device: str, jobs: int | None) -> WorkerSettings:
 
     The number of threads does not depend on the machine, so neither do results on the CPU.
     """
-    if device == "cpu":
+    if device == "cpu":  # where a stack is no faster: products of small matrices fill a core
         return WorkerSettings(jobs=jobs or _cores(), threads=1)
-    return WorkerSettings(jobs=jobs or 1, threads=max(1, _cores() // (jobs or 1)))
+    threads = max(1, _cores() // (jobs or 1))
+    return WorkerSettings(jobs=jobs or 1, threads=threads, stack=STACK)
 
 
 def _cores() -> int:
@@ -118,6 +124,7 @@ class LocalLauncher:
             "state_interval": self._settings.state_interval,
             "deterministic": self._settings.deterministic,
             "keep": self._settings.keep,
+            "stack": self._settings.stack,
         }
         return _Worker(settings, log, self._events)
 
@@ -132,18 +139,17 @@ class LocalLauncher:
 
     def _next(self, waiting: list[Job]) -> Job | None:
         for job in list(waiting):
-            if job.after & self._lost:
-                waiting.remove(job)
-                self._block(job.stages)
-            elif not job.after & self._pending:
-                waiting.remove(job)
-                return job
+            left = job
+            if job.after & self._lost:  # those of other encoders go on without it
+                place = waiting.index(job)
+                waiting[place : place + 1] = rest = self._without_lost(job.stages, job.after)
+                if not rest:
+                    continue
+                left = rest[0]
+            if not left.after & self._pending:
+                waiting.remove(left)
+                return left
         return None
-
-    def _block(self, keys: list[str]) -> None:
-        for key in keys:
-            if key in self._pending:
-                self._settle(key, "blocked", {})
 
     def _hear(self, event: dict[str, Any]) -> None:
         name, key = event.pop("event"), event.pop("key")
@@ -208,9 +214,9 @@ class LocalLauncher:
             self._store.write_failure(stage.kind, key, stage.spec, failure)
         self._settle(key, "failed", failure)
 
-    def _without_lost(self, keys: list[str]) -> list[Job]:
+    def _without_lost(self, keys: list[str], after: Set[str] = frozenset()) -> list[Job]:
         """A job of the stages that can still be computed; the others are blocked."""
-        job = Job([])
+        job = Job([], after - self._lost)
         for key in keys:
             if self._lost.isdisjoint(self._plan.stages[key].parents):
                 job.stages.append(key)

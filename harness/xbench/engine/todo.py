@@ -5,6 +5,7 @@ an alignment only where a checkpoint is missing that somebody is about to start 
 """
 
 from collections import defaultdict
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from xbench.plan import KINDS, Plan, Stage
@@ -16,7 +17,7 @@ class Job:
     """Stages that one worker computes one after the other; ``after`` are keys it must wait for."""
 
     stages: list[str]
-    after: set[str] = field(default_factory=set)
+    after: Set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -78,6 +79,41 @@ def only_failed(work: Work, plan: Plan, store: Store) -> Work:
         if key in wanted:
             wanted |= {parent for parent in plan.stages[key].parents if parent in work.todo}
     return Work(wanted, _jobs(plan, wanted))
+
+
+def stacked(work: Work, plan: Plan, most: int, workers: int) -> Work:
+    """The same work, with jobs put together whose fine-tunings can be trained as one program.
+
+    At most ``most`` go together, and no more than leave each of the ``workers`` its part. Which do
+    follows from what is to be computed alone.
+    """
+    names = [_stack_of(job, plan) for job in work.jobs]
+    alike: dict[str, list[Job]] = defaultdict(list)
+    for name, job in zip(names, work.jobs, strict=True):
+        if name is not None:
+            alike[name].append(job)
+    jobs: list[Job] = []
+    for name, job in zip(names, work.jobs, strict=True):
+        if name is None:
+            jobs.append(job)
+        elif name in alike:  # all of them take the place of the first
+            together = alike.pop(name)
+            size = max(1, min(most, -(-len(together) // workers)))
+            jobs += _merged(together, size)
+    return Work(work.todo, jobs)
+
+
+def _stack_of(job: Job, plan: Plan) -> str | None:
+    """The name of a job's stack: of its only fine-tuning."""
+    found = {plan.stages[key].stack() for key in job.stages if plan.stages[key].kind == "finetune"}
+    return found.pop() if len(found) == 1 else None
+
+
+def _merged(jobs: list[Job], size: int) -> Iterator[Job]:
+    for start in range(0, len(jobs), size):
+        part = jobs[start : start + size]
+        stages = [key for job in part for key in job.stages]
+        yield Job(stages, {key for job in part for key in job.after})
 
 
 def free_alignments(plan: Plan, store: Store) -> int:

@@ -25,9 +25,10 @@ def main() -> None:
     keep_memory_flat()
     import torch
 
+    from xbench.nn.optimise import prepare_process
+
     torch.set_num_threads(settings["threads"])
-    # Denormals cost a hundredfold on some processors and mean nothing here.
-    torch.set_flush_denormal(True)
+    prepare_process()
     if settings["deterministic"]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
@@ -73,7 +74,8 @@ def serve(
         job = jobs.get()
         stages = {key: read_stage(content) for key, content in job["stages"].items()}
         try:
-            JobRunner(stages, resources, report, settings["keep"]).run(job["keys"])
+            stack = settings.get("stack", 0)
+            JobRunner(stages, resources, report, settings["keep"], stack).run(job["keys"])
         except DeviceLost:
             send("leaving")
             os._exit(0)  # without the clean-up of a device that answers no more

@@ -50,6 +50,14 @@ class Schedule:
             return 1.0
         return (self.steps - step) / max(1, self.steps - rising)
 
+    def decay(self, learning_rate: float, weight_decay: float) -> float:
+        """What all steps leave of a parameter that never has a gradient.
+
+        AdamW takes ``learning rate * weight decay`` off it at every step, and nothing else.
+        """
+        factors = (self.factor(step) for step in range(self.steps))
+        return math.prod(1.0 - learning_rate * factor * weight_decay for factor in factors)
+
 
 class Optimiser:
     """AdamW (Loshchilov & Hutter 2019) over groups of parameters.
@@ -65,7 +73,7 @@ class Optimiser:
         clip: float = 0.0,
         precision: str = "fp32",
     ) -> None:
-        self._schedule = schedule
+        self.schedule = schedule
         self._clip = clip
         self._precision = precision
         self._parameters: list[nn.Parameter] = []
@@ -97,7 +105,7 @@ class Optimiser:
 
     def step(self, step: int) -> None:
         """Update with the gradients at hand, then drop them. ``step`` is 0-based."""
-        factor = self._schedule.factor(step)
+        factor = self.schedule.factor(step)
         for group in self._adam.param_groups:
             group["lr"] = group["peak"] * factor
         if self._clip:
@@ -107,14 +115,6 @@ class Optimiser:
         self._scaler.update()
         for parameter in self._parameters:  # those of the next step are written anew, not added
             parameter.grad = None
-
-    def decay_without_gradient(self, learning_rate: float, weight_decay: float) -> float:
-        """What all steps of the schedule leave of a parameter that never has a gradient.
-
-        AdamW takes ``learning rate * weight decay`` off it at every step, and nothing else.
-        """
-        steps = (self._schedule.factor(step) for step in range(self._schedule.steps))
-        return math.prod(1.0 - learning_rate * factor * weight_decay for factor in steps)
 
     def tensors(self) -> dict[str, Tensor]:
         """The moments, by position of their parameter, for a saved training state."""
@@ -192,6 +192,17 @@ def autocast(precision: str, device: str) -> AbstractContextManager[Any]:
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.split(":")[0], _DTYPES[precision])
+
+
+def prepare_process() -> None:
+    """Settings of torch in a process that computes.
+
+    cuDNN's attention makes a plan for each new shape, which takes up to a second, and nearly every
+    batch has a length of its own: on an H200 an alignment's step took four times as long.
+    """
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    # Denormals cost a hundredfold on some processors and mean nothing here.
+    torch.set_flush_denormal(True)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,10 +21,17 @@ from torch import Tensor, nn
 from xbench.files import dump_json, file_digest, sync_file, sync_folder, write_atomic
 from xbench.nn.finite import NotFinite
 from xbench.nn.memory import trim_memory
-from xbench.nn.optimise import Optimiser
 
 NOTE = "state.json"
 LOOK_EVERY = 10  # steps between looks at the losses: each look waits for the device
+
+
+class Restorable(Protocol):
+    """What a training state asks of an optimiser."""
+
+    def tensors(self) -> dict[str, Tensor]: ...
+
+    def restore(self, tensors: dict[str, Tensor]) -> None: ...
 
 
 class TrainingState:
@@ -35,7 +42,7 @@ class TrainingState:
     """
 
     def __init__(
-        self, folder: Path, modules: Mapping[str, nn.Module], optimiser: Optimiser, interval: float
+        self, folder: Path, modules: Mapping[str, nn.Module], optimiser: Restorable, interval: float
     ) -> None:
         self._folder = folder
         self._modules = modules

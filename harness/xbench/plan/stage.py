@@ -112,6 +112,10 @@ class Stage:
         model = self.model(stages)
         return self.key if model is None else stages[model].job(stages)
 
+    def stack(self) -> str | None:
+        """Stages that give the same name can be computed as one program; None: this one cannot."""
+        return None
+
     def cost(self, stages: Stages) -> tuple[str, str]:
         """(what is computed, how): stages that agree in them take as long for each unit."""
         return "", ""

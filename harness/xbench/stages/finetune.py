@@ -16,6 +16,7 @@ from xbench.api.merge import Merge
 from xbench.catalogue.configs import make_component
 from xbench.catalogue.settings import FinetuneSettings
 from xbench.nn.encoders.encoder import Encoder
+from xbench.nn.encoders.encoder_config import EncoderConfig, read_config
 from xbench.nn.encoders.loading import AnyEncoder, load_encoder
 from xbench.nn.encoders.vocabulary import TrimmedVocabulary
 from xbench.nn.finite import check_logits
@@ -31,6 +32,7 @@ from xbench.stages.training.features import all_features, features_of, transform
 from xbench.stages.training.joint import Joint
 from xbench.stages.training.selection import BestStep, LastStep, evaluating
 from xbench.stages.training.snapshots import Snapshots
+from xbench.stages.training.stack import Stacks
 from xbench.stages.training.tuning import FineTuning, Tuned
 from xbench.store import Entry
 
@@ -98,6 +100,10 @@ def new_head(
 
 def _full(work: FineTuning) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
+    config, _ = read_config(work.resources.encoder_folder(stage))
+    companions = work.resources.companions(stage.key)
+    if companions and isinstance(config, EncoderConfig):
+        return _stacked(work, companions, config.hidden_size)
     encoder = work.resources.encoder(stage).train()
     head = new_head(stage, settings, encoder.config.hidden_size).train()
     joint = Joint(work, encoder) if stage.spec.joint else None
@@ -135,7 +141,23 @@ def _full(work: FineTuning) -> tuple[Tuned, dict[str, Any]]:
     modules = {"encoder": encoder, "head": head}
     notes = _train(work, modules, optimiser, loss_of, dev_features, joint)
     if vocabulary is not None:
-        vocabulary.restore(optimiser.decay_without_gradient(rate, settings.weight_decay))
+        vocabulary.restore(optimiser.schedule.decay(rate, settings.weight_decay))
+    return Tuned(stage, encoder.eval(), head.eval()), notes
+
+
+def _stacked(
+    work: FineTuning, companions: Sequence[FinetuneStage], hidden_size: int
+) -> tuple[Tuned, dict[str, Any]]:
+    """The fine-tuning as a part of a stack, which is trained when its first one is asked for."""
+    stage, resources, settings = work.stage, work.resources, work.settings
+
+    def works() -> list[tuple[FineTuning, Head]]:
+        every = [work, *(prepare(other, resources) for other in companions[1:])]
+        return [(one, new_head(one.stage, one.settings, hidden_size)) for one in every]
+
+    stacks = resources.keep("stacks", Stacks)
+    encoder, weights, notes = stacks.take(stage.key, works)
+    head = new_head(stage, settings, None, weights)
     return Tuned(stage, encoder.eval(), head.eval()), notes
 
 

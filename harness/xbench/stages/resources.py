@@ -36,6 +36,7 @@ from xbench.plan.records import DataId, DataPlace
 from xbench.store import Entry, Store
 
 if TYPE_CHECKING:
+    from xbench.plan.kinds.task import FinetuneStage
     from xbench.stages.training.tuning import Tuned
 
 LIBRARIES = ("transformers", "tokenizers", "safetensors", "numpy")
@@ -47,7 +48,9 @@ class Resources:
     """The surroundings of the stages of one job.
 
     ``lanes`` is how many batches that have nothing to do with each other may be computed at once;
-    ``model`` gives the fine-tuned model of a key: who runs the job knows which are at hand.
+    ``model`` gives the fine-tuned model of a key, and ``companions`` the fine-tunings, its own first,
+    that are to be computed with it as one program: who runs the job knows. ``shares`` are seconds
+    that a stage took beside its own time, or that its neighbours took of it.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Resources:
     ) -> None:
         self.lanes = lanes
         self.model: Callable[[str], Tuned] = _no_models
+        self.companions: Callable[[str], list[FinetuneStage]] = lambda key: []
+        self.shares: dict[str, float] = {}
         self.store = store
         self.catalogue = catalogue
         self.progress = progress

@@ -49,7 +49,7 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
     from xbench.engine.launcher import default_settings
     from xbench.engine.preflight import check_inputs
     from xbench.engine.remaining import Remaining
-    from xbench.engine.todo import free_alignments
+    from xbench.engine.todo import free_alignments, stacked
     from xbench.report.run.stored import StoredRun
     from xbench.store.runs import add_notes, record_run
 
@@ -60,18 +60,25 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
         click.echo(f"Note: {note}", err=True)
     folder = record_run(session.plan, store)
     add_notes(folder, notes)
+    settings = default_settings(session.plan.device, how["jobs"])
+    wanted = settings.stack if how["stack"] is None else how["stack"]
     settings = replace(
-        default_settings(session.plan.device, how["jobs"]),
+        settings,
         keep=how["keep"] == "all",
         deterministic=how["deterministic"],
         state_interval=how["save_state"],
+        # which sums a product of several matrices makes depends on how many there are
+        stack=0 if how["deterministic"] else wanted,
     )
     if session.work.todo:
+        work = session.work
+        if settings.stack:
+            work = stacked(work, session.plan, settings.stack, settings.jobs)
         rates = rates_of(session.plan, session.work, [store])
         left = Remaining(session.plan, session.work, settings.jobs, rates)
         with observer(session.plan, session.work, left) as display, telling(display) as watch:
             watch.tell("xbench_run_started", plan=session.plan, folder=folder)
-            _launcher(session.plan, store, settings, watch).run(session.work, folder)
+            _launcher(session.plan, store, settings, watch).run(work, folder)
     else:
         click.echo("Everything is in the store; nothing to compute.", err=True)
     if how["keep"] == "none":

@@ -219,6 +219,15 @@ class _Embeddings(nn.Module):
         dropped: Tensor = self.dropout(normed)
         return dropped.view_as(states)
 
+    def looked_up(
+        self, ids_RBT: Tensor, token_types_RBT: Tensor | None, positions_RBT: Tensor
+    ) -> Tensor:
+        """[R, B * T, D] before dropout, of tokens whose rows in the table of positions are given."""
+        types = self._types(token_types_RBT)
+        states = self.words(ids_RBT) + types + self.positions(positions_RBT)
+        normed: Tensor = self.norm(states.flatten(1, 2))
+        return normed
+
     def _types(self, token_types_RBT: Tensor | None) -> Tensor:
         # A tokenizer may tell two texts apart where the encoder has one type only (RoBERTa).
         if token_types_RBT is None or self.types.weight.shape[1] < 2:

@@ -36,7 +36,7 @@ class ReplicaLayerNorm(nn.Module):
             weight, bias = self.weight.squeeze(0), self.bias.squeeze(0)
             return F.layer_norm(inputs_RND, (size,), weight, bias, self.eps)
         normed = F.layer_norm(inputs_RND, (size,), eps=self.eps)
-        return normed * self.weight.unsqueeze(1) + self.bias.unsqueeze(1)
+        return torch.addcmul(self.bias.unsqueeze(1), normed, self.weight.unsqueeze(1))
 
 
 class ReplicaEmbedding(nn.Module):

@@ -13,19 +13,28 @@ from xbench.nn.encoders.replica_layers import ReplicaEmbedding
 
 
 class TrimmedEmbedding(ReplicaEmbedding):
-    """Some rows of a table, looked up by their ids in the whole one: ``[R, B, T] -> [R, B, T, D]``."""
+    """Some rows of a table, looked up by their ids in the whole one: ``[R, B, T] -> [R, B, T, D]``.
 
-    def __init__(self, whole: ReplicaEmbedding, ids: Tensor) -> None:
-        replicas, rows, size = whole.weight.shape
+    Parameters start uninitialised. ``rows`` is how many the whole table has.
+    """
+
+    def __init__(
+        self, replicas: int, rows: int, ids: Tensor, size: int, padding_row: int | None
+    ) -> None:
         row_of = torch.full((rows,), -1, device=ids.device)
         row_of[ids] = torch.arange(len(ids), device=ids.device)
-        padding = whole.padding_row
-        super().__init__(
-            replicas, len(ids), size, None if padding is None else int(row_of[padding])
-        )
-        self.weight = nn.Parameter(whole.weight.detach()[:, ids])
+        padding = None if padding_row is None else int(row_of[padding_row])
+        super().__init__(replicas, len(ids), size, padding)
         self.row_of: Tensor
         self.register_buffer("row_of", row_of, persistent=False)
+
+    @classmethod
+    def of(cls, whole: ReplicaEmbedding, ids: Tensor) -> "TrimmedEmbedding":
+        """Those rows of a table, with their values."""
+        replicas, rows, size = whole.weight.shape
+        trimmed = cls(replicas, rows, ids, size, whole.padding_row)
+        trimmed.weight = nn.Parameter(whole.weight.detach()[:, ids])
+        return trimmed
 
     def forward(self, ids_RBT: Tensor) -> Tensor:
         return super().forward(self.row_of[ids_RBT])
@@ -46,7 +55,7 @@ class TrimmedVocabulary:
         self.ids: Tensor = torch.unique(every)
         self._encoder = encoder
         self._whole = whole
-        encoder.embeddings.words = TrimmedEmbedding(whole, self.ids)
+        encoder.embeddings.words = TrimmedEmbedding.of(whole, self.ids)
 
     @torch.no_grad()
     def restore(self, decay: float) -> None:

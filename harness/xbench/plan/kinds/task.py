@@ -150,6 +150,24 @@ class FinetuneStage(Stage):
         settings = own.to_json()["settings"]
         return canonical(to_json({**shared, "encoder": own.encoder, "settings": settings}))
 
+    def stack(self) -> str | None:
+        """Full fine-tunings that differ in seed, weights of the encoder and learning rates."""
+        spec, settings = self.spec, self.spec.settings
+        beside = spec.joint or spec.merge or settings.selection != "last"
+        if spec.mode != "full" or beside or settings.accumulate > 1 or settings.precision == "fp16":
+            return None
+        alike = spec.to_json()["settings"]
+        for rate in ("encoder_learning_rate", "head_learning_rate"):
+            del alike[rate]
+        model = self.places.model_digest
+        shared = {
+            "task": spec.task,
+            "data": spec.data,
+            "model": model,
+            "device": self.places.device,
+        }
+        return canonical(to_json({**shared, "settings": alike}))
+
     def cost(self, stages: Stages) -> tuple[str, str]:
         """By task, mode, and an objective beside its loss."""
         joint = self.spec.joint

@@ -61,7 +61,7 @@ class FineTuning:
         return chosen
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=64)  # those of a stack, which take turns
 def _order(count: int, seed: int, epoch: int) -> Tensor:
     """[count] the order of the examples, kept for the length of an epoch.
 
