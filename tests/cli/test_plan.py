@@ -5,6 +5,7 @@ import json
 import shutil
 import socket
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,27 @@ def test_gaps_are_one_line_for_each_kind(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("cut_off")
+def test_what_is_trained_as_one_program_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("plan", *SMALL_OPTIONS, *QUICK_OPTIONS, "--arm", "none", "--seed", "15,33,47")
+    store = ("--store", tmp_path / "store")
+    on_cpu = xbench(*asked, *store).out.splitlines()
+    assert "stacks: none on a CPU; 3 full fine-tunings are trained one by one" in on_cpu
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.device", lambda device: nullcontext())
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: True)
+    gpu = ("--device", "cuda:0")
+    outcome = xbench(*asked, *gpu, *store)
+    assert outcome.code == 0, outcome.err
+    on_gpu = outcome.out.splitlines()
+    together = "up to 3 of them as one program, fewer where memory is short"
+    assert f"stacks: 3 full fine-tunings, {together}" in on_gpu
+    shown = json.loads(xbench(*asked, *gpu, *store, "--jobs", "2", "--format", "json").out)
+    assert shown["stacks"] == [2, 1]
+
+
 def test_kinds_of_stages_that_a_run_has_none_of_are_left_out(tmp_path: Path) -> None:
     options = (*SMALL_OPTIONS, *QUICK_OPTIONS, "--store", tmp_path / "store")
     lines = xbench("plan", *options).out.splitlines()

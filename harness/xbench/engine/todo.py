@@ -103,6 +103,13 @@ def stacked(work: Work, plan: Plan, most: int, workers: int) -> Work:
     return Work(work.todo, jobs)
 
 
+def stack_sizes(work: Work, plan: Plan) -> list[int]:
+    """How many fine-tunings each job has that can be a stack's."""
+    jobs = ([plan.stages[key] for key in job.stages] for job in work.jobs)
+    sizes = (sum(stage.stack() is not None for stage in job) for job in jobs)
+    return [size for size in sizes if size]
+
+
 def _stack_of(job: Job, plan: Plan) -> str | None:
     """The name of a job's stack: of its only fine-tuning."""
     found = {plan.stages[key].stack() for key in job.stages if plan.stages[key].kind == "finetune"}

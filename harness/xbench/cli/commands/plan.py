@@ -48,12 +48,17 @@ def command(
     from xbench.engine.estimate import estimate
     from xbench.engine.launcher import default_settings
     from xbench.engine.preflight import check_models
+    from xbench.engine.todo import stack_sizes, stacked
 
     place = Store(store)
     session = open_session(spec_from(values), place, offline, tentative=True)
     plan, work = session.plan, session.work
     check_models(plan, work, place)
-    workers = default_settings(plan.device, jobs).jobs
+    settings = default_settings(plan.device, jobs)
+    workers = settings.jobs
+    most = settings.stack
+    bundled = stacked(work, plan, most, workers) if most else work
+    stacks = stack_sizes(bundled, plan)
     with calibration(session.spec, workers, calibrate and not plan.unresolved) as measured:
         guess = estimate(plan, work, [place, *measured], workers, keep)
     counts = work.counts(plan, place)
@@ -64,6 +69,7 @@ def command(
             "gaps": plan.gaps,
             "unresolved": plan.unresolved,
             "unguarded": plan.unguarded,
+            "stacks": stacks,
             "estimate": asdict(guess),
         }
         click.echo(json.dumps(content, indent=1))
@@ -74,12 +80,21 @@ def command(
             continue
         numbers = (count["total"], count["cached"], count["todo"], count["blocked"])
         click.echo("{:<10}{:>7}{:>8}{:>7}{:>9}".format(kind, *numbers))
-    click.echo(f"{len(plan.cells)} cells, {len(work.jobs)} jobs to do")
+    click.echo(f"{len(plan.cells)} cells, {len(bundled.jobs)} jobs to do")
+    if sum(stacks) > 1:
+        click.echo(_stacks(stacks, most))
     for line in _takes(guess, keep):
         click.echo(line)
     for line in lacking(plan, session.catalogue):
         click.echo(line)
     return 0
+
+
+def _stacks(sizes: list[int], most: int) -> str:
+    if not most:
+        return f"stacks: none on a CPU; {sum(sizes)} full fine-tunings are trained one by one"
+    together = f"up to {max(sizes)} of them as one program, fewer where memory is short"
+    return f"stacks: {sum(sizes)} full fine-tunings, {together}"
 
 
 def _takes(guess: "CostEstimate", keep: str) -> list[str]:
