@@ -1,12 +1,14 @@
 """Running xbench in tests: the command line in this process, plans without one, fake distributions."""
 
 import io
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -126,7 +128,20 @@ def xbench(*arguments: str | Path) -> Outcome:
 
 
 def with_workers(*arguments: str | Path) -> Outcome:
-    """The command line in this process; workers are processes of their own. There are no figures."""
+    """The command line in this process; workers are processes of their own. There are no figures.
+
+    They are forked from one that has imported torch, where a launcher starts each from nothing.
+    """
+    from .program import Worker  # it imports this module
+
+    given = ("PIPE", "TimeoutExpired")
+    stand_in = SimpleNamespace(Popen=Worker, **{name: getattr(subprocess, name) for name in given})
+    with patch("xbench.engine.launcher.subprocess", stand_in), without_figures():
+        return with_figures(*arguments)
+
+
+def with_new_workers(*arguments: str | Path) -> Outcome:
+    """As :func:`with_workers`, where it matters how a worker starts: each is a new interpreter."""
     with without_figures():
         return with_figures(*arguments)
 

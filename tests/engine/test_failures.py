@@ -15,7 +15,7 @@ from xbench.report.run.stored import StoredRun
 from xbench.store import Store
 from xbench.store.runs import record_run
 
-from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, plan_of, request
+from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, plan_of, request, with_new_workers
 from ..command import with_workers as xbench
 from .unruly import install_unruly
 
@@ -150,7 +150,7 @@ def test_a_worker_that_cannot_start_is_told_with_its_last_words(
         "sys.stderr.flush()\nos._exit(7)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    outcome = xbench("run", *OPTIONS, "--arm", "none", "--store", tmp_path / "store")
+    outcome = with_new_workers("run", *OPTIONS, "--arm", "none", "--store", tmp_path / "store")
     assert outcome.code == 2
     for part in ("died (exit code 7)", "could not start", "no room on this machine"):
         assert part in outcome.err

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS
-from ..command import with_workers as xbench
+from ..command import with_new_workers as xbench
 
 # As CUDA behaves: after its first error the process gets the same error for whatever it asks.
 GLITCH = '''
