@@ -26,7 +26,9 @@ SEEDS = {"seed": (15, 33, 47)}
 
 
 def plan_of(world: World, **asked: Any) -> Plan:
-    return world.plan(**{"arm": ("none", "aligned"), **SEEDS, **asked})
+    asked = {"arm": ("none", "aligned"), **SEEDS, **asked}
+    asked["finetune"] = {"steps": 6, **asked.get("finetune", {})}
+    return world.plan(**asked)
 
 
 def results(world: World, plan: Plan) -> dict[str, dict[str, torch.Tensor]]:
