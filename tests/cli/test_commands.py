@@ -333,6 +333,24 @@ class TestReport:
         assert all(Path(line).is_file() for line in outcome.out.splitlines())
         assert files(finished[0]) == before
 
+    def test_a_run_may_leave_them_for_later(self, finished: Finished, tmp_path: Path) -> None:
+        """A run with nothing to compute is given all the same, and its exit code counts cells."""
+        store = tmp_path / "store"
+        shutil.copytree(finished[0], store)
+        for path in store.glob("runs/*/report"):
+            shutil.rmtree(path)
+        again = (*SMALL_OPTIONS, *QUICK_OPTIONS, "--store", store, "--no-report")
+        outcome = xbench("run", *again)
+        assert outcome.code == 0, outcome.err
+        first, second = outcome.out.splitlines()
+        assert first.startswith("Tables and figures: xbench report --store ")
+        assert second.startswith("Repeat: xbench run ")
+        assert not list(store.glob("runs/*/report"))
+        later = xbench(*first.split()[4:])
+        assert later.code == 0, later.err
+        tables = [list(where.glob("runs/*/report/table1.md")) for where in (store, finished[0])]
+        assert tables[0][0].read_text() == tables[1][0].read_text()
+
     def test_in_one_format(self, finished: Finished, tmp_path: Path) -> None:
         options = ("--format", "latex", "--out", tmp_path)
         outcome = with_figures("report", "--store", finished[0], *options)

@@ -32,7 +32,7 @@ def calibration(spec: ResolvedSpec, jobs: int, wanted: bool) -> Iterator[list[St
             path.write_text(small(spec, steps, items).to_yaml(), encoding="utf-8")
             command = [sys.executable, "-m", "xbench", "run", str(path), "--store", str(store)]
             click.echo(f"Measuring {steps} steps of each kind of stage ...", err=True)
-            _run([*command, "--jobs", str(jobs)])
+            _run([*command, "--jobs", str(jobs), "--no-report"])
         yield [Store(store)]
 
 

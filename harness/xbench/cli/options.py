@@ -77,6 +77,11 @@ COMPUTE_OPTIONS = [
     ),
     click.option("--offline", is_flag=True, help="Never touch the network."),
 ]
+REPORT = click.option(
+    "--report/--no-report",
+    default=True,
+    help="Make tables and figures in the end (default), or leave it to xbench report.",
+)
 STORE = click.option(
     "--store",
     type=click.Path(path_type=Path),

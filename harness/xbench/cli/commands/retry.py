@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xbench.cli.options import COMPUTE, STORE, compute_options
+from xbench.cli.options import COMPUTE, REPORT, STORE, compute_options
 from xbench.store import Store
 
 
@@ -15,7 +15,8 @@ from xbench.store import Store
 @click.option("--run", "run", help="A run's id, or its beginning (default: the last one).")
 @click.option("--failed", is_flag=True, help="Only what failed, and what waits for it.")
 @compute_options
-def command(store: Path, run: str | None, failed: bool, **values: Any) -> int:
+@REPORT
+def command(store: Path, run: str | None, failed: bool, report: bool, **values: Any) -> int:
     """Go on with a run from its written spec: what failed is tried again, and what is missing.
 
     Exit code 0 when all cells have their value, else 1 with a list.
@@ -36,4 +37,4 @@ def command(store: Path, run: str | None, failed: bool, **values: Any) -> int:
             more = f" {missing} stages are missing: xbench retry computes them." if missing else ""
             click.echo(f"Nothing failed in the run {found.name}.{more}", err=True)
             return 0
-    return compute(session, place, how)
+    return compute(session, place, how, report)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xbench.cli.options import COMPUTE, STORE, compute_options, spec_from, spec_options
+from xbench.cli.options import COMPUTE, REPORT, STORE, compute_options, spec_from, spec_options
 from xbench.errors import XbenchError
 from xbench.store import Store
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @spec_options
 @STORE
 @compute_options
-def command(store: Path, **values: Any) -> int:
+@REPORT
+def command(store: Path, report: bool, **values: Any) -> int:
     """Compute the cells of a matrix and show the table.
 
     Everything that is already in the store is reused; run the same command again to go on after an
@@ -32,12 +33,12 @@ def command(store: Path, **values: Any) -> int:
     how = {name: values.pop(name) for name in COMPUTE}
     place = Store(store)
     session = open_session(spec_from(values), place, how["offline"])
-    return compute(session, place, how)
+    return compute(session, place, how, report)
 
 
-def compute(session: "Session", store: Store, how: Mapping[str, Any]) -> int:
+def compute(session: "Session", store: Store, how: Mapping[str, Any], report: bool) -> int:
     """Compute what a session lacks, then show its tables; the exit code of the command."""
-    return finish(compute_cells(session, store, how))
+    return finish(compute_cells(session, store, how), report)
 
 
 def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "StoredRun":
@@ -95,19 +96,35 @@ def _launcher(plan: Any, store: Store, settings: Any, watch: Any) -> Any:
     return hooks.call("xbench_make_launcher", **given) or LocalLauncher(**given)
 
 
-def finish(run: "StoredRun") -> int:
+def finish(run: "StoredRun", with_report: bool = True) -> int:
     """Show and write the tables; the exit code says whether every cell has its value."""
-    from xbench.cli.options import show_tables
-    from xbench.cli.session import plugin_tables
     from xbench.engine.hooks import Observers
-    from xbench.report.run.extras import costs_of, extras_of
-    from xbench.report.run.settings import settings_tables
-    from xbench.report.run.tables import tables_of
-    from xbench.report.write import FILES, write_report
     from xbench.store.runs import SPEC
 
     ended = Observers()
     ended.tell("xbench_run_finished", folder=run.folder, frame=run.rows.copy())
+    if with_report:
+        _report(run)
+    else:
+        later = ["xbench", "report", "--store", str(run.store.root), "--run", run.name]
+        click.echo(f"Tables and figures: {shlex.join(later)}")
+    ended.close()
+    again = ["xbench", "run", str(run.folder / SPEC), "--store", str(run.store.root)]
+    click.echo(f"Repeat: {shlex.join(again)}")
+    if run.is_complete:
+        return 0
+    _list_failures(run)
+    return 1
+
+
+def _report(run: "StoredRun") -> None:
+    from xbench.cli.options import show_tables
+    from xbench.cli.session import plugin_tables
+    from xbench.report.run.extras import costs_of, extras_of
+    from xbench.report.run.settings import settings_tables
+    from xbench.report.run.tables import tables_of
+    from xbench.report.write import FILES, write_report
+
     try:
         tables = [*tables_of(run), *plugin_tables(run)]
     except XbenchError as error:  # where everything failed there is nothing to show
@@ -122,13 +139,6 @@ def finish(run: "StoredRun") -> int:
         written = {path.name: path for path in paths}
         click.echo(f"Report: {written['report.md']}")
         click.echo(f"Page: {written['report.html']}")
-    ended.close()
-    again = ["xbench", "run", str(run.folder / SPEC), "--store", str(run.store.root)]
-    click.echo(f"Repeat: {shlex.join(again)}")
-    if run.is_complete:
-        return 0
-    _list_failures(run)
-    return 1
 
 
 def _list_failures(run: "StoredRun") -> None:
