@@ -22,6 +22,7 @@ sys.path[:0] = [str(ROOT / part) for part in ("harness", "plugins", "tasks")]
 import numpy as np
 import torch
 import torch.nn.functional as F
+from xlmr_base import BASE
 
 from xbench.api.batch import Vocabulary
 from xbench.nn.encoders.encoder import Encoder
@@ -38,18 +39,6 @@ from xbench.nn.stack.training import StackedTraining
 from xbench.nn.text import Text, TextFormat, pad
 from xbench.nn.text_view import TextView
 
-BASE = {
-    "model_type": "xlm-roberta",
-    "vocab_size": 250_002,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
-    "max_position_embeddings": 514,
-    "type_vocab_size": 1,
-    "layer_norm_eps": 1e-5,
-    "pad_token_id": 1,
-}
 BEGIN, PAD, END, MASK = 0, 1, 2, 250_001
 WORDS, CLASSES, BATCH, PAIRS = 9_000, 17, 16, 32
 LAYERS = 85_054_464  # parameters that every token passes through

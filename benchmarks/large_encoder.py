@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from xlmr_base import BASE
 
 from xbench.api.batch import Vocabulary
 from xbench.nn.encoders.encoder import Encoder
@@ -32,18 +33,6 @@ from xbench.nn.text_view import TextView
 from xbench.stages.align import total
 from xbench_plugins.objectives.hictl import HiCTL
 
-BASE = {
-    "model_type": "xlm-roberta",
-    "vocab_size": 250_002,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
-    "max_position_embeddings": 514,
-    "type_vocab_size": 1,
-    "layer_norm_eps": 1e-5,
-    "pad_token_id": 1,
-}
 BEGIN, PAD, END, MASK = 0, 1, 2, 250_001
 WORDS = 9_000  # word pieces that occur in a thousand sentences of a treebank, about
 CLASSES, SENTENCES, PAIRS = 17, 16, 32

@@ -554,7 +554,7 @@ class World:
                 lost.add(stage.key)
 
         work = find_work(plan, self.store)
-        for job in in_order(stacked(work, plan, stack, workers=1) if stack else work):
+        for job in in_order(stacked(work, plan, stack, workers=1)):
             left = []
             for key in job.stages:
                 if lost.isdisjoint(plan.stages[key].parents):

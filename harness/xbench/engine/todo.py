@@ -84,9 +84,11 @@ def only_failed(work: Work, plan: Plan, store: Store) -> Work:
 def stacked(work: Work, plan: Plan, most: int, workers: int) -> Work:
     """The same work, with jobs put together whose fine-tunings can be trained as one program.
 
-    At most ``most`` go together, and no more than leave each of the ``workers`` its part. Which do
-    follows from what is to be computed alone.
+    At most ``most`` go together, none with 0, and no more than leave each of the ``workers`` its part.
+    Which do follows from what is to be computed alone.
     """
+    if not most:
+        return work
     names = [_stack_of(job, plan) for job in work.jobs]
     alike: dict[str, list[Job]] = defaultdict(list)
     for name, job in zip(names, work.jobs, strict=True):

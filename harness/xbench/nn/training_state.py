@@ -172,7 +172,12 @@ def check_weights(module: nn.Module, step: int) -> None:
     """Raises ``FloatingPointError`` where the update of ``step`` left weights that are not finite."""
     for name, value in module.named_parameters():
         if not bool(torch.isfinite(value).all()):
-            raise FloatingPointError(
-                f"the weights {name} are not finite after step {step}; try a lower learning rate, "
-                f"or precision fp32"
-            )
+            raise spoilt_weights(name, step)
+
+
+def spoilt_weights(name: str, step: int) -> FloatingPointError:
+    """The error of weights that the update of ``step`` has left without finite values."""
+    return FloatingPointError(
+        f"the weights {name} are not finite after step {step}; try a lower learning rate, or "
+        f"precision fp32"
+    )

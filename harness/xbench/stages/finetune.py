@@ -100,10 +100,11 @@ def new_head(
 
 def _full(work: FineTuning) -> tuple[Tuned, dict[str, Any]]:
     settings, stage = work.settings, work.stage
-    config, _ = read_config(work.resources.encoder_folder(stage))
     companions = work.resources.companions(stage.key)
-    if companions and isinstance(config, EncoderConfig):
-        return _stacked(work, companions, config.hidden_size)
+    if companions:
+        config, _ = read_config(work.resources.encoder_folder(stage))
+        if isinstance(config, EncoderConfig):
+            return _stacked(work, companions, config.hidden_size)
     encoder = work.resources.encoder(stage).train()
     head = new_head(stage, settings, encoder.config.hidden_size).train()
     joint = Joint(work, encoder) if stage.spec.joint else None
@@ -167,9 +168,8 @@ def trimmed(work: FineTuning, encoder: AnyEncoder) -> TrimmedVocabulary | None:
     Not where other text is read or whole models are kept on the way, and not in float16, where a step
     may be left out, with its weight decay.
     """
-    spec, settings = work.stage.spec, work.settings
-    reads_more = spec.joint or spec.merge is not None or settings.selection != "last"
-    if reads_more or settings.precision == "fp16" or not isinstance(encoder, Encoder):
+    half = work.settings.precision == "fp16"
+    if not work.stage.spec.is_plain or half or not isinstance(encoder, Encoder):
         return None
     return TrimmedVocabulary(encoder, torch.from_numpy(work.examples.table.distinct("ids")).long())
 

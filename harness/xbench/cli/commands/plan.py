@@ -57,7 +57,7 @@ def command(
     settings = default_settings(plan.device, jobs)
     workers = settings.jobs
     most = settings.stack
-    bundled = stacked(work, plan, most, workers) if most else work
+    bundled = stacked(work, plan, most, workers)
     stacks = stack_sizes(bundled, plan)
     with calibration(session.spec, workers, calibrate and not plan.unresolved) as measured:
         guess = estimate(plan, work, [place, *measured], workers, keep)

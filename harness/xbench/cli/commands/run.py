@@ -72,9 +72,7 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
         stack=0 if how["deterministic"] else wanted,
     )
     if session.work.todo:
-        work = session.work
-        if settings.stack:
-            work = stacked(work, session.plan, settings.stack, settings.jobs)
+        work = stacked(session.work, session.plan, settings.stack, settings.jobs)
         rates = rates_of(session.plan, session.work, [store])
         left = Remaining(session.plan, session.work, settings.jobs, rates)
         with observer(session.plan, session.work, left) as display, telling(display) as watch:

@@ -11,10 +11,8 @@ from xbench.nn.encoders.encoder_config import EncoderConfig
 from xbench.nn.packing import pack
 from xbench.nn.text import Integers
 
-WIDTH, PLACES = (
-    32,
-    64,
-)  # widths of rows, and numbers of labels, are rounded up to multiples of these
+# Widths of rows, and numbers of labels, are rounded up to multiples of these.
+WIDTH, PLACES = 32, 64
 NOWHERE = -100  # the label of a place that has none
 
 

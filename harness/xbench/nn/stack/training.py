@@ -39,9 +39,9 @@ class StackedTraining:
         """
         stacked, layouts = stack_batches(batches, self._model.encoder.config)
         self._optimiser.set_rates(number)
-        if self._recorder is not None:
-            return self._recorder.run(self._model, stacked.to(self._device), layouts, streams)
         stacked = stacked.to(self._device)
+        if self._recorder is not None:
+            return self._recorder.run(self._model, stacked, layouts, streams)
         masks = self._model.dropout.empty(stacked)
         self._model.dropout.draw(masks, layouts, streams)
         return self._losses(stacked, masks)

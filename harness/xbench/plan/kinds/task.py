@@ -82,6 +82,11 @@ class FinetuneSpec:
     merge: Component | None = absent()
     transform: str | None = absent()
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the task's loss alone is learnt, and the last step's weights are kept."""
+        return not self.joint and self.merge is None and self.settings.selection == "last"
+
     def to_json(self) -> dict[str, Any]:
         """Settings that play no part in this fine-tuning are left out."""
         whole: dict[str, Any] = plain(self)
@@ -153,8 +158,8 @@ class FinetuneStage(Stage):
     def stack(self) -> str | None:
         """Full fine-tunings that differ in seed, weights of the encoder and learning rates."""
         spec, settings = self.spec, self.spec.settings
-        beside = spec.joint or spec.merge or settings.selection != "last"
-        if spec.mode != "full" or beside or settings.accumulate > 1 or settings.precision == "fp16":
+        whole_batches = settings.accumulate == 1 and settings.precision != "fp16"
+        if spec.mode != "full" or not spec.is_plain or not whole_batches:
             return None
         alike = spec.to_json()["settings"]
         for rate in ("encoder_learning_rate", "head_learning_rate"):

@@ -24,7 +24,7 @@ from xbench.nn.stack.build import stack_encoders, take_out
 from xbench.nn.stack.model import StackedModel
 from xbench.nn.stack.optimise import StackedOptimiser
 from xbench.nn.stack.training import StackedTraining
-from xbench.nn.training_state import LOOK_EVERY, TrainingState, check_finite
+from xbench.nn.training_state import LOOK_EVERY, TrainingState, check_finite, spoilt_weights
 from xbench.stages.inputs.examples import WORD_LEVELS
 from xbench.stages.training.tuning import FineTuning
 
@@ -151,14 +151,7 @@ class Stack:
             for replica, is_fine in enumerate(fine):
                 if not is_fine and replica not in self._failures:
                     last = self._works[replica].steps - 1
-                    self._fail(replica, _spoilt(name, last))
-
-
-def _spoilt(name: str, step: int) -> FloatingPointError:
-    return FloatingPointError(
-        f"the weights {name} are not finite after step {step}; try a lower learning rate, or "
-        f"precision fp32"
-    )
+                    self._fail(replica, spoilt_weights(name, last))
 
 
 def batch_of(work: FineTuning, rows: Sequence[int]) -> ReplicaBatch:
