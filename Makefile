@@ -5,8 +5,8 @@ VENV   ?= .venv
 PYTHON ?= python3
 # cuda: the newest torch, with its CUDA libraries. cpu: the version in constraints.txt.
 TORCH  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
-# Processes that run the tests: one more than there are cores, since tests wait for processes of their own.
-WORKERS ?= $(shell $(PYTHON) -c "import os; print(1 + (os.cpu_count() or 1))")
+# Processes that run the tests: as many as there are cores.
+WORKERS ?= auto
 
 ifeq ($(TORCH),cpu)
 CONSTRAINTS := -c constraints.txt

@@ -1,6 +1,7 @@
 """Fixtures that several folders share."""
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+# Tests die with their machine, and nobody goes on with their stores: nothing needs to reach the disk.
+os.fsync = lambda file: None  # type: ignore[assignment]
 
 # Sums depend on the number of threads, and tests run beside each other on few cores.
 torch.set_num_threads(1)

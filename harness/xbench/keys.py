@@ -34,15 +34,22 @@ def to_json(value: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """As :func:`to_json`, without asking the record itself."""
+    if value is None or type(value) in (str, int, float, bool):  # nearly everything is
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((f, getattr(value, f.name)) for f in dataclasses.fields(value))
-        kept = ((f.name, v) for f, v in pairs if v is not None or _ABSENT not in f.metadata)
-        return {name: to_json(each) for name, each in kept}
+        pairs = ((name, getattr(value, name), whole) for name, whole in _fields(type(value)))
+        return {name: to_json(each) for name, each, whole in pairs if whole or each is not None}
     if isinstance(value, Mapping):
         return {name: to_json(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_json(each) for each in value]
     return value
+
+
+@cache
+def _fields(kind: Any) -> tuple[tuple[str, bool], ...]:
+    """The fields of a record, and whether each is written where it is None too."""
+    return tuple((f.name, _ABSENT not in f.metadata) for f in dataclasses.fields(kind))
 
 
 def from_json(kind: type[Record], content: Any) -> Record:
@@ -63,7 +70,8 @@ def canonical(value: Any) -> str:
 
     Raises ``TypeError`` for anything but JSON's own types and ``ValueError`` for NaN and infinities.
     """
-    _check(value, "$")
+    if not _is_json(value):
+        _check(value, "$")
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
@@ -79,7 +87,18 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode("utf-8")).hexdigest()
 
 
+def _is_json(value: Any) -> bool:
+    """Whether it is of JSON's own types throughout, nearly always so: no path is written down for it."""
+    kind = type(value)
+    if kind is dict:
+        return all(type(name) is str and _is_json(item) for name, item in value.items())
+    if kind is list or kind is tuple:
+        return all(map(_is_json, value))
+    return value is None or kind in (str, int, bool) or (kind is float and math.isfinite(value))
+
+
 def _check(value: Any, where: str) -> None:
+    """Raises where it is not, with the place; what derives from these types passes too."""
     if value is None or isinstance(value, (bool, str, int)):
         return
     if isinstance(value, float):

@@ -23,7 +23,7 @@ from ..command import with_workers as xbench
 from .unruly import install_unruly
 
 PATIENCE = 900  # seconds until a test that waits for a process gives up, on a busy machine too
-OPTIONS = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--objective", "pull", "--jobs", "1"]
+OPTIONS = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--objective", "pull", "--jobs", "1", "--no-report"]
 OPTIONS += ["--save-state", "0", "-O", "align.steps=6", "-O", "finetune.steps=6"]
 MAIN = "from xbench.cli import main; main()"
 

@@ -70,6 +70,7 @@ class Resources:
         self.progress = progress
         self.state_interval = state_interval
         self._kept: dict[Hashable, Any] = {}
+        self._latest: dict[str, tuple[str, Any]] = {}
         self._tokenizers: dict[Path, Tokenizer] = {}
 
     def keep(self, name: Hashable, make: Callable[[], T]) -> T:
@@ -79,8 +80,16 @@ class Resources:
         value: T = self._kept[name]
         return value
 
+    def keep_latest(self, name: str, key: str, make: Callable[[], T]) -> T:
+        """Compute once and keep for later jobs too, until the name is asked for by another key."""
+        if name not in self._latest or self._latest[name][0] != key:
+            self._latest.pop(name, None)  # two of them need not stand in memory
+            self._latest[name] = key, make()
+        value: T = self._latest[name][1]
+        return value
+
     def forget(self) -> None:
-        """Drop what was kept, at the end of a job."""
+        """Drop what was kept for one job, at its end."""
         self._kept.clear()
 
     def tokenizer(self, stage: Stage) -> Tokenizer:

@@ -70,21 +70,24 @@ def translate(meaning: Meaning, language: CloneLanguage, occurrence: str = "") -
     """
     forms, suffixes = vocabulary(language)
     free: list[Word] = []
-    bound: dict[int, list[Word]] = defaultdict(list)
+    bound: dict[int, list[Word]] = {}
     for word, host in in_order(meaning, language.word_order):
         if host is not None and word.concept in suffixes:
-            bound[host].append(word)
+            bound.setdefault(host, []).append(word)
         else:
             free.append(word)
-    misspell = _Misspelling(language, occurrence) if language.noise else None
-    words, tags, nodes = [], [], []
-    for word in free:
-        carried = [word, *sorted(bound[word.node], key=_suffix_order)]
-        form = "".join([forms[part.concept] for part in carried])
-        tag = word.concept.upos
-        words.append(misspell.apply(form, tag) if misspell else form)
-        tags.append(tag)
-        nodes.append(tuple([part.node for part in carried]))
+    words = [forms[word.concept] for word in free]
+    nodes: list[tuple[int, ...]] = [(word.node,) for word in free]
+    if bound:
+        for place, word in enumerate(free):
+            if word.node in bound:
+                carried = [word, *sorted(bound[word.node], key=_suffix_order)]
+                words[place] = "".join([forms[part.concept] for part in carried])
+                nodes[place] = tuple([part.node for part in carried])
+    tags = [word.concept.upos for word in free]
+    if language.noise:
+        misspelling = _Misspelling(language, occurrence)
+        words = [misspelling.apply(form, tag) for form, tag in zip(words, tags, strict=True)]
     return Sentence(tuple(words), tuple(tags), tuple(nodes))
 
 

@@ -1,6 +1,5 @@
 """XTREME's score for POS tagging: span F1 on tags that are not spans."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,7 +30,7 @@ class UdposF1Xtreme(Metric):
         check_pairing(gold, predicted)
         contributions = [
             (len(right & guess), len(right), len(guess))
-            for right, guess in zip(_spans(gold), _spans(predicted), strict=True)
+            for right, guess in zip(map(_spans, gold), map(_spans, predicted), strict=True)
         ]
         return np.array(contributions, dtype=np.float64).reshape(-1, 3)
 
@@ -45,10 +44,20 @@ class UdposF1Xtreme(Metric):
         return value
 
 
-def _spans(sentences: Sequence[Sequence[str]]) -> list[set[tuple[str, int, int]]]:
-    """(type, first word, last word) of each span, per sentence."""
-    from seqeval.metrics.sequence_labeling import get_entities  # loads scikit-learn: a second
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*seems not to be NE tag", module="seqeval")
-        return [set(get_entities(list(tags))) for tags in sentences]
+def _spans(tags: Sequence[str]) -> set[tuple[str, int, int]]:
+    """(type, first word, last word) of each span of a sentence, as seqeval's ``get_entities`` has them."""
+    found: set[tuple[str, int, int]] = set()
+    prefix, kind, start = "O", "", 0
+    for place, tag in enumerate([*tags, "O"]):
+        after, type_after = tag[0], tag[1:].partition("-")[2] or tag[1:] or "_"
+        differs = kind != type_after
+        if (
+            prefix in "ES"
+            or (prefix in "BI" and after in "BSO")
+            or (differs and prefix not in "O.")
+        ):
+            found.add((kind, start, place - 1))
+        if after in "BS" or (prefix in "ESO" and after in "EI") or (differs and after not in "O."):
+            start = place
+        prefix, kind = after, type_after
+    return found

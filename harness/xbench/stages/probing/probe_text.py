@@ -6,6 +6,7 @@ from functools import cached_property
 from xbench.api.probe import Pair
 from xbench.api.source import MissingData
 from xbench.data.overlap import digests, is_known, texts_of
+from xbench.keys import key_of
 from xbench.plan.kinds.probe import ProbeStage
 from xbench.plan.records import DataPlace
 from xbench.stages.resources import Resources
@@ -15,7 +16,10 @@ Sentences = dict[str, str]
 
 
 class ProbedText:
-    """The text of every language, read once per job, without what models of the run were tuned on."""
+    """The text of every language, without what models of the run were tuned on.
+
+    It is read once for all probes that a worker computes on end, whatever model they look at.
+    """
 
     def __init__(self, stage: ProbeStage, resources: Resources) -> None:
         self._stage = stage
@@ -39,7 +43,9 @@ class ProbedText:
 
     @cached_property
     def _known(self) -> tuple[dict[str, Sentences], int]:
-        return self._resources.keep(("parallel text", str(self._stage.spec.seen)), self._read)
+        spec = self._stage.spec
+        what = (spec.source, spec.texts, spec.seen, spec.settings.sentences)
+        return self._resources.keep_latest("parallel text", key_of(what), self._read)
 
     @property
     def _source(self) -> str:
