@@ -40,7 +40,8 @@ sample: table ## Make the sample report in reports/ anew.
 	$(BIN)/xbench report --out reports/mini
 
 test: $(FOR_DEV) ## Run the tests in parallel.
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
+	@# Some shells forbid bytecode; dozens of processes would each compile all sources then.
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 lint: $(FOR_DEV) ## Check style and formatting.
 	$(BIN)/ruff check .
