@@ -28,6 +28,7 @@ from xbench.nn.heads import Head
 from xbench.nn.memory import keep_memory_flat
 from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
 from xbench.nn.pair_views import PairTexts, PairViews
+from xbench.nn.replay import ReplayedBatch
 from xbench.nn.text import Text, TextFormat, pad
 from xbench.nn.text_view import TextView
 from xbench.stages.align import total
@@ -44,6 +45,7 @@ LEVERS = {
     "xbench, huge pages": ("trimmed", {"THP_MEM_ALLOC_ENABLE": "1"}),
     "xbench, all, huge pages": ("whole", {"THP_MEM_ALLOC_ENABLE": "1"}),
     "align": ("align", {}),
+    "align, in 4 chunks": ("align in chunks", {}),
     "align, huge pages": ("align", {"THP_MEM_ALLOC_ENABLE": "1"}),
 }
 Step = Callable[[int], None]
@@ -91,8 +93,8 @@ def fine_tuning(encoder: Encoder, trimmed: bool) -> Step:
     return step
 
 
-def alignment(encoder: Encoder) -> Step:
-    """HiCTL's sentence and word contrasts and masked LM."""
+def alignment(encoder: Encoder, chunks: int) -> Step:
+    """HiCTL's sentence and word contrasts and masked LM, of a batch that is whole or in chunks."""
     objective = HiCTL(HiCTL.variants["S1W1M1"])
     objective.setup(encoder)
     groups = [
@@ -102,7 +104,19 @@ def alignment(encoder: Encoder) -> Step:
     optimiser = Optimiser(groups, Schedule(1000), 0.0, 1.0)
 
     def step(number: int) -> None:
-        first, second = (sentences(PAIRS, 2 * number + side) for side in (0, 1))
+        if chunks == 1:
+            loss, _ = total(objective, views(number, 0))
+            optimiser.backward(loss)
+        else:
+            batch = ReplayedBatch(lambda index: views(number, index), chunks)
+            loss, _ = total(objective, batch)
+            optimiser.backward(loss)
+            batch.replay(optimiser.autocast)
+        optimiser.step(number)
+
+    def views(number: int, index: int) -> PairViews:
+        mine = slice(index * PAIRS // chunks, (index + 1) * PAIRS // chunks)
+        first, second = (sentences(PAIRS, 2 * number + side)[mine] for side in (0, 1))
         both = [[*one, END, *other[1:]] for one, other in zip(first, second, strict=True)]
         side = [
             [-1, *[0] * (len(one) - 2), -1, -1, *[1] * (len(other) - 2), -1]
@@ -110,9 +124,7 @@ def alignment(encoder: Encoder) -> Step:
         ]
         joint = Text(pad(both, PAD), sides=pad(side, -1))
         texts = PairTexts(Text(pad(first, PAD)), Text(pad(second, PAD)), joint)
-        loss, _ = total(objective, PairViews(encoder, texts, FORMAT, ("benchmark", number)))
-        optimiser.backward(loss)
-        optimiser.step(number)
+        return PairViews(encoder, texts, FORMAT, ("benchmark", number, index), index)
 
     return step
 
@@ -139,7 +151,9 @@ def new_step(case: str) -> Step:
     if case == "plain":
         return plain()
     encoder = Encoder.random(EncoderConfig.from_json(BASE), seed=0).train()
-    return alignment(encoder) if case == "align" else fine_tuning(encoder, case == "trimmed")
+    if case.startswith("align"):
+        return alignment(encoder, 1 if case == "align" else 4)
+    return fine_tuning(encoder, case == "trimmed")
 
 
 def measured(case: str, steps: int) -> dict[str, float]:

@@ -82,6 +82,9 @@ class ManuallyJoined:
     def logits(self) -> Tensor:
         return torch.cat([self.of(chunk).logits() for chunk in self.chunks])
 
+    def losses(self) -> Tensor:
+        return torch.cat([self.of(chunk).losses() for chunk in self.chunks])
+
 
 def joined(parts: list[Tensor], padding: int = 0) -> Tensor:
     if parts[0].dim() == 1:

@@ -166,6 +166,9 @@ class FakeMaskedView(FakeView):
     def logits(self) -> Tensor:
         return self.states(1.0)[self.chosen] @ self.encoder.words.weight.T
 
+    def losses(self) -> Tensor:
+        return nn.functional.cross_entropy(self.logits(), self.labels, reduction="none")
+
     @property
     def masked(self) -> "FakeMaskedView":  # type: ignore[override]
         return self

@@ -107,6 +107,13 @@ class MaskedView(View, Protocol):
         """[M, V] predictions at the masked positions only."""
         ...
 
+    def losses(self) -> Tensor:
+        """[M] cross-entropy of these predictions, in float32 or better.
+
+        Of a large vocabulary it takes a fraction of the memory of ``logits``.
+        """
+        ...
+
     @property
     def chosen(self) -> Tensor:
         """[B, T] bool, true at the M positions that are to be predicted, row by row."""

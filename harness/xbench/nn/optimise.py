@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
 
+from xbench.nn.encoders.table_gradient import added_in_place
+
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -101,7 +103,8 @@ class Optimiser:
 
     def backward(self, loss: Tensor) -> None:
         """Differentiate, scaled where the precision needs it."""
-        torch.autograd.backward(self._scaler.scale(loss))
+        with added_in_place():
+            torch.autograd.backward(self._scaler.scale(loss))
 
     def step(self, step: int) -> None:
         """Update with the gradients at hand, then drop them. ``step`` is 0-based."""

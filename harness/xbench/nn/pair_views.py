@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from xbench.api.batch import TaskBatch, Vocabulary
 from xbench.api.copies import FrozenCopy
 from xbench.nn.encoders.loading import AnyEncoder
+from xbench.nn.encoders.table_gradient import look_up
 from xbench.nn.random_streams import StreamPart, generator
 from xbench.nn.text import Text, TextFormat, content_digest, pad
 from xbench.nn.text_view import TextView
@@ -93,8 +94,8 @@ class PairViews:
 
     def embeddings(self, ids: Tensor | None = None) -> Tensor:
         """[..., D] rows of the input word embeddings; [V, D] without ``ids``."""
-        words_VD = self._encoder.word_embeddings.squeeze(0)  # [1, V, D] -> [V, D]
-        return words_VD if ids is None else torch.nn.functional.embedding(ids, words_VD)
+        words_1VD = self._encoder.word_embeddings
+        return words_1VD.squeeze(0) if ids is None else look_up(ids, words_1VD, None)
 
     def weights(self) -> Mapping[str, Tensor]:
         """The encoder's trainable parameters by name."""

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xbench.api.batch import AttentionRule, Perturbation, TaskBatch, Vocabulary
+from xbench.nn.encoders.table_gradient import added_in_place
 from xbench.nn.pair_views import PairViews
 
 Ask = Callable[[PairViews], Tensor]
@@ -66,7 +67,8 @@ class Chunks:
                 with autocast():
                     outputs.append(ask(chunk))
                 gradients.append(_share(gradient, shapes, index))
-            torch.autograd.backward(outputs, gradients)
+            with added_in_place():
+                torch.autograd.backward(outputs, gradients)
 
 
 class ReplayedBatch:
@@ -249,6 +251,10 @@ class _JoinedView:
     def logits(self) -> Tensor:
         """[M, V] at the masked positions of all chunks."""
         return self._once(("logits",), lambda view: view.logits())
+
+    def losses(self) -> Tensor:
+        """[M] at the masked positions of all chunks."""
+        return self._once(("losses",), lambda view: view.losses())
 
     @cached_property
     def labels(self) -> Tensor:

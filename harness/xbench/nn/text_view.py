@@ -266,6 +266,14 @@ class MaskedTextView(TextView):
         with self._gradients():
             return self._encoder.mlm_logits(states_MD.unsqueeze(0)).squeeze(0)
 
+    def losses(self) -> Tensor:
+        """[M] cross-entropy of the predictions at the masked positions, in float32 or better."""
+        states_MD = self.states(1.0)[self._masking.positions]
+        with self._gradients():
+            return self._encoder.mlm_losses(
+                states_MD.unsqueeze(0), self.labels.unsqueeze(0)
+            ).squeeze(0)
+
     @property
     def labels(self) -> Tensor:
         """[M] the ids that were masked, in the order of ``logits``."""

@@ -39,6 +39,5 @@ class CAMLM(Objective):
 
     def terms(self, batch: PairBatch) -> dict[str, Term]:
         """``camlm``, counted in masked positions."""
-        view = batch.joint.masked
-        read = view.attending(from_the_translation)
-        return {"camlm": Term(*masked_lm(read.logits(), view.labels))}
+        read = batch.joint.masked.attending(from_the_translation)
+        return {"camlm": Term(*masked_lm(read))}

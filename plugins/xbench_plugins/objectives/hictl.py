@@ -187,9 +187,7 @@ class HiCTL(Objective):
     def _mlm(self, batch: PairBatch) -> tuple[Tensor, int]:
         joint = self.config.mlm_input == "joint"
         views = [batch.joint] if joint else [batch.source, batch.target]
-        sums, counts = zip(
-            *(masked_lm(view.masked.logits(), view.masked.labels) for view in views), strict=True
-        )
+        sums, counts = zip(*(masked_lm(view.masked) for view in views), strict=True)
         return torch.stack(sums).sum(), sum(counts)
 
     def _read(self, view: View) -> View:

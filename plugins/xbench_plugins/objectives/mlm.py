@@ -25,9 +25,6 @@ class MLM(Objective):
 
     def terms(self, batch: PairBatch) -> dict[str, Term]:
         """``mlm``, counted in masked positions."""
-        parts = [
-            masked_lm(view.masked.logits(), view.masked.labels)
-            for view in (batch.source, batch.target)
-        ]
+        parts = [masked_lm(view.masked) for view in (batch.source, batch.target)]
         (source, of_source), (target, of_target) = parts
         return {"mlm": Term(source + target, of_source + of_target)}

@@ -30,5 +30,4 @@ class TLM(Objective):
 
     def terms(self, batch: PairBatch) -> dict[str, Term]:
         """``tlm``, counted in masked positions."""
-        view = batch.joint.masked
-        return {"tlm": Term(*masked_lm(view.logits(), view.labels))}
+        return {"tlm": Term(*masked_lm(batch.joint.masked))}

@@ -29,6 +29,7 @@ from xbench.nn.encoders.replica_layers import (
     ReplicaLinear,
     affine,
 )
+from xbench.nn.encoders.vocabulary_loss import losses_of, tied_cross_entropy
 
 # Added to the score of a key that may not be attended to. Finite in float16 and bfloat16 too, so a
 # query without any key gives no NaN, and so low that the softmax is exactly 0 beside a real score.
@@ -189,13 +190,31 @@ class Encoder(nn.Module):
 
         Raises ``ValueError`` where the encoder has no MLM head.
         """
+        logits: Tensor = self._head(states_RMD, self.word_embeddings)
+        return logits
+
+    def mlm_losses(self, states_RMD: Tensor, labels_RM: Tensor) -> Tensor:
+        """``[R, M]`` cross-entropy of last-layer states ``[R, M, D]`` at the labels, float32 or better.
+
+        With one replica a large vocabulary's scores are never all in memory. Raises as :meth:`mlm_logits`.
+        """
+        vectors_RMD = self._head.transformed(states_RMD)
+        words, bias = self.word_embeddings, self._head.bias
+        if self.replicas == 1:
+            vectors, labels = vectors_RMD.squeeze(0), labels_RM.squeeze(0)
+            return tied_cross_entropy(vectors, words, bias.squeeze(0), labels).unsqueeze(0)
+        scores_RMV = affine(vectors_RMD, words, bias)
+        every = zip(scores_RMV, labels_RM, strict=True)
+        return torch.stack([losses_of(scores, labels) for scores, labels in every])
+
+    @property
+    def _head(self) -> "_MlmHead":
         if self.mlm_head is None:
             raise ValueError(
                 "this encoder has no MLM head: its checkpoint holds the bare encoder only; "
                 "use a checkpoint saved from a ...ForMaskedLM model"
             )
-        logits: Tensor = self.mlm_head(states_RMD, self.word_embeddings)
-        return logits
+        return self.mlm_head
 
 
 class _Embeddings(nn.Module):
@@ -300,7 +319,12 @@ class _MlmHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(replicas, config.vocab_size))
 
     def forward(self, states_RMD: Tensor, words_RVD: Tensor) -> Tensor:
-        return affine(self.norm(self.activation(self.dense(states_RMD))), words_RVD, self.bias)
+        return affine(self.transformed(states_RMD), words_RVD, self.bias)
+
+    def transformed(self, states_RMD: Tensor) -> Tensor:
+        """``[R, M, D]`` what the decoder is applied to."""
+        vectors: Tensor = self.norm(self.activation(self.dense(states_RMD)))
+        return vectors
 
 
 def _tanh_gelu(inputs: Tensor) -> Tensor:

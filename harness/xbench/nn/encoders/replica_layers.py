@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from xbench.nn.encoders.table_gradient import look_up
+
 
 class ReplicaLinear(nn.Module):
     """An affine map per replica: ``[R, N, I] -> [R, N, O]``. Parameters start uninitialised."""
@@ -53,7 +55,7 @@ class ReplicaEmbedding(nn.Module):
     def forward(self, ids_RBT: Tensor) -> Tensor:
         replicas, rows, _ = self.weight.shape
         if replicas == 1:
-            return F.embedding(ids_RBT, self.weight.squeeze(0), self.padding_row)
+            return look_up(ids_RBT, self.weight, self.padding_row)
         first_row = torch.arange(replicas, device=ids_RBT.device).view(-1, 1, 1) * rows
         found = F.embedding(ids_RBT + first_row, self.weight.flatten(0, 1))
         if self.padding_row is None:

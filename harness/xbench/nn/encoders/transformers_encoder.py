@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from xbench.nn.encoders.encoder_config import EncoderFolderError, OtherConfig, layer_at, read_config
 from xbench.nn.encoders.hf_files import WRAPPERS
+from xbench.nn.encoders.vocabulary_loss import losses_of
 
 KINDS = ("deberta-v2", "modernbert")
 
@@ -91,6 +92,10 @@ class TransformersEncoder(nn.Module):
                 "use a checkpoint saved from a ...ForMaskedLM model"
             )
         return self._logits(states_1MD)
+
+    def mlm_losses(self, states_1MD: Tensor, labels_1M: Tensor) -> Tensor:
+        """``[1, M]`` cross-entropy of last-layer states at the labels, float32 or better."""
+        return losses_of(self.mlm_logits(states_1MD).squeeze(0), labels_1M.squeeze(0)).unsqueeze(0)
 
     @property
     def word_embeddings(self) -> Tensor:

@@ -161,7 +161,8 @@ class EncoderGradients:
             raise MissingData(f"nothing was masked in the text of {language}")
 
         def loss(view: Any) -> Tensor:
-            return F.cross_entropy(view.logits(), view.labels, reduction="sum") / positions
+            losses_M: Tensor = view.losses()
+            return losses_M.sum() / positions
 
         return self._sum(loss, views)
 
