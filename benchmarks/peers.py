@@ -2,7 +2,7 @@
 
 Real data: part-of-speech tags of Universal Dependencies (1,000 English sentences, 100 of each test
 language), parallel text for alignment. Every peer is a process of its own, with one thread; so is every
-stage of xbench. Prints CPU seconds of whole commands, reading, evaluation and report included, and ratios.
+stage of xbench. Prints CPU seconds of whole commands, start, reading and evaluation included, and ratios.
 """
 
 import argparse
@@ -74,6 +74,7 @@ class Measured:
         store = WORK / f"store-{self._runs}"
         run = ["run", "--suite", "paper", "--data", str(self._data), "--model", str(self._model)]
         limits = ["--language", ",".join(LANGUAGES), "--max-train", "1000", "--max-test", "100"]
+        limits.append("--no-report")  # the peers draw nothing
         command = [sys.executable, "-m", "xbench", *run, *limits, *options, "--store", str(store)]
         taken, _ = cpu_seconds(command)
         stages: dict[str, float] = {}
