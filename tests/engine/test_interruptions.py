@@ -166,7 +166,7 @@ def story(
     return Story(store, seen)
 
 
-def test_a_killed_worker_costs_its_stage_and_the_run_goes_on(story: Story) -> None:
+def a_killed_worker_costs_its_stage_and_the_run_goes_on(story: Story) -> None:
     code, err, step = story.seen["worker killed"]
     assert code == 1
     assert step == 2
@@ -176,12 +176,12 @@ def test_a_killed_worker_costs_its_stage_and_the_run_goes_on(story: Story) -> No
     assert statuses == {("none", "done"), ("aligned", "blocked")}
 
 
-def test_with_the_driver_its_workers_end_and_leave_no_failure(story: Story) -> None:
+def with_the_driver_its_workers_end_and_leave_no_failure(story: Story) -> None:
     assert story.seen["driver killed in alignment"] == (-signal.SIGKILL, 4)
     assert story.seen["driver killed in fine-tuning"] == (-signal.SIGKILL, 4)
 
 
-def test_ctrl_c_ends_with_130_and_says_how_to_go_on(story: Story) -> None:
+def ctrl_c_ends_with_130_and_says_how_to_go_on(story: Story) -> None:
     code, err, step, worker_is_gone = story.seen["interrupted"]
     assert code == 130
     assert err.endswith("Interrupted. The same command goes on where this one stopped.\n")
@@ -190,13 +190,13 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(story: Story) -> None:
     assert worker_is_gone
 
 
-def test_an_interruption_is_no_failure_and_leaves_nothing_half_written(story: Story) -> None:
+def an_interruption_is_no_failure_and_leaves_nothing_half_written(story: Story) -> None:
     assert story.seen["status"]["failures"] == []
     assert set(story.seen["status"]["cells"]) == {"done", "missing"}
     assert story.seen["damaged"] == []
 
 
-def test_in_the_end_all_is_there_and_nothing_else(story: Story) -> None:
+def in_the_end_all_is_there_and_nothing_else(story: Story) -> None:
     code, err = story.seen["end"]
     assert code == 0, err
     assert unfinished(story.store) == []
@@ -204,9 +204,27 @@ def test_in_the_end_all_is_there_and_nothing_else(story: Story) -> None:
     assert not list(story.store.glob("leases/*.json"))
 
 
-def test_the_results_are_bitwise_those_of_an_undisturbed_run(
-    story: Story, undisturbed: Path
+PARTS = (
+    a_killed_worker_costs_its_stage_and_the_run_goes_on,
+    with_the_driver_its_workers_end_and_leave_no_failure,
+    ctrl_c_ends_with_130_and_says_how_to_go_on,
+    an_interruption_is_no_failure_and_leaves_nothing_half_written,
+    in_the_end_all_is_there_and_nothing_else,
+)
+
+
+def test_a_run_that_is_interrupted_again_and_again(
+    story: Story, undisturbed: Path, subtests: pytest.Subtests
 ) -> None:
+    """One test of many parts: its story takes half a minute, and parts may be run by several processes."""
+    for part in PARTS:
+        with subtests.test(part.__name__):
+            part(story)
+    with subtests.test("the results are bitwise those of an undisturbed run"):
+        _same_results(story, undisturbed)
+
+
+def _same_results(story: Story, undisturbed: Path) -> None:
     rows, digests = outcome(story.store)
     expected_rows, expected = outcome(undisturbed)
     assert rows == expected_rows
@@ -235,11 +253,11 @@ def test_two_runs_on_one_store_share_the_work(
 
 
 def test_what_is_left_of_a_killed_workers_job_is_done_by_another(
-    folder: Path, undisturbed: Path, tmp_path: Path
+    folder: Path, finished: tuple[Path, Any], tmp_path: Path
 ) -> None:
     """Linear probes of one encoder are one job; the one that was being trained is lost alone."""
     store = tmp_path / "store"
-    shutil.copytree(undisturbed / "cache", store / "cache")
+    shutil.copytree(finished[0] / "cache", store / "cache")
     options = ["--arm", "none", "--mode", "linear", "--seed", "15,16,17"]
     driver = Driver(folder, store, "finetune:2", *options)
     os.kill(driver.worker(), signal.SIGKILL)
