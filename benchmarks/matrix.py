@@ -10,13 +10,13 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from itertools import islice
 from pathlib import Path
 
 import torch
+from processes import cpu_seconds
 
 from xbench.catalogue.catalogue import Catalogue
 from xbench_plugins import clones
@@ -24,21 +24,6 @@ from xbench_plugins import clones
 HERE = Path(__file__).parent
 SOURCES = {"pos": "clone-treebank", "topic": "clone-topics"}
 ENCODERS, SEEDS, TRAIN, TEST = 9, 3, 2000, 128
-
-
-def cpu_seconds(command: list[str], folder: Path) -> tuple[float, str]:
-    """What a command and all its processes took, and what it printed."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    environment["HF_HUB_OFFLINE"] = "1"
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=err, cwd=folder)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        if process.returncode:
-            sys.exit(f"{' '.join(command)}\n{err.read()[-2000:]}")
-        return usage.ru_utime + usage.ru_stime, out.read()
 
 
 def write_data(task: str, folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peer_trainer import on_a_cpu
 from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -17,7 +18,6 @@ from transformers import (
     DataCollatorForTokenClassification,
     DataCollatorWithPadding,
     Trainer,
-    TrainingArguments,
     set_seed,
 )
 
@@ -69,18 +69,10 @@ def main() -> None:
     if options.frozen:
         model.base_model.requires_grad_(False)
     collator = DataCollatorForTokenClassification if of_words else DataCollatorWithPadding
-    arguments = TrainingArguments(
-        output_dir="trainer",
+    arguments = on_a_cpu(
         max_steps=options.steps,
-        per_device_train_batch_size=16,
-        per_device_eval_batch_size=64,
         learning_rate=1e-2 if options.frozen else 1e-3,
-        weight_decay=0.01,
         seed=options.seed,
-        use_cpu=True,
-        report_to=[],
-        save_strategy="no",
-        disable_tqdm=True,
     )
     rows = encoded(train, labels, tokenizer)
     trainer = Trainer(model, arguments, train_dataset=rows, data_collator=collator(tokenizer))

@@ -63,6 +63,21 @@ def encoded(path: Path, count: int, tokenizer: Any) -> list[Row]:
     return rows
 
 
+def on_a_cpu(**settings: Any) -> TrainingArguments:
+    """Trainer's arguments that all peers on a CPU share."""
+    return TrainingArguments(
+        output_dir="trainer",
+        per_device_train_batch_size=16,
+        per_device_eval_batch_size=64,
+        weight_decay=0.01,
+        use_cpu=True,
+        report_to=[],
+        save_strategy="no",
+        disable_tqdm=True,
+        **settings,
+    )
+
+
 def main() -> None:
     """Train, predict, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -84,18 +99,10 @@ def main() -> None:
     )
     if options.frozen:
         model.base_model.requires_grad_(False)
-    arguments = TrainingArguments(
-        output_dir="trainer",
+    arguments = on_a_cpu(
         num_train_epochs=options.epochs,
-        per_device_train_batch_size=16,
-        per_device_eval_batch_size=64,
         learning_rate=1e-3 if options.frozen else 2e-5,
-        weight_decay=0.01,
         seed=options.seed,
-        use_cpu=True,
-        report_to=[],
-        save_strategy="no",
-        disable_tqdm=True,
         bf16=options.best,
         train_sampling_strategy="group_by_length" if options.best else "random",
     )

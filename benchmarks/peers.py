@@ -9,12 +9,12 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
+from processes import cpu_seconds
 
 HERE = Path(__file__).parent
 LANGUAGES = {
@@ -35,21 +35,6 @@ LANGUAGES = {
 EPOCHS, SEEDS = 15, 3  # of linear fine-tuning
 
 
-def cpu_seconds(command: list[str]) -> tuple[float, str]:
-    """What a command and all its processes took, and what it printed."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    environment["TOKENIZERS_PARALLELISM"] = "false"
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=err, cwd=WORK)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        if process.returncode:
-            sys.exit(f"{' '.join(command)}\n{err.read()[-2000:]}")
-        return usage.ru_utime + usage.ru_stime, out.read()
-
-
 class Measured:
     """The cases, on one encoder and one folder of data."""
 
@@ -66,7 +51,7 @@ class Measured:
         (train,) = (self._data / "ud" / "UD_English-EWT").glob("*-ud-train.conllu*")
         given = ["--model", self._model, "--train", train, "--test", *[*files.values()][:tests]]
         script = [sys.executable, HERE / "peer_trainer.py", *given, *options]
-        return cpu_seconds([str(part) for part in script])[0]
+        return cpu_seconds([str(part) for part in script], WORK)[0]
 
     def xbench(self, *options: str) -> tuple[float, dict[str, float]]:
         """CPU seconds of a run on an empty store, and seconds of its stages by kind."""
@@ -76,7 +61,7 @@ class Measured:
         limits = ["--language", ",".join(LANGUAGES), "--max-train", "1000", "--max-test", "100"]
         limits.append("--no-report")  # the peers draw nothing
         command = [sys.executable, "-m", "xbench", *run, *limits, *options, "--store", str(store)]
-        taken, _ = cpu_seconds(command)
+        taken, _ = cpu_seconds(command, WORK)
         stages: dict[str, float] = {}
         for path in store.glob("*/*/status.json"):
             seconds = json.loads(path.read_text())["measured"]["seconds"]
@@ -88,7 +73,7 @@ class Measured:
         sides = [self._data / "parallel" / "multi30k" / f"train.{code}.gz" for code in ("en", "de")]
         script = [HERE / "peer_sentence_transformers.py", "--model", self._model]
         given = [*script, "--source", sides[0], "--target", sides[1], *options]
-        _, text = cpu_seconds([sys.executable, *map(str, given)])
+        _, text = cpu_seconds([sys.executable, *map(str, given)], WORK)
         seconds: float = json.loads(text.splitlines()[-1])["seconds"]
         return seconds
 

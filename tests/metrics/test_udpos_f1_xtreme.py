@@ -1,5 +1,7 @@
 """Span F1 on UPOS against seqeval, with what is odd about it."""
 
+import subprocess
+import sys
 from random import Random
 
 import numpy as np
@@ -111,3 +113,13 @@ def test_it_is_not_accuracy() -> None:
 )
 def test_spans(gold: Tags, predicted: Tags, spans: list[int]) -> None:
     np.testing.assert_array_equal(UdposF1Xtreme(UPOS).items([gold], [predicted]), [spans])
+
+
+def test_neither_seqeval_nor_sklearn_is_loaded() -> None:
+    """They take a second of every worker that scores."""
+    code = (
+        "import sys; from xbench_plugins.metrics.udpos_f1_xtreme import UdposF1Xtreme; "
+        "UdposF1Xtreme(('X',)).items([['X']], [['X']]); "
+        "sys.exit('seqeval' in sys.modules or 'sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
