@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xbench.api.copies import FrozenCopy
     from xbench.api.examples import LabelledPair, LabelledText, ParallelText, TaggedSentence
     from xbench.api.language import Language
+    from xbench.api.launcher import Job, Launcher, LauncherError, Submission
     from xbench.api.merge import Merge
     from xbench.api.metric import Metric
     from xbench.api.objective import Objective, Term
@@ -31,7 +32,10 @@ _HOME = {
     "Part": "claim",
     "FitView": "transform",
     "FrozenCopy": "copies",
+    "Job": "launcher",
     "Language": "language",
+    "Launcher": "launcher",
+    "LauncherError": "launcher",
     "LabelledPair": "examples",
     "LabelledText": "examples",
     "MaskedView": "batch",
@@ -46,6 +50,7 @@ _HOME = {
     "ProbeView": "probe",
     "Row": "probe",
     "Source": "source",
+    "Submission": "launcher",
     "TaggedSentence": "examples",
     "Task": "task",
     "TaskBatch": "batch",
@@ -68,9 +73,12 @@ __all__ = [
     "FitView",
     "FrozenCopy",
     "Gradients",
+    "Job",
     "LabelledPair",
     "LabelledText",
     "Language",
+    "Launcher",
+    "LauncherError",
     "MaskedView",
     "Merge",
     "Metric",
@@ -83,6 +91,7 @@ __all__ = [
     "ProbeView",
     "Row",
     "Source",
+    "Submission",
     "TaggedSentence",
     "Task",
     "TaskBatch",

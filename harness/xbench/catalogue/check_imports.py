@@ -21,6 +21,7 @@ _ABSTRACT = {
     "probes": ("measure",),
     "claims": ("check",),
     "sources": ("fingerprint", "read"),
+    "launchers": ("submit", "states", "cancel"),
 }
 
 

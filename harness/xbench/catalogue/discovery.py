@@ -17,7 +17,17 @@ from typing import Any
 from xbench.catalogue import xbenchfile
 from xbench.errors import UnknownName, XbenchError
 
-KINDS = ("objectives", "aligners", "tasks", "languages", "metrics", "probes", "claims", "sources")
+KINDS = (
+    "objectives",
+    "aligners",
+    "tasks",
+    "languages",
+    "metrics",
+    "probes",
+    "claims",
+    "sources",
+    "launchers",
+)
 GROUP = "xbench."
 HOOKS = "xbench"  # the group of modules that implement hooks
 # What a plugin that is a class must offer: its base in xbench.api, and a method of it. Told by the
@@ -31,6 +41,7 @@ CLASSES = {
     "probes": (("Probe", "measure"),),
     "claims": (("Claim", "check"),),
     "sources": (("Source", "fingerprint"),),
+    "launchers": (("Launcher", "submit"),),
 }
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 import click
 
 from xbench import __version__
+from xbench.api.launcher import LauncherError
 from xbench.cli.output import tolerant_output
 from xbench.errors import XbenchError
 
@@ -22,6 +23,7 @@ COMMANDS = {
     "results": "Print the tidy table of a run: a row per measured value.",
     "report": "Render what a run holds in Markdown, LaTeX, HTML and CSV.",
     "retry": "Try again what failed in a run.",
+    "cancel": "End the jobs that a scheduler has of a run.",
     "store": "Show what a store holds, verify it, free space.",
     "probe": "Measure the representations of any encoder.",
     "list": "List plugins, suites or models.",
@@ -147,7 +149,7 @@ def _run() -> object:
     except (click.Abort, KeyboardInterrupt):  # click makes the one of the other
         click.echo("Interrupted. The same command goes on where this one stopped.", err=True)
         code = 143 if terminated else 130
-    except XbenchError as error:
+    except (XbenchError, LauncherError) as error:
         click.echo(f"Error: {error}", err=True)
         code = 2
     except OSError as error:

@@ -46,6 +46,7 @@ SPEC_OPTIONS = [
         "-O", "option", multiple=True, metavar="NAME=VALUE", help="A setting, as align.steps=150."
     ),
     click.option("--device", help="auto (default), cpu, cuda or cuda:N."),
+    click.option("--launcher", help="Who computes: local (default), or a scheduler, as slurm."),
 ]
 # What says how to compute, and is no part of a spec.
 COMPUTE = ("jobs", "stack", "keep", "deterministic", "save_state", "offline")
@@ -53,7 +54,7 @@ COMPUTE_OPTIONS = [
     click.option(
         "--jobs",
         type=click.IntRange(1),
-        help="Worker processes (default: one per core; 1 on a GPU).",
+        help="Worker processes (default: one per core; 1 on a GPU), or jobs of a scheduler at a time.",
     ),
     click.option(
         "--stack",
@@ -124,6 +125,9 @@ def spec_from(values: dict[str, Any]) -> RunSpec:
         del base["align_step"]  # the spec meant the last step, and that is another one now
     before = {name: value for name, value in base.get("options", {}).items() if name not in options}
     base["options"] = before | options  # what comes later counts
+    written = base.get("launcher")
+    if isinstance(written, dict) and given.get("launcher") == written.get("name"):
+        del given["launcher"]  # the same one: its settings stay
     return make_spec({**base, **given}, str(path) if path else "the command line")
 
 

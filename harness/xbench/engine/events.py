@@ -42,10 +42,15 @@ class Telling:
 
     def retry(self, stage: Stage, failure: Mapping[str, Any], attempt: int) -> bool:
         """Whether a hook wants a stage that failed to be tried again."""
-        if attempt >= ATTEMPTS:
-            return False
-        asked = {"stage": stage, "failure": failure, "attempt": attempt}
-        return bool(ask("xbench_stage_failed", None, **asked))
+        return wants_retry(stage, failure, attempt)
+
+
+def wants_retry(stage: Stage, failure: Mapping[str, Any], attempt: int) -> bool:
+    """Whether a hook wants a stage that failed for the ``attempt``-th time to be tried again."""
+    if attempt >= ATTEMPTS:
+        return False
+    asked = {"stage": stage, "failure": failure, "attempt": attempt}
+    return bool(ask("xbench_stage_failed", None, **asked))
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def xbench_stage_finished(stage: "Stage", details: Mapping[str, Any]) -> None:
 def xbench_stage_failed(stage: "Stage", failure: Mapping[str, Any], attempt: int) -> bool | None:
     """A stage failed for the ``attempt``-th time (from 1): true asks for another attempt.
 
-    ``failure`` has ``error``, ``cause`` (memory, disk, diverged, killed, device, error) and
+    ``failure`` has ``error``, ``cause`` (memory, disk, diverged, killed, device, job, error) and
     ``traceback``. The first answer that is not None counts; after three attempts none is asked.
     """
 

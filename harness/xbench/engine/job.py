@@ -15,6 +15,7 @@ from xbench.engine.cost import measured
 from xbench.engine.device_errors import is_lost, ran_out_of_memory, release_memory
 from xbench.nn.finite import NotFinite
 from xbench.nn.memory import trim_memory
+from xbench.nn.training_state import Leaving
 from xbench.plan import Stage
 from xbench.plan.artefacts import ENCODER
 from xbench.plan.kinds.task import FinetuneStage
@@ -63,12 +64,14 @@ class JobRunner:
         """Compute the stages; one that fails blocks those that need it, and no others.
 
         Raises :class:`DeviceLost`, after the failure was reported, where this process can compute
-        nothing more.
+        nothing more, and :class:`~xbench.nn.training_state.Leaving` where it was told to leave.
         """
         self._lost = lost = set[str]()
         self._keys = keys
         finetunings = [self._stages[key].model(self._stages) for key in keys]
         for index, key in enumerate(keys):
+            if self._resources.leaving.is_set():
+                raise Leaving
             stage = self._stages[key]
             if any(parent in lost for parent in stage.parents):
                 lost.add(key)

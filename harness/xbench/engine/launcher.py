@@ -12,15 +12,25 @@ from collections.abc import Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from xbench.engine.todo import Job, Work
 from xbench.errors import XbenchError
-from xbench.plan import Plan, Stage
+from xbench.plan import Stage
 from xbench.store import Store
 
 STACK = 16  # fine-tunings in one program on a GPU: with more of them none is quicker
 TERMINATE_AFTER = 5.0  # seconds that a worker gets to end by itself
+LEAVE_WITHIN = (
+    60.0  # seconds that a worker gets to save its training state when it is told to leave
+)
+
+
+class Staged(Protocol):
+    """What has stages by key, parents before children: a plan, or a part of one."""
+
+    @property
+    def stages(self) -> Mapping[str, Stage]: ...
 
 
 class Observer(Protocol):
@@ -66,28 +76,35 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+Events: TypeAlias = "queue.SimpleQueue[tuple[_Worker | None, dict[str, Any] | None]]"
+
+
 class LocalLauncher:
     """Runs the jobs of a plan in worker processes; a worker that dies costs its stage, no more."""
 
     def __init__(
-        self, plan: Plan, store: Store, settings: WorkerSettings, observer: Observer
+        self, plan: Staged, store: Store, settings: WorkerSettings, observer: Observer
     ) -> None:
         self._plan = plan
         self._store = store
         self._settings = settings
         self._observer = observer
-        self._events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
+        # Of its kind the one whose put() may be called by a signal handler. No worker: leave().
+        self._events: Events = queue.SimpleQueue()
+        self._leaving = False
         self._lost: set[str] = set()
         self._pending: set[str] = set()
         self._attempts: Counter[str] = Counter()
         self._again: set[str] = set()  # failed, to be tried again, with what waits for them
         self._lanes = 1  # what each worker has of the processors
 
-    def run(self, work: Work, logs: Path) -> set[str]:
+    def run(self, work: Work, logs: Path, lost: Set[str] = frozenset()) -> set[str]:
         """Compute all jobs; returns the keys that failed or were blocked. Ctrl-C stops at once.
 
-        What workers print goes to ``worker-N.log`` in the folder ``logs``.
+        What workers print goes to ``worker-N.log`` in the folder ``logs``. ``lost`` are keys that
+        are known to have failed: what needs them is blocked.
         """
+        self._lost = set(lost)
         waiting = list(work.jobs)
         self._pending = {key for job in waiting for key in job.stages}
         workers: list[_Worker] = []
@@ -96,8 +113,11 @@ class LocalLauncher:
             for number in range(min(self._settings.jobs, len(waiting))):
                 workers.append(self._start(logs / f"worker-{number}.log"))
             # After its last stage a worker still frees weights: it is done when it says so.
-            while self._pending or any(worker.job is not None for worker in workers):
+            while workers and (self._pending or any(worker.job for worker in workers)):
                 worker, event = self._events.get()
+                if worker is None or self._leaving:
+                    self._leave(worker, event, workers)
+                    continue
                 if event is None:
                     workers.remove(worker)
                     waiting += self._bury(worker)
@@ -115,6 +135,36 @@ class LocalLauncher:
             for worker in workers:
                 worker.stop()
         return self._lost
+
+    def leave(self) -> None:
+        """Have the workers save the training states that they are at, and end; then :meth:`run` ends.
+
+        May be called by a signal handler.
+        """
+        self._events.put((None, None))
+
+    @property
+    def has_left(self) -> bool:
+        """Whether :meth:`run` ended because it was told to, with work left."""
+        return self._leaving and bool(self._pending)
+
+    def _leave(
+        self, worker: "_Worker | None", event: dict[str, Any] | None, workers: "list[_Worker]"
+    ) -> None:
+        """Pass on the word to leave, and see the workers off."""
+        if worker is None and not self._leaving:
+            self._leaving = True
+            for each in workers:
+                each.process.send_signal(signal.SIGUSR1)
+            late = threading.Timer(LEAVE_WITHIN, _kill, [workers])
+            late.daemon = True
+            late.start()
+        elif worker is not None and event is None:
+            workers.remove(worker)
+        elif worker is not None and event is not None and event["event"] == "idle":
+            worker.stop()
+        elif event is not None and "key" in event:
+            self._hear(event)
 
     def _start(self, log: Path) -> "_Worker":
         settings = {
@@ -228,9 +278,7 @@ class LocalLauncher:
 class _Worker:
     """One worker process and the thread that listens to it."""
 
-    def __init__(
-        self, settings: Mapping[str, Any], log: Path, events: "queue.Queue[tuple[_Worker, Any]]"
-    ) -> None:
+    def __init__(self, settings: Mapping[str, Any], log: Path, events: "Events") -> None:
         self.log = log
         self.ready = False  # it has started, and has asked for its first job
         self.idle = False
@@ -257,12 +305,12 @@ class _Worker:
         self._send(settings)
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
-    def give(self, job: Job, plan: Plan) -> None:
+    def give(self, job: Job, plan: Staged) -> None:
         """Hand over a job with all stages that it touches or reads."""
         self.idle, self.job = False, job
         stages = {}
         for key in job.stages:
-            for related in _with_parents(key, plan):
+            for related in with_parents(key, plan):
                 stages[related] = plan.stages[related].to_json()
         self._send({"keys": job.stages, "stages": stages})
 
@@ -290,7 +338,7 @@ class _Worker:
         except BrokenPipeError:
             pass  # it died; the listener says so
 
-    def _listen(self, events: "queue.Queue[tuple[_Worker, Any]]") -> None:
+    def _listen(self, events: "Events") -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             # Something may print before the worker has put its stdout away.
@@ -301,8 +349,14 @@ class _Worker:
         events.put((self, None))
 
 
-def _with_parents(key: str, plan: Plan) -> list[str]:
+def _kill(workers: "list[_Worker]") -> None:
+    for worker in list(workers):
+        worker.process.kill()
+
+
+def with_parents(key: str, plan: Staged) -> list[str]:
+    """The key of a stage, and of all that it depends on."""
     found = [key]
     for parent in plan.stages[key].parents:
-        found += _with_parents(parent, plan)
+        found += with_parents(parent, plan)
     return found

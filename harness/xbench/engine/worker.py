@@ -1,12 +1,14 @@
 """A worker process: jobs come in as JSON lines, events go out as JSON lines.
 
 Started by :mod:`xbench.engine.launcher` as ``python -m xbench.engine.worker``. When its driver goes
-away, by whatever death, its standard input closes and it ends at once.
+away, by whatever death, its standard input closes and it ends at once. SIGUSR1 tells it to save what
+it is at, and to leave.
 """
 
 import json
 import os
 import queue
+import signal
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +44,7 @@ def serve(
     """Run one job after the other, telling the driver of every step."""
     from xbench.catalogue.catalogue import Catalogue
     from xbench.engine.job import DeviceLost, JobRunner
+    from xbench.nn.training_state import Leaving
     from xbench.plan import Stage, read_stage
     from xbench.stages.resources import Resources
     from xbench.store import Store
@@ -69,6 +72,8 @@ def serve(
         settings["state_interval"],
         settings.get("lanes", 1),
     )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGUSR1, lambda number, frame: resources.leaving.set())
     while True:
         send("idle")
         job = jobs.get()
@@ -76,6 +81,9 @@ def serve(
         try:
             stack = settings.get("stack", 0)
             JobRunner(stages, resources, report, settings["keep"], stack).run(job["keys"])
+        except Leaving:
+            send("left")
+            os._exit(0)
         except DeviceLost:
             send("leaving")
             os._exit(0)  # without the clean-up of a device that answers no more

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Event
 from typing import Any, Protocol
 
 import torch
@@ -34,20 +35,31 @@ class Restorable(Protocol):
     def restore(self, tensors: dict[str, Tensor]) -> None: ...
 
 
+class Leaving(BaseException):
+    """The process was told to leave, and what it was at is saved. No failure: nothing may catch it."""
+
+
 class TrainingState:
     """Saves modules and optimiser every ``interval`` seconds; restores them after an interruption.
 
-    The note is replaced last and as a whole, and it holds the digest of the tensors' file: what is
-    restored is a state that was saved, or nothing.
+    Where ``leaving`` is set, it saves at the next step and raises :class:`Leaving`. The note is
+    replaced last and as a whole, and it holds the digest of the tensors' file: what is restored is a
+    state that was saved, or nothing.
     """
 
     def __init__(
-        self, folder: Path, modules: Mapping[str, nn.Module], optimiser: Restorable, interval: float
+        self,
+        folder: Path,
+        modules: Mapping[str, nn.Module],
+        optimiser: Restorable,
+        interval: float,
+        leaving: Event | None = None,
     ) -> None:
         self._folder = folder
         self._modules = modules
         self._optimiser = optimiser
         self._interval = interval
+        self._leaving = leaving or Event()
         self._saved = time.monotonic()
 
     def restore(
@@ -87,9 +99,18 @@ class TrainingState:
         return note if intact else None
 
     def maybe_save(self, next_step: int, notes: Mapping[str, Any]) -> None:
-        """Save if the last time was more than the interval ago; ``notes`` are JSON values."""
-        if time.monotonic() - self._saved < self._interval:
+        """Save if the last time was more than the interval ago; ``notes`` are JSON values.
+
+        Raises :class:`Leaving` where the process was told to leave.
+        """
+        leaving = self._leaving.is_set()
+        if time.monotonic() - self._saved < self._interval and not leaving:
             return
+        self._save(next_step, notes)
+        if leaving:
+            raise Leaving
+
+    def _save(self, next_step: int, notes: Mapping[str, Any]) -> None:
         tensors = {
             f"{name}/{key}": value
             for name, module in self._modules.items()

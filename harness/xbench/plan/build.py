@@ -17,7 +17,8 @@ from xbench.plan.needs import Need, Needs
 from xbench.plan.planning import Planning
 from xbench.plan.probes import Probes
 from xbench.plan.training import Trainings
-from xbench.spec.device import resolve_device
+from xbench.spec.device import resolve_device, resolve_device_elsewhere
+from xbench.spec.launchers import make_launcher
 from xbench.spec.request import ResolvedSpec
 
 
@@ -58,6 +59,13 @@ def _model(name: str, catalogue: Catalogue, offline: bool, tentative: Plan | Non
         return Model(name, Path(name), {"unresolved": name})
 
 
+def _device(spec: ResolvedSpec, catalogue: Catalogue) -> str:
+    if spec.launcher is None:
+        return resolve_device(spec.device)
+    offered = make_launcher(spec.launcher, catalogue).device
+    return resolve_device_elsewhere(spec.device, offered, spec.launcher.name)
+
+
 class _Planner:
     def __init__(self, plan: Plan, catalogue: Catalogue, model: Model, data: Data) -> None:
         self.model = model
@@ -69,7 +77,7 @@ class _Planner:
             {
                 "model_folder": str(model.folder),
                 "model_digest": key_of(model.identity),
-                "device": resolve_device(plan.spec.device),
+                "device": _device(plan.spec, catalogue),
             },
         )
         self.spec = plan.spec

@@ -32,11 +32,38 @@ def resolve_device(asked: str) -> str:
     return asked
 
 
+def resolve_device_elsewhere(asked: str, offered: str, launcher: str) -> str:
+    """The device of a run whose jobs a launcher starts on machines that offer ``cpu`` or ``cuda``."""
+    kind = "cpu" if asked == "cpu" else asked.partition(":")[0]
+    if asked not in ("auto", "cpu", "cuda"):
+        if kind in ("cpu", "cuda"):
+            raise XbenchError(f"--device {asked}: {launcher} gives each job its GPU; say cuda.")
+        raise UnknownName("device", asked, ("auto", "cpu", "cuda"))
+    if kind == "cuda" and offered == "cpu":
+        raise XbenchError(
+            f"--device {asked}: jobs of the launcher {launcher} have no GPU as it is set; "
+            f"-O launcher.gpus=1 asks for one."
+        )
+    return offered if asked == "auto" else asked
+
+
 def resolve_precision(asked: str, device: str) -> str:
-    """``auto`` is bf16 on a GPU that computes in it, float32 elsewhere."""
+    """``auto`` is bf16 on a GPU that computes in it, float32 elsewhere.
+
+    A GPU of another machine counts as one that does: see :func:`is_elsewhere`.
+    """
     if asked != "auto":
         return asked
-    return "bf16" if device != "cpu" and computes_bf16(device) else "fp32"
+    if device == "cpu" or not (is_elsewhere(device) or computes_bf16(device)):
+        return "fp32"
+    return "bf16"
+
+
+def is_elsewhere(device: str) -> bool:
+    """Whether a device is a GPU and this machine has none: what it computes in cannot be asked here."""
+    import torch
+
+    return device != "cpu" and not torch.cuda.is_available()
 
 
 def computes_bf16(device: str) -> bool:

@@ -39,7 +39,8 @@ class RunSpec(BaseModel):
     variants (``hictl:S1W0M0``), or a mapping objective -> variant -> config, as a resolved spec has it.
     ``probe`` likewise is a list of names, or a mapping probe -> config; ``probe_at`` says which
     encoders are probed: ``encoder`` (untouched and aligned), ``finetuned``.
-    ``options`` holds ``-O`` settings by dotted name.
+    ``options`` holds ``-O`` settings by dotted name. ``launcher`` is a name, or a mapping of ``name``
+    and the launcher's settings.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +67,7 @@ class RunSpec(BaseModel):
     probing: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict)
     device: str = "auto"
+    launcher: dict[str, Any] | str | None = None
 
     def to_yaml(self) -> str:
         """The spec as YAML, without what is unset."""
@@ -74,11 +76,21 @@ class RunSpec(BaseModel):
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
+class LauncherChoice(BaseModel):
+    """What computes a run in place of this machine: a launcher and its complete settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    settings: dict[str, Any]
+
+
 class ResolvedSpec(BaseModel):
     """A run with every name found and every setting concrete: nothing of it is left to defaults.
 
     Its fields are those of :class:`RunSpec`. ``objective`` is objective -> variant -> configuration,
-    ``probe`` probe -> configuration, ``finetune`` task -> mode -> settings.
+    ``probe`` probe -> configuration, ``finetune`` task -> mode -> settings. Without a ``launcher`` it is
+    computed here; who computes changes no result.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -104,10 +116,14 @@ class ResolvedSpec(BaseModel):
     evaluate: EvaluateSettings
     probing: ProbingSettings
     device: str
+    launcher: LauncherChoice | None
 
     def request(self) -> RunSpec:
         """The same as a request: asking for it repeats the run."""
-        return RunSpec.model_validate(self.model_dump(mode="json"))
+        values = self.model_dump(mode="json")
+        if self.launcher is not None:
+            values["launcher"] = {"name": self.launcher.name, **self.launcher.settings}
+        return RunSpec.model_validate(values)
 
     def to_yaml(self) -> str:
         """The request as YAML."""

@@ -21,6 +21,7 @@ from xbench.catalogue.settings import (
 from xbench.catalogue.validation import explain
 from xbench.errors import UnknownName, XbenchError
 from xbench.spec.configs import resolve_objectives, resolve_probes
+from xbench.spec.launchers import resolve_launcher
 from xbench.spec.methods import PHASES as OBJECTIVE_PHASES
 from xbench.spec.methods import find_method
 from xbench.spec.request import ResolvedSpec, RunSpec
@@ -69,6 +70,9 @@ def resolve(spec: RunSpec, catalogue: Catalogue) -> ResolvedSpec:
         evaluate=_phase_settings("evaluate", spec, suite),
         probing=_phase_settings("probing", spec, suite),
         device=spec.device,
+        launcher=resolve_launcher(
+            spec.launcher, dotted(spec.options).get("launcher", {}), catalogue
+        ),
     )
 
 
@@ -286,7 +290,7 @@ def dotted(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Of two budgets in one place, the one that comes later counts.
     """
-    sections = [*PHASES, "objective", "probe"]
+    sections = [*PHASES, "objective", "probe", "launcher"]
     tree: dict[str, Any] = {}
     for name, value in options.items():
         head, *path = name.split(".")

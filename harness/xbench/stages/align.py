@@ -40,7 +40,7 @@ def run(stage: AlignStage, resources: Resources, entry: Entry) -> None:
     optimiser = _optimiser(encoder, objective, settings)
     work = resources.store.work_folder(stage.key)
     modules = {"encoder": encoder, "objective": objective}
-    state = TrainingState(work, modules, optimiser, resources.state_interval)
+    state = TrainingState(work, modules, optimiser, resources.state_interval, resources.leaving)
     start, notes = state.restore(lambda step, notes: _has_checkpoints(work, stage, step))
     curve: list[dict[str, Any]] = notes.get("curve", [])
     if start == 0:

@@ -243,7 +243,8 @@ def _train(
     """
     folder = work.resources.store.work_folder(work.stage.key)
     trained = {**modules, "objective": joint.objective} if joint else modules
-    state = TrainingState(folder, trained, optimiser, work.resources.state_interval)
+    resources = work.resources
+    state = TrainingState(folder, trained, optimiser, resources.state_interval, resources.leaving)
     keeper = _keeper(work, folder, modules, dev_features)
     start, notes = state.restore(keeper.usable)
     keeper.resume(notes)

@@ -10,6 +10,7 @@ import platform
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -50,7 +51,8 @@ class Resources:
     ``lanes`` is how many batches that have nothing to do with each other may be computed at once;
     ``model`` gives the fine-tuned model of a key, and ``companions`` the fine-tunings, its own first,
     that are to be computed with it as one program: who runs the job knows. ``shares`` are seconds
-    that a stage took beside its own time, or that its neighbours took of it.
+    that a stage took beside its own time, or that its neighbours took of it. ``leaving`` is set where
+    the process was told to leave: a training saves its state then and stops.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Resources:
         self.catalogue = catalogue
         self.progress = progress
         self.state_interval = state_interval
+        self.leaving = Event()
         self._kept: dict[Hashable, Any] = {}
         self._latest: dict[str, tuple[str, Any]] = {}
         self._tokenizers: dict[Path, Tokenizer] = {}

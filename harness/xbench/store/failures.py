@@ -17,6 +17,8 @@ ADVICE = {
     "diverged": "Training diverged: a lower learning rate, or precision fp32.",
     "device": "The GPU refused all further work, so the run went on in a new process. To see the call at"
     " fault: CUDA_LAUNCH_BLOCKING=1 xbench retry --failed.",
+    "job": "The same command, or xbench retry, submits it again; where time or memory ran out, ask for"
+    " more of it.",
     "killed": "Its process was killed: if that was for memory, run fewer workers, --jobs 1.",
 }
 

@@ -70,12 +70,19 @@ class RunRecord:
 
 def record_run(plan: Plan, store: Store) -> Path:
     """Write down what a run asked for; returns its folder, which is named by the content."""
-    content, spec = RunRecord.of(plan).to_json(), plan.spec.to_yaml()
-    folder = store.root / "runs" / key_of({"spec": spec, **content})[:12]
+    content = RunRecord.of(plan).to_json()
+    folder = run_folder(plan, store)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / SPEC, spec)
+    write_atomic(folder / SPEC, plan.spec.to_yaml())
     write_atomic(folder / PLAN, dump_json(content))
     return folder
+
+
+def run_folder(plan: Plan, store: Store) -> Path:
+    """Where a run is recorded. Who computes it makes no other run of it."""
+    spec = plan.spec.model_copy(update={"launcher": None}).to_yaml()
+    content = RunRecord.of(plan).to_json()
+    return store.root / "runs" / key_of({"spec": spec, **content})[:12]
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -1,7 +1,8 @@
 """``xbench plan``: what a run would compute, and what it would take."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,10 @@ from xbench.cli.words import duration, size
 from xbench.store import Store
 
 if TYPE_CHECKING:
+    from xbench.cli.session import Session
     from xbench.engine.estimate import CostEstimate
+    from xbench.engine.launcher import WorkerSettings
+    from xbench.engine.todo import Work
 
 
 @click.command("plan")
@@ -55,6 +59,8 @@ def command(
     plan, work = session.plan, session.work
     check_models(plan, work, place)
     settings = default_settings(plan.device, jobs)
+    if session.spec.launcher is not None:  # as many at once as the scheduler likes
+        settings = replace(settings, jobs=jobs or len(work.jobs) or 1)
     workers = settings.jobs
     most = settings.stack
     bundled = stacked(work, plan, most, workers)
@@ -87,7 +93,23 @@ def command(
         click.echo(line)
     for line in lacking(plan, session.catalogue):
         click.echo(line)
+    for line in _submission(session, bundled, place, settings):
+        click.echo(line)
     return 0
+
+
+def _submission(
+    session: "Session", work: "Work", store: Store, settings: "WorkerSettings"
+) -> Sequence[str]:
+    """What a launcher would submit."""
+    from xbench.cli.cluster import cluster_launcher
+    from xbench.store.runs import run_folder
+
+    given = {"plan": session.plan, "store": store, "settings": settings, "observer": None}
+    launcher = cluster_launcher(session, **given)
+    if launcher is None or not work.jobs:
+        return []
+    return launcher.preview(work, run_folder(session.plan, store))
 
 
 def _stacks(sizes: list[int], most: int) -> str:

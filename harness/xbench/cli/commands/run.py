@@ -14,6 +14,7 @@ from xbench.store import Store
 
 if TYPE_CHECKING:
     from xbench.cli.session import Session
+    from xbench.engine.launcher import WorkerSettings
     from xbench.report.run.stored import StoredRun
 
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 @STORE
 @compute_options
 @REPORT
-def command(store: Path, report: bool, **values: Any) -> int:
+@click.option("--dry-run", is_flag=True, help="Write the launcher's scripts, and submit nothing.")
+def command(store: Path, report: bool, dry_run: bool, **values: Any) -> int:
     """Compute the cells of a matrix and show the table.
 
     Everything that is already in the store is reused; run the same command again to go on after an
@@ -33,6 +35,10 @@ def command(store: Path, report: bool, **values: Any) -> int:
     how = {name: values.pop(name) for name in COMPUTE}
     place = Store(store)
     session = open_session(spec_from(values), place, how["offline"])
+    if dry_run:
+        from xbench.cli.cluster import write_scripts
+
+        return write_scripts(session, place, settings_of(session, how))
     return compute(session, place, how, report)
 
 
@@ -43,11 +49,11 @@ def compute(session: "Session", store: Store, how: Mapping[str, Any], report: bo
 
 def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "StoredRun":
     """Compute what a session lacks; returns the run as the store then holds it."""
+    from xbench.cli.cluster import jobs_that_go_on
     from xbench.cli.missing import require_cells
     from xbench.cli.progress import observer
     from xbench.engine.estimate import rates_of
     from xbench.engine.events import telling
-    from xbench.engine.launcher import default_settings
     from xbench.engine.preflight import check_inputs
     from xbench.engine.remaining import Remaining
     from xbench.engine.todo import free_alignments, stacked
@@ -61,23 +67,15 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
         click.echo(f"Note: {note}", err=True)
     folder = record_run(session.plan, store)
     add_notes(folder, notes)
-    settings = default_settings(session.plan.device, how["jobs"])
-    wanted = settings.stack if how["stack"] is None else how["stack"]
-    settings = replace(
-        settings,
-        keep=how["keep"] == "all",
-        deterministic=how["deterministic"],
-        state_interval=how["save_state"],
-        # which sums a product of several matrices makes depends on how many there are
-        stack=0 if how["deterministic"] else wanted,
-    )
+    settings = settings_of(session, how)
     if session.work.todo:
-        work = stacked(session.work, session.plan, settings.stack, settings.jobs)
+        work = stacked(session.work, session.plan, settings.stack, settings.jobs or 1)
         rates = rates_of(session.plan, session.work, [store])
-        left = Remaining(session.plan, session.work, settings.jobs, rates)
+        left = Remaining(session.plan, session.work, settings.jobs or len(work.jobs), rates)
         with observer(session.plan, session.work, left) as display, telling(display) as watch:
             watch.tell("xbench_run_started", plan=session.plan, folder=folder)
-            _launcher(session.plan, store, settings, watch).run(work, folder)
+            with jobs_that_go_on(session, folder.name, store):
+                _launcher(session, store, settings, watch).run(work, folder)
     else:
         click.echo("Everything is in the store; nothing to compute.", err=True)
     if how["keep"] == "none":
@@ -85,13 +83,33 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
     return StoredRun(folder)
 
 
-def _launcher(plan: Any, store: Store, settings: Any, watch: Any) -> Any:
-    """What computes the jobs: a hook's, or worker processes on this machine."""
+def _launcher(session: "Session", store: Store, settings: "WorkerSettings", watch: Any) -> Any:
+    """What computes the jobs: a hook's, the spec's launcher, or worker processes on this machine."""
+    from xbench.cli.cluster import cluster_launcher
     from xbench.engine import hooks
     from xbench.engine.launcher import LocalLauncher
 
-    given = {"plan": plan, "store": store, "settings": settings, "observer": watch}
-    return hooks.call("xbench_make_launcher", **given) or LocalLauncher(**given)
+    given = {"plan": session.plan, "store": store, "settings": settings, "observer": watch}
+    found = hooks.call("xbench_make_launcher", **given)
+    return found or cluster_launcher(session, **given) or LocalLauncher(**given)
+
+
+def settings_of(session: "Session", how: Mapping[str, Any]) -> "WorkerSettings":
+    """How workers compute."""
+    from xbench.engine.launcher import default_settings
+
+    settings = default_settings(session.plan.device, how["jobs"])
+    wanted = settings.stack if how["stack"] is None else how["stack"]
+    elsewhere = session.spec.launcher is not None
+    return replace(
+        settings,
+        jobs=how["jobs"] or 0 if elsewhere else settings.jobs,
+        keep=how["keep"] == "all",
+        deterministic=how["deterministic"],
+        state_interval=how["save_state"],
+        # which sums a product of several matrices makes depends on how many there are
+        stack=0 if how["deterministic"] else wanted,
+    )
 
 
 def finish(run: "StoredRun", with_report: bool = True) -> int:

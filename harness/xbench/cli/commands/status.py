@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def command(store: Path, run: str | None, traceback: bool, form: str) -> int:
     """Show how far a run is: cells done, failed, blocked, missing, without data."""
+    from xbench.catalogue.catalogue import Catalogue
+    from xbench.cli.cluster import queue_lines
     from xbench.report.run.stored import StoredRun
 
     found = StoredRun.find(Store(store), run)
@@ -37,6 +39,8 @@ def command(store: Path, run: str | None, traceback: bool, form: str) -> int:
         if counts[state]:
             click.echo(f"  {counts[state]:>6} cells {state}")
     for line in _without_data(cells):
+        click.echo(f"  {line}")
+    for line in queue_lines(found.folder, Catalogue.installed()):
         click.echo(f"  {line}")
     for failure in found.failures:
         click.echo(f"  {failure}")

@@ -112,7 +112,8 @@ class Stack:
         work = self._works[0]
         folder = work.resources.store.work_folder(work.stage.key)
         interval = work.resources.state_interval * len(self._works)  # it is as many times as large
-        return TrainingState(folder, {"stack": self._model}, optimiser, interval)
+        modules = {"stack": self._model}
+        return TrainingState(folder, modules, optimiser, interval, work.resources.leaving)
 
     @property
     def _keys(self) -> list[str]:

@@ -1,0 +1,1 @@
+"""Schedulers that compute the jobs of a run: a class each."""
