@@ -77,6 +77,28 @@ def test_the_number_of_a_process_means_nothing_on_another_host(path: Path, dead_
     assert not is_dead(path)
 
 
+def test_the_number_of_a_process_means_nothing_in_another_container(
+    path: Path, dead_pid: int
+) -> None:
+    leave(path, space="pid:[1]", pid=dead_pid)
+    assert not is_dead(path)
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_a_wrong_clock_declares_nobody_dead_or_alive(
+    ahead: float, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is the clock of the file system, which hosts that share it have in common."""
+    for silent, dead in ((DEAD_AFTER - 30, False), (DEAD_AFTER + 30, True)):
+        place = path.with_name(f"{silent}.json")
+        leave(place, silent=silent, host="another-host")
+        with monkeypatch.context() as patch:
+            true_time = time.time
+            patch.setattr(lease.time, "time", lambda: true_time() + ahead)
+            patch.setattr(lease, "CLOCK_EVERY", 0.0)
+            assert is_dead(place) is dead
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"pid": 1', "[]", '{"pid": "x", "host": "y"}'])
 def test_a_half_written_lease_is_dead_after_a_heartbeat(path: Path, content: str) -> None:
     leave(path)

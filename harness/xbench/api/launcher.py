@@ -17,8 +17,9 @@ class Job:
     they succeeded or not: a job finds out by itself what it can compute. ``wave`` is 1 more than the
     highest of those, from 0 on. ``about`` says for a person what it computes.
 
-    The process exits with :data:`INTERRUPTED` where it was told to leave (by SIGUSR1) and has saved
-    what it was at: it is to be started again. Any other code means that it has ended.
+    Where its standard input is a pipe, the process ends when that is closed. It exits with
+    :data:`INTERRUPTED` where it was told to leave (by SIGUSR1) and has saved what it was at: it is to
+    be started again. Any other code means that it has ended.
     """
 
     name: str

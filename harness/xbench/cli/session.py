@@ -9,6 +9,7 @@ from xbench.catalogue.catalogue import Catalogue
 from xbench.engine import hooks
 from xbench.engine.todo import Work, find_work
 from xbench.plan import Plan, build_plan
+from xbench.spec.device import assumes_bf16
 from xbench.spec.request import ResolvedSpec, RunSpec
 from xbench.spec.resolve import reads_pairs, resolve
 from xbench.store import Store
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 UNREAD = (
     "Note: the pairs that were asked for change nothing, since nothing in this run is aligned on "
     "pairs; --objective NAME asks for an objective that is (xbench list objectives)."
+)
+ASSUMED = (
+    "Note: precision is auto and this machine has no GPU: {}'s jobs compute in bf16, as GPUs since 2020 "
+    "do. For older ones: -O align.precision=fp32 -O finetune.precision=fp32."
 )
 
 
@@ -44,6 +49,8 @@ def open_session(request: RunSpec, store: Store, offline: bool, tentative: bool 
         click.echo(UNREAD, err=True)
     hooks.call("xbench_configure", spec=spec, store=store.root)
     plan = build_plan(spec, catalogue, offline, tentative)
+    if spec.launcher is not None and assumes_bf16(spec, plan.device):
+        click.echo(ASSUMED.format(spec.launcher.name), err=True)
     hooks.call("xbench_modify_plan", plan=plan)
     plan.prune()
     store.check_format()

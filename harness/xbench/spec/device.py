@@ -1,6 +1,7 @@
 """Which device and precision a run uses; ``auto`` is made concrete before keys are formed."""
 
 from xbench.errors import UnknownName, XbenchError
+from xbench.spec.request import ResolvedSpec
 
 
 def resolve_device(asked: str) -> str:
@@ -57,6 +58,13 @@ def resolve_precision(asked: str, device: str) -> str:
     if device == "cpu" or not (is_elsewhere(device) or computes_bf16(device)):
         return "fp32"
     return "bf16"
+
+
+def assumes_bf16(spec: ResolvedSpec, device: str) -> bool:
+    """Whether a run computes in bf16 because nobody said otherwise, on GPUs that are not here."""
+    tuned = [each.precision for modes in spec.finetune.values() for each in modes.values()]
+    every = [spec.align.precision, spec.evaluate.precision, spec.probing.precision, *tuned]
+    return "auto" in every and is_elsewhere(device)
 
 
 def is_elsewhere(device: str) -> bool:

@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import socket
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any
 
 HEARTBEAT = 10.0  # seconds between signs of life
 DEAD_AFTER = 90.0  # seconds of silence after which a lease on another host counts as dead
+CLOCK_EVERY = 60.0  # seconds between comparisons of this host's clock with the file system's
 
 
 class Busy(Exception):
@@ -52,7 +54,7 @@ class Lease:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
             return False
-        holder = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}
+        holder = {**_here(), "pid": os.getpid(), "token": self._token}
         with os.fdopen(descriptor, "w") as file:
             json.dump(holder, file)
         return True
@@ -86,7 +88,7 @@ class Lease:
 def is_dead(path: Path) -> bool:
     """Whether the holder is gone: a dead process on this host, or long silence from another."""
     try:
-        silent = time.time() - path.stat().st_mtime
+        silent = time.time() + _ahead(path.parent) - path.stat().st_mtime
     except FileNotFoundError:
         return True
     holder = _holder(path)
@@ -94,7 +96,35 @@ def is_dead(path: Path) -> bool:
         return silent > HEARTBEAT
     if silent > DEAD_AFTER:  # on this host too: another process may have got the number since
         return True
-    return holder["host"] == socket.gethostname() and not _alive(holder["pid"])
+    own = _here()
+    is_here = all(holder.get(name, own[name]) == own[name] for name in own)
+    return is_here and not _alive(holder["pid"])
+
+
+def _here() -> dict[str, str]:
+    """Where a process number means this process: containers may share a host's name."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:  # no Linux
+        space = ""
+    return {"host": socket.gethostname(), "space": space}
+
+
+_clocks: dict[Path, tuple[float, float]] = {}
+
+
+def _ahead(folder: Path) -> float:
+    """Seconds by which the file system's clock, which stamps leases, is ahead of this host's.
+
+    Hosts that share a folder do not always agree on the time; the file server is one for all.
+    """
+    looked, ahead = _clocks.get(folder, (-CLOCK_EVERY, 0.0))
+    if time.monotonic() - looked >= CLOCK_EVERY:
+        with suppress(OSError):  # a folder that cannot be written: nothing in it is being computed
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".clock-") as file:
+                ahead = os.fstat(file.fileno()).st_mtime - time.time()
+            _clocks[folder] = time.monotonic(), ahead
+    return ahead
 
 
 def _holder(path: Path) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from xbench.testing.contract import Contract, Result, examine
     from xbench.testing.kinds import contract_of, contract_of_composition
     from xbench.testing.language import LanguageContract
+    from xbench.testing.launcher import LauncherContract
     from xbench.testing.merge import MergeContract
     from xbench.testing.metric import MetricContract
     from xbench.testing.objective import ObjectiveContract
@@ -38,6 +39,7 @@ _HOME = {
     "CompositionContract": "composition",
     "Contract": "contract",
     "LanguageContract": "language",
+    "LauncherContract": "launcher",
     "Layout": "toys.batches",
     "MergeContract": "merge",
     "MetricContract": "metric",
@@ -66,6 +68,7 @@ __all__ = [
     "CompositionContract",
     "Contract",
     "LanguageContract",
+    "LauncherContract",
     "Layout",
     "MergeContract",
     "MetricContract",

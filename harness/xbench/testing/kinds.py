@@ -6,6 +6,7 @@ from xbench.testing.claim import ClaimContract
 from xbench.testing.composition import CompositionContract, composed
 from xbench.testing.contract import Contract
 from xbench.testing.language import LanguageContract
+from xbench.testing.launcher import LauncherContract
 from xbench.testing.merge import MergeContract
 from xbench.testing.metric import MetricContract
 from xbench.testing.objective import ObjectiveContract
@@ -18,6 +19,7 @@ _BY_GROUP: dict[str, type[Contract]] = {
     "aligners": AlignerContract,
     "claims": ClaimContract,
     "languages": LanguageContract,
+    "launchers": LauncherContract,
     "metrics": MetricContract,
     "probes": ProbeContract,
     "sources": SourceContract,

@@ -103,4 +103,11 @@ KINDS: dict[str, Kind] = {
         "language",
         "# then, where a source of a suite has data of it: xbench run --language $name",
     ),
+    "launcher": Kind(
+        "launchers",
+        "LauncherContract",
+        "launcher.py",
+        "launcher",
+        "xbench run --launcher $name --task pos --arm none",
+    ),
 }

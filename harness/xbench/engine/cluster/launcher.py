@@ -1,5 +1,6 @@
 """Submits the jobs of a run to a scheduler, follows them, and settles what becomes of each stage."""
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -111,7 +112,11 @@ class ClusterLauncher:
         place = new_submission(folder)
         submission = self.submission(rest, place, living)
         self._write_jobs(rest, submission)
-        names = self._chosen.plugin.submit(submission)
+        try:
+            names = self._chosen.plugin.submit(submission)
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
         jobs = {
             job.name: SubmittedJob(names[job.name], job.about, tuple(bundle.stages))
             for job, bundle in zip(submission.jobs, rest.jobs, strict=True)

@@ -8,7 +8,9 @@ training state and ends with the code :data:`xbench.api.launcher.INTERRUPTED`.
 import os
 import signal
 import socket
+import stat
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -82,9 +84,23 @@ def compute(content: JobFile, diary: Diary, logs: Path) -> bool:
         launcher.leave()
 
     signal.signal(signal.SIGUSR1, leave)
+    _end_with_parent()
     logs.mkdir(parents=True, exist_ok=True)
     launcher.run(Work(set(content.keys), [Job([*content.keys], lost)]), logs, lost)
     return launcher.has_left
+
+
+def _end_with_parent() -> None:
+    """Where standard input is a pipe, end when it is closed: whoever started the process is gone."""
+    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        os._exit(143)  # its worker sees its own pipe closed, and ends too
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _missing_parents(keys: tuple[str, ...], stages: Mapping[str, Stage], store: Store) -> set[str]:
