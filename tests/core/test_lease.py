@@ -93,8 +93,8 @@ def test_a_wrong_clock_declares_nobody_dead_or_alive(
         place = path.with_name(f"{silent}.json")
         leave(place, silent=silent, host="another-host")
         with monkeypatch.context() as patch:
-            true_time = time.time
-            patch.setattr(lease.time, "time", lambda: true_time() + ahead)
+            now = time.time() + ahead
+            patch.setattr(lease.time, "time", lambda now=now: now)
             patch.setattr(lease, "CLOCK_EVERY", 0.0)
             assert is_dead(place) is dead
 

@@ -40,7 +40,7 @@ class TestRepeating:
         spec = resolved(objective="hictl")
         written = spec.request()
         unset = {name for name, value in written.model_dump().items() if value is None}
-        assert unset == {"data"}
+        assert unset == {"data", "launcher"}  # this machine computes
         assert set(written.align) == set(known_fields("align"))
         assert set(written.evaluate) == set(known_fields("evaluate"))
         assert set(written.finetune["pos"]["full"]) == set(known_fields("finetune"))

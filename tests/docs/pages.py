@@ -1,6 +1,7 @@
 """The project's documents, and the fenced blocks in them.
 
-The word after a block's language says what it needs: ``sh data``, ``sh hub``, ``yaml registry``,
+The word after a block's language says what it needs: ``sh data``, ``sh hub``, ``sh slurm``,
+``sh ray``, ``yaml registry``,
 ``text files``, and in the guides ``sh guide``, ``text said``, ``python file``; CONTRIBUTING.md
 explains them. ``{toctree}`` and its like are for Sphinx.
 """

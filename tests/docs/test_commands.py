@@ -33,8 +33,8 @@ TOOLS = ("pytest", "python")
 READERS = ("list", "show", "doctor", "status", "results", "report", "store", "retry")
 IN_SMALL = [*QUICK_OPTIONS, "--seed", "15", "--jobs", "1", "--device", "cpu"]
 KNOWN = {
-    *(("sh", needs) for needs in ("", "data", "hub", "guide")),
-    *(("yaml", needs) for needs in ("", "registry", "file")),
+    *(("sh", needs) for needs in ("", "data", "hub", "guide", "slurm", "ray")),
+    *(("yaml", needs) for needs in ("", "registry", "file", "slurm", "ray")),
     *(("text", needs) for needs in ("", "files", "said")),
     *(("python", needs) for needs in ("", "file", "test")),
     *((language, "") for language in ("toml", "{toctree}", "{eval-rst}")),

@@ -16,6 +16,7 @@ from .pages import DOCUMENTS, Block, blocks, blocks_of, read
 AUTHORS = [f"docs/{n}.md" for n in ("write-an-objective", "write-a-task", "add-a-language")]
 HOOKS_PAGE = "docs/hooks.md"
 STATISTICS_PAGE = "docs/statistics.md"
+CLUSTERS_PAGE = "docs/clusters.md"  # what needs a scheduler: tests/launchers
 PROBES_PAGE = "docs/probes.md"  # test_probes_page.py follows it
 GUIDES = [*AUTHORS, HOOKS_PAGE]
 
@@ -42,6 +43,12 @@ def test_the_claim_of_the_page_on_statistics_keeps_its_contract(tmp_path: Path) 
     assert line.startswith("xbench check claim:")
     assert "  ok" in said.out
     assert "FAILED" not in said.out
+
+
+def test_the_page_on_clusters_can_be_followed(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, CLUSTERS_PAGE).follow()
+    shows_tables(workshop)
+    assert "FAILED" not in workshop.said["xbench check my_queue"].out
 
 
 def shows_tables(workshop: Workshop) -> None:
@@ -94,7 +101,7 @@ def test_no_guide_is_left_out() -> None:
     """Files and commands of a page are executed only where a test follows the page."""
     kinds = ("guide", "file", "said", "test")
     pages = {page for page in DOCUMENTS if {block.needs for block in blocks_of(page)} & {*kinds}}
-    assert pages == {*GUIDES, "README.md", PROBES_PAGE, STATISTICS_PAGE}
+    assert pages == {*GUIDES, "README.md", CLUSTERS_PAGE, PROBES_PAGE, STATISTICS_PAGE}
 
 
 @pytest.mark.parametrize("document", GUIDES)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -10,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS
+from ..docs.pages import blocks, commands
 
 PATIENCE = 600  # seconds until a test gives up, on a busy machine too
 # The alignment is long enough to be met in its middle.
 OPTIONS = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--objective", "hictl:S1W0M0,S1W1M0", "--no-report"]
 OPTIONS += ["-O", "align.steps=150", "--mode", "linear"]
+PAGE = "docs/clusters.md"
+IN_SMALL = [*QUICK_OPTIONS, "--seed", "15", "--mode", "linear", "--arm", "none,aligned"]
+IN_SMALL += ["--language", "qaa,qac"]
 
 
 class Run:
@@ -60,3 +65,26 @@ def events(store: Path, job: str, submission: str = "1") -> list[dict[str, Any]]
 def is_training(store: Path, job: str) -> Callable[[], bool]:
     """Whether a job has come to a step of a training, as far as it has said."""
     return lambda: any(event["event"] == "progress" for event in events(store, job))
+
+
+def follow_page(needs: str, folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Write the spec of a part of the page on clusters, run its commands in small; what each printed."""
+    (spec,) = blocks("yaml", needs, PAGE)
+    name = spec.text.splitlines()[0].removeprefix("# ")
+    (folder / name).write_text(spec.text)
+    said = {}
+    for line in commands(needs, PAGE):
+        program, command, *rest = shlex.split(line)
+        assert program == "xbench"
+        small = IN_SMALL if command in ("run", "plan") else []
+        done = subprocess.run(
+            [sys.executable, "-m", program, command, *rest, *small],
+            cwd=folder,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        said[line] = done.stdout
+    return said

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,11 @@ def test_dry_run_and_plan_submit_nothing(
 
 
 def test_a_job_belongs_to_its_working_directory(
-    run: Callable[..., Outcome], place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Outcome],
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_discovery: Callable[[], None],
 ) -> None:
     """Plugins of an xbenchfile.py are found by jobs, which begin elsewhere; so is the data folder."""
     here = tmp_path / "my work"
@@ -178,7 +183,9 @@ def test_a_job_belongs_to_its_working_directory(
         '    """Mine."""\n'
     )
     monkeypatch.chdir(here)
+    fresh_discovery()
     done = run("--objective", "mine:S1W0M0")
+    sys.modules.pop("xbenchfile", None)  # another test's is another
     assert done.code == 0, done.err
     assert Path.cwd() == here
 

@@ -13,7 +13,7 @@ from xbench.testing import LauncherContract
 from xbench_plugins.launchers.ray import Ray
 
 from ..command import xbench
-from .real_run import OPTIONS, Run, events, is_training, wait
+from .real_run import OPTIONS, Run, events, follow_page, is_training, wait
 from .test_cluster import rows
 
 needs_ray = pytest.mark.skipif(
@@ -102,3 +102,10 @@ def test_parts_of_a_gpu() -> None:
     assert "num_gpus 0.25" in lines[0]
     with pytest.raises(ValueError, match="gpus"):
         Ray.Config(gpus=-1)
+
+
+@needs_ray
+def test_the_page_can_be_followed(tmp_path: Path) -> None:
+    said = follow_page("ray", tmp_path, {})
+    assert "ray: 3 tasks" in said["xbench plan ray.yaml"]
+    assert "Table 1" in said["xbench run ray.yaml"]

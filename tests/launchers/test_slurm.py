@@ -9,7 +9,7 @@ import pytest
 
 from ..command import xbench
 from ..slurm_cluster import reason_against, slurm
-from .real_run import OPTIONS, Run, events, is_training, wait
+from .real_run import OPTIONS, Run, events, follow_page, is_training, wait
 from .test_cluster import rows
 
 pytestmark = pytest.mark.skipif(bool(reason_against()), reason=reason_against() or "-")
@@ -83,3 +83,11 @@ def test_names_that_a_shell_would_take_at_their_word(
     assert code == 0, err
     assert not list(Path.cwd().glob("hacked"))
     assert os.listdir(tmp_path) == [store.name]
+
+
+def test_the_page_can_be_followed(cluster: Mapping[str, str], tmp_path: Path) -> None:
+    said = follow_page("slurm", tmp_path, cluster)
+    assert "jobs after wave 0" in said["xbench plan slurm.yaml"]
+    assert "submit.sh" in said["xbench run slurm.yaml --dry-run"]
+    assert "Table 1" in said["xbench run slurm.yaml --jobs 8"]
+    assert "cells done" in said["xbench status"]

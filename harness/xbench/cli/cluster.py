@@ -63,7 +63,9 @@ def write_scripts(session: "Session", store: Store, settings: "WorkerSettings") 
     given = {"plan": session.plan, "store": store, "settings": settings, "observer": None}
     launcher = cluster_launcher(session, **given)
     if launcher is None:
-        raise XbenchError("--dry-run writes a launcher's scripts; name one, as --launcher slurm.")
+        raise XbenchError(
+            "--dry-run writes a launcher's scripts; name one with --launcher (xbench list launchers)."
+        )
     if not session.work.todo:
         click.echo("Everything is in the store; nothing to compute.", err=True)
         return 0

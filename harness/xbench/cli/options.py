@@ -46,7 +46,9 @@ SPEC_OPTIONS = [
         "-O", "option", multiple=True, metavar="NAME=VALUE", help="A setting, as align.steps=150."
     ),
     click.option("--device", help="auto (default), cpu, cuda or cuda:N."),
-    click.option("--launcher", help="Who computes: local (default), or a scheduler, as slurm."),
+    click.option(
+        "--launcher", help="Who computes: local (default), or one of xbench list launchers."
+    ),
 ]
 # What says how to compute, and is no part of a spec.
 COMPUTE = ("jobs", "stack", "keep", "deterministic", "save_state", "offline")
