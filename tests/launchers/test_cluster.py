@@ -183,6 +183,7 @@ def test_a_job_belongs_to_its_working_directory(
         '    """Mine."""\n'
     )
     monkeypatch.chdir(here)
+    sys.modules.pop("xbenchfile", None)
     fresh_discovery()
     done = run("--objective", "mine:S1W0M0")
     sys.modules.pop("xbenchfile", None)  # another test's is another
