@@ -45,7 +45,9 @@ class PlainProgress:
         """One event of the engine."""
         if event in ("done", "failed", "blocked"):
             self.settled[stage.kind] += 1
-            self._remaining.settle(stage, details.get("seconds"))
+            # What another run computed took this one no work, only waiting.
+            took = details.get("seconds") if details.get("computed", True) else None
+            self._remaining.settle(stage, took)
             self._speeds.pop(stage.key, None)
             self.update(stage)
         if event == "failed":

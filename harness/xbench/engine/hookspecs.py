@@ -61,7 +61,10 @@ def xbench_stage_progress(
 
 @hookspec
 def xbench_stage_finished(stage: "Stage", details: Mapping[str, Any]) -> None:
-    """A stage is in the store; ``details['seconds']`` is what it took."""
+    """A stage is in the store; ``details['seconds']`` is what it took.
+
+    ``details['computed']`` is false where another run had computed it in the meantime.
+    """
 
 
 @hookspec(firstresult=True)

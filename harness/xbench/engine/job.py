@@ -102,7 +102,7 @@ class JobRunner:
         self._report("started", stage, {})
         began = time.monotonic()
         try:
-            self._compute(stage)
+            computed = self._compute(stage)
         except Exception as error:
             failure = {
                 "error": f"{type(error).__name__}: {error}",
@@ -116,15 +116,18 @@ class JobRunner:
             if is_lost(error):
                 raise DeviceLost from error
             return False
-        self._report("done", stage, {"seconds": time.monotonic() - began})
+        taken = {"seconds": time.monotonic() - began, "computed": computed}
+        self._report("done", stage, taken)
         return True
 
-    def _compute(self, stage: Stage) -> None:
+    def _compute(self, stage: Stage) -> bool:
+        """Whether this process computed the stage; another one may have been quicker."""
         store = self._resources.store
         while True:
             try:
                 with store.lease(stage.key):
-                    if not self._is_settled(stage):  # another run may have been quicker
+                    computed = not self._is_settled(stage)
+                    if computed:
                         with store.write(stage.kind, stage.key, stage.spec) as entry:
                             self._resources.describe(entry, stage)
                             began = time.monotonic()
@@ -137,7 +140,7 @@ class JobRunner:
                             entry.measured = measured(
                                 stage, self._stages, entry.result, seconds, memory
                             )
-                    return
+                    return computed
             except Busy:
                 time.sleep(WAIT)
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from xbench.errors import XbenchError
@@ -31,6 +31,7 @@ from xbench.store.lease import Lease
 FORMAT = 1
 MARKER = "xbench-store.json"
 STATUS = "status.json"
+WEIGHTS = "model.safetensors"  # what files of an encoder's weights are called
 State = Literal["absent", "done", "failed"]
 
 
@@ -127,8 +128,8 @@ class Store:
         except ValueError as error:
             self.set_aside(kind, key, f"{STATUS}: {error}")
             return {}
-        if not isinstance(status, dict):
-            self.set_aside(kind, key, f"{STATUS} does not hold a mapping")
+        if not isinstance(status, dict) or not _stay_inside(status.get("files", {})):
+            self.set_aside(kind, key, f"{STATUS} is not what a stage leaves")
             return {}
         return status
 
@@ -146,7 +147,7 @@ class Store:
         final = self.folder(kind, key)
         for left in final.parent.glob(f".{key}.*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
-        folder = _temporary(final)
+        folder = temporary(final)
         started = time.time()
         entry = Entry(folder)
         try:
@@ -174,7 +175,7 @@ class Store:
             write_atomic(final / "log.txt", log)
             write_atomic(final / STATUS, dump_json({**self.status(kind, key), **short}))
             return
-        folder = _temporary(final)
+        folder = temporary(final)
         write_synced(folder / "spec.json", dump_json(to_json(spec)).encode())
         write_synced(folder / "log.txt", log.encode())
         self._seal(folder, {"state": "failed", "finished": time.time(), **short})
@@ -201,6 +202,28 @@ class Store:
         else:
             os.rename(folder, final)
         sync_folder(final.parent)
+
+    def adopt(self, kind: str, key: str, folder: Path) -> str:
+        """Take in a stage that another store has left in a folder; what is wrong with it, or nothing.
+
+        The caller holds the stage's lease.
+        """
+        try:
+            status = json.loads((folder / STATUS).read_text(encoding="utf-8"))
+            files = status["files"]
+            if status["state"] != "done" or not _stay_inside(files):
+                return f"its {STATUS} is not that of a finished stage"
+            for name, known in files.items():
+                if not _is_intact(folder / name, known):
+                    return f"{name} does not match its digest"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return f"its {STATUS} is damaged ({error})"
+        there = {path for path in folder.rglob("*") if path.is_file()}
+        extra = there - {folder / name for name in files} - {folder / STATUS}
+        if extra:
+            return f"{next(iter(extra)).name} has no digest"
+        self._publish(folder, self.folder(kind, key))
+        return ""
 
     def result(self, kind: str, key: str) -> dict[str, Any]:
         """result.json of a finished stage, verified against its digest."""
@@ -269,11 +292,19 @@ class Store:
         return int(held["bytes"])
 
 
-def _temporary(final: Path) -> Path:
+def temporary(final: Path) -> Path:
     """A new folder beside the final one, to be renamed to it."""
     folder = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp")
     folder.mkdir(parents=True)
     return folder
+
+
+def _stay_inside(files: Any) -> bool:
+    """Whether these are files by name that lie in their stage's folder, whoever wrote the names."""
+    if not isinstance(files, dict):
+        return False
+    paths = [PurePosixPath(name) for name in files]
+    return not any(path.is_absolute() or ".." in path.parts for path in paths)
 
 
 def _is_intact(path: Path, known: Mapping[str, Any]) -> bool:

@@ -1,35 +1,39 @@
-"""``xbench store``: what a store holds, whether it is intact, and how to free space."""
+"""``xbench store``: what a store holds, whether it is intact, how to free space, and how to move it."""
 
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from xbench.cli.options import STORE
-from xbench.store import MARKER, Store
+from xbench.errors import XbenchError
+from xbench.store import MARKER, WEIGHTS, Store
 
-WEIGHTS = "model.safetensors"
+if TYPE_CHECKING:
+    from xbench.store.transfer import Transfer
+
+SHOWN = 5  # refused stages that are named one by one
 
 
-@click.command("store")
+@click.group("store", invoke_without_command=True)
 @STORE
 @click.option("--verify", is_flag=True, help="Read everything and compare it with its digests.")
 @click.option("--free", type=click.Choice(["cache", "aside", "weights"]), help="What to delete.")
 @click.option("--yes", is_flag=True, help="Delete; without it, only say what would be.")
-def command(store: Path, verify: bool, free: str | None, yes: bool) -> int:
-    """Show what a store holds by kind; verify it; free space.
+@click.pass_context
+def command(ctx: click.Context, store: Path, verify: bool, free: str | None, yes: bool) -> int:
+    """Show what a store holds by kind; verify it; free space; move results to another store.
 
-    Results, predictions and logs are never deleted. `cache` is tokenised text, made again when
-    needed; `aside` are damaged artefacts; `weights` are those of alignments and fine-tunings, which
-    a later run may have to train again.
+    Results, predictions and logs are never deleted by --free. `cache` is tokenised text, made again
+    when needed; `aside` are damaged artefacts; `weights` are those of alignments and fine-tunings,
+    which a later run may have to train again.
     """
-    from xbench.errors import XbenchError
-
-    place = Store(store)
-    if not (store / MARKER).is_file():
-        raise XbenchError(f"{store} is no store: it has no {MARKER}. Name one with --store DIR.")
-    place.check_format()
+    if ctx.invoked_subcommand:
+        return 0
+    place = _existing(store)
     if verify:
         return _verify(place)
     if free:
@@ -38,17 +42,84 @@ def command(store: Path, verify: bool, free: str | None, yes: bool) -> int:
     return 0
 
 
+@command.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@STORE
+@click.option("--run", "run", help="A run's id, or its beginning (default: all runs).")
+@click.option(
+    "--weights", is_flag=True, help="With the weights of encoders, as far as they are kept."
+)
+def export(file: Path, store: Path, run: str | None, weights: bool) -> int:
+    """Write the results of runs into FILE, a tar, for `xbench store import` on another machine."""
+    from xbench.cli.words import size
+    from xbench.store.runs import PLAN, find_run
+    from xbench.store.transfer import export_runs
+
+    place = _existing(store)
+    every = sorted(path.parent for path in (store / "runs").glob(f"*/{PLAN}"))
+    runs = [find_run(place, run)] if run or not every else every
+    done = export_runs(place, runs, file, weights)
+    took = size(file.stat().st_size)
+    click.echo(f"{file}: {done.stages} stages of {done.runs} runs, {took}")
+    return 0
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@STORE
+def import_(file: Path, store: Path) -> int:
+    """Put the results in FILE into the store. What is there already stays; damaged stages are refused."""
+    from xbench.store.transfer import import_file
+
+    place = Store(store)
+    place.prepare()
+    done = import_file(place, file)
+    click.echo(f"{done.stages} stages and {done.runs} runs are new, {done.known} stages were there")
+    return _say_refused(done)
+
+
+@command.command("gc")
+@STORE
+@click.option("--yes", is_flag=True, help="Delete; without it, only say what would be.")
+def gc(store: Path, yes: bool) -> int:
+    """Delete what nothing needs: leftovers of killed processes, stages that no run asks for.
+
+    Without --yes nothing is deleted.
+    """
+    from xbench.cli.words import size
+    from xbench.store.sweep import find_waste, remove
+
+    waste = find_waste(_existing(store))
+    sizes: dict[str, list[int]] = defaultdict(list)
+    for one in waste:
+        sizes[one.why].append(one.size)
+    for why, each in sizes.items():
+        click.echo(f"{len(each):>6}  {size(sum(each)):>10}  {why}")
+    if yes:
+        click.echo(f"{size(remove(waste))} freed")
+    else:
+        total = sum(one.size for one in waste)
+        click.echo(f"{size(total)} would be freed" + ("; add --yes to delete" if waste else ""))
+    return 0
+
+
+def _existing(store: Path) -> Store:
+    """The store of that folder. Raises where it is none."""
+    if not (store / MARKER).is_file():
+        raise XbenchError(f"{store} is no store: it has no {MARKER}. Name one with --store DIR.")
+    place = Store(store)
+    place.check_format()
+    return place
+
+
 def _show(store: Path) -> None:
     from xbench.cli.words import size
+    from xbench.store.sweep import size_of
 
     click.echo(f"{'kind':<10}{'entries':>9}{'size':>12}")
     for folder in sorted(path for path in store.iterdir() if path.is_dir()):
         entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        click.echo(f"{folder.name:<10}{len(entries):>9}{size(_bytes(folder)):>12}")
-
-
-def _bytes(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+        click.echo(f"{folder.name:<10}{len(entries):>9}{size(size_of(folder)):>12}")
 
 
 def _entries(store: Store) -> Iterator[tuple[str, str]]:
@@ -73,6 +144,7 @@ def _verify(store: Store) -> int:
 
 def _free(store: Store, what: str, yes: bool) -> int:
     from xbench.cli.words import size
+    from xbench.store.sweep import size_of
 
     total = kept = 0
     if what == "weights":
@@ -86,10 +158,18 @@ def _free(store: Store, what: str, yes: bool) -> int:
                 total += store.free(kind, key, name) if yes else int(held["bytes"])
     else:
         folder = store.root / what
-        total = _bytes(folder) if folder.is_dir() else 0
+        total = size_of(folder) if folder.is_dir() else 0
         if yes:
             shutil.rmtree(folder, ignore_errors=True)
     click.echo(f"{size(total)} {'freed' if yes else 'would be freed; add --yes to delete'}")
     if kept:
         click.echo(f"{size(kept)} stay: a run with --keep all asked for them")
     return 0
+
+
+def _say_refused(done: "Transfer") -> int:
+    for what, why in [*done.refused.items()][:SHOWN]:
+        click.echo(f"  refused {what[:80]!r}: {why}", err=True)
+    if len(done.refused) > SHOWN:
+        click.echo(f"  and {len(done.refused) - SHOWN} more", err=True)
+    return 1 if done.refused else 0
