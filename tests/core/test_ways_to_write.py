@@ -80,7 +80,13 @@ class Sheet:
         path.write_text(json.dumps(self.yaml))
         values = command.make_context("run", [str(path), *self.arguments]).params
         return resolve(
-            spec_from({n: v for n, v in values.items() if n not in (*COMPUTE, "store", "report")}),
+            spec_from(
+                {
+                    n: v
+                    for n, v in values.items()
+                    if n not in (*COMPUTE, "store", "report", "dry_run")
+                }
+            ),
             HERE,
         )
 

@@ -120,7 +120,8 @@ def test_options_exist(document: str) -> None:
         for name in COMMANDS:
             command = group.get_command(parent, name)
             assert command is not None
-            for parameter in command.params:
+            below = command.commands.values() if isinstance(command, click.Group) else ()
+            for parameter in (each for one in (command, *below) for each in one.params):
                 known |= {*parameter.opts, *parameter.secondary_opts}
     code = " ".join(re.findall(r"`([^`\n]*)`", read(document)))
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", code)) <= known

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+class Jobs(click.ParamType):  # type: ignore[type-arg]
+    """A number of workers, or ``auto``, which is the same as none given."""
+
+    name = "N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """``auto`` -> None."""
+        return None if value == "auto" else click.IntRange(1).convert(value, param, ctx)
+
+
 SPEC_OPTIONS = [
     click.argument(
         "spec_file", metavar="[SPEC.yaml]", required=False, type=click.Path(path_type=Path)
@@ -55,8 +68,8 @@ COMPUTE = ("jobs", "stack", "keep", "deterministic", "save_state", "offline")
 COMPUTE_OPTIONS = [
     click.option(
         "--jobs",
-        type=click.IntRange(1),
-        help="Worker processes (default: one per core; 1 on a GPU), or jobs of a scheduler at a time.",
+        type=Jobs(),
+        help="Worker processes, or a scheduler's jobs at a time (default, auto: one for each core or GPU).",
     ),
     click.option(
         "--stack",

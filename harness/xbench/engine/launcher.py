@@ -21,6 +21,7 @@ from xbench.store import Store
 
 STACK = 16  # fine-tunings in one program on a GPU: with more of them none is quicker
 TERMINATE_AFTER = 5.0  # seconds that a worker gets to end by itself
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 LEAVE_WITHIN = (
     60.0  # seconds that a worker gets to save its training state when it is told to leave
 )
@@ -47,7 +48,9 @@ class Observer(Protocol):
 class WorkerSettings:
     """How workers compute. ``threads`` is part of what makes CPU results repeatable.
 
-    At most ``stack`` full fine-tunings are trained as one program; 0: each by itself.
+    At most ``stack`` full fine-tunings are trained as one program; 0: each by itself. ``gpus`` are
+    those that workers are spread over, by the names that CUDA knows them by; none: all of the
+    process' devices are for each.
     """
 
     jobs: int = 1
@@ -56,17 +59,31 @@ class WorkerSettings:
     deterministic: bool = False
     keep: bool = False
     stack: int = 0
+    gpus: tuple[str, ...] = ()
 
 
 def default_settings(device: str, jobs: int | None) -> WorkerSettings:
-    """One worker per core with one thread each on a CPU; one worker on a GPU.
+    """One worker per core with one thread each on a CPU; one worker on each GPU.
 
-    The number of threads does not depend on the machine, so neither do results on the CPU.
+    The number of threads does not depend on the machine, so neither do results on the CPU. ``cuda``
+    means all GPUs of this machine, ``cuda:1`` that one.
     """
     if device == "cpu":  # where a stack is no faster: products of small matrices fill a core
         return WorkerSettings(jobs=jobs or _cores(), threads=1)
-    threads = max(1, _cores() // (jobs or 1))
-    return WorkerSettings(jobs=jobs or 1, threads=threads, stack=STACK)
+    gpus = visible_gpus() if device == "cuda" else ()
+    workers = jobs or len(gpus) or 1
+    threads = max(1, _cores() // workers)
+    return WorkerSettings(jobs=workers, threads=threads, stack=STACK, gpus=gpus)
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs of this process, by the names that ``CUDA_VISIBLE_DEVICES`` may hold."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    # Names of a scheduler's, which may be numbers of other processes' devices, or UUIDs.
+    named = [part.strip() for part in os.environ.get(VISIBLE, "").split(",") if part.strip()]
+    return tuple(named[:count]) if named else tuple(map(str, range(count)))
 
 
 def _cores() -> int:
@@ -111,7 +128,7 @@ class LocalLauncher:
         try:
             self._lanes = max(1, _cores() // max(1, min(self._settings.jobs, len(waiting))))
             for number in range(min(self._settings.jobs, len(waiting))):
-                workers.append(self._start(logs / f"worker-{number}.log"))
+                workers.append(self._start(logs / f"worker-{number}.log", self._gpu(number)))
             # After its last stage a worker still frees weights: it is done when it says so.
             while workers and (self._pending or any(worker.job for worker in workers)):
                 worker, event = self._events.get()
@@ -122,7 +139,7 @@ class LocalLauncher:
                     workers.remove(worker)
                     waiting += self._bury(worker)
                     if self._pending:
-                        workers.append(self._start(worker.log))
+                        workers.append(self._start(worker.log, worker.gpu))
                 elif event["event"] == "leaving":
                     worker.leaving = True
                 elif event["event"] == "idle":
@@ -166,7 +183,12 @@ class LocalLauncher:
         elif event is not None and "key" in event:
             self._hear(event)
 
-    def _start(self, log: Path) -> "_Worker":
+    def _gpu(self, number: int) -> str | None:
+        """The GPU of a worker; None: it sees what this process sees."""
+        gpus = self._settings.gpus
+        return gpus[number % len(gpus)] if gpus else None
+
+    def _start(self, log: Path, gpu: str | None) -> "_Worker":
         settings = {
             "store": str(self._store.root.resolve()),
             "threads": self._settings.threads,
@@ -176,7 +198,7 @@ class LocalLauncher:
             "keep": self._settings.keep,
             "stack": self._settings.stack,
         }
-        return _Worker(settings, log, self._events)
+        return _Worker(settings, log, gpu, self._events)
 
     def _feed(self, workers: "list[_Worker]", waiting: list[Job]) -> None:
         for worker in workers:
@@ -278,8 +300,11 @@ class LocalLauncher:
 class _Worker:
     """One worker process and the thread that listens to it."""
 
-    def __init__(self, settings: Mapping[str, Any], log: Path, events: "Events") -> None:
+    def __init__(
+        self, settings: Mapping[str, Any], log: Path, gpu: str | None, events: "Events"
+    ) -> None:
         self.log = log
+        self.gpu = gpu
         self.ready = False  # it has started, and has asked for its first job
         self.idle = False
         self.leaving = False  # its device is lost: it ends, and what is left is for another
@@ -292,6 +317,8 @@ class _Worker:
             "OMP_WAIT_POLICY": "PASSIVE",
             "TOKENIZERS_PARALLELISM": "false",
         }
+        if gpu is not None:  # before torch starts: whatever it touches later is on that one
+            environment[VISIBLE] = gpu
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "xbench.engine.worker"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xbench.cli.options import STORE, spec_from, spec_options
+from xbench.cli.options import STORE, Jobs, spec_from, spec_options
 from xbench.cli.words import duration, size
 from xbench.store import Store
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @spec_options
 @STORE
 @click.option("--offline", is_flag=True, help="Never touch the network.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Workers to estimate for.")
+@click.option("--jobs", type=Jobs(), help="Workers to estimate for.")
 @click.option(
     "--keep",
     type=click.Choice(["none", "align", "all"]),

@@ -76,7 +76,7 @@ def compute(content: JobFile, diary: Diary, logs: Path) -> bool:
     asked = WorkerSettings(**content.settings)
     device = stages[content.keys[0]].places.device
     # The number of threads follows from this machine's processors, not from those of the driver.
-    settings = replace(asked, jobs=1, threads=default_settings(device, 1).threads)
+    settings = replace(asked, jobs=1, gpus=(), threads=default_settings(device, 1).threads)
     lost = _missing_parents(content.keys, stages, store)
     launcher = LocalLauncher(_Staged(stages), store, settings, _Watch(diary))
 
