@@ -64,12 +64,18 @@ SPEC_OPTIONS = [
     ),
 ]
 # What says how to compute, and is no part of a spec.
-COMPUTE = ("jobs", "stack", "keep", "deterministic", "save_state", "offline")
+COMPUTE = ("jobs", "ranks", "stack", "keep", "deterministic", "save_state", "offline")
 COMPUTE_OPTIONS = [
     click.option(
         "--jobs",
         type=Jobs(),
         help="Worker processes, or a scheduler's jobs at a time (default, auto: one for each core or GPU).",
+    ),
+    click.option(
+        "--ranks",
+        type=click.IntRange(1),
+        default=1,
+        help="Processes, each on a GPU or core of its own, that share the batches of one alignment.",
     ),
     click.option(
         "--stack",

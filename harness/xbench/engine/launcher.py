@@ -50,7 +50,7 @@ class WorkerSettings:
 
     At most ``stack`` full fine-tunings are trained as one program; 0: each by itself. ``gpus`` are
     those that workers are spread over, by the names that CUDA knows them by; none: all of the
-    process' devices are for each.
+    process' devices are for each. One alignment is shared by ``ranks`` processes.
     """
 
     jobs: int = 1
@@ -60,6 +60,7 @@ class WorkerSettings:
     keep: bool = False
     stack: int = 0
     gpus: tuple[str, ...] = ()
+    ranks: int = 1
 
 
 def default_settings(device: str, jobs: int | None) -> WorkerSettings:
@@ -184,9 +185,12 @@ class LocalLauncher:
             self._hear(event)
 
     def _gpu(self, number: int) -> str | None:
-        """The GPU of a worker; None: it sees what this process sees."""
-        gpus = self._settings.gpus
-        return gpus[number % len(gpus)] if gpus else None
+        """The GPU of a worker, or several that it shares alignments over; None: what we see."""
+        gpus, ranks = self._settings.gpus, self._settings.ranks
+        if not gpus:
+            return None
+        first = number * ranks
+        return ",".join(gpus[(first + n) % len(gpus)] for n in range(min(ranks, len(gpus))))
 
     def _start(self, log: Path, gpu: str | None) -> "_Worker":
         settings = {
@@ -197,6 +201,7 @@ class LocalLauncher:
             "deterministic": self._settings.deterministic,
             "keep": self._settings.keep,
             "stack": self._settings.stack,
+            "ranks": self._settings.ranks,
         }
         return _Worker(settings, log, gpu, self._events)
 

@@ -71,6 +71,7 @@ def serve(
         progress,
         settings["state_interval"],
         settings.get("lanes", 1),
+        settings.get("ranks", 1),
     )
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGUSR1, lambda number, frame: resources.leaving.set())

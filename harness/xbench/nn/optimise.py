@@ -1,7 +1,7 @@
 """One optimiser for all training: AdamW, a schedule, clipping, mixed precision, saved and restored."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +105,11 @@ class Optimiser:
         """Differentiate, scaled where the precision needs it."""
         with added_in_place():
             torch.autograd.backward(self._scaler.scale(loss))
+
+    @property
+    def parameters(self) -> Sequence[nn.Parameter]:
+        """What it updates, in a fixed order."""
+        return self._parameters
 
     def step(self, step: int) -> None:
         """Update with the gradients at hand, then drop them. ``step`` is 0-based."""

@@ -43,12 +43,20 @@ class Chunks:
     def ask(self, ask: Ask, count: int | None = None) -> Tensor:
         """Join an encoded answer over the chunks (as :meth:`data`), as a leaf of the graph."""
         with torch.no_grad():
-            parts = [ask(b) for b in self.first[:count]]
+            parts = self.encoded(ask, len(self.first[:count]))
         if self._frozen:
             return _join(parts, 0)
         leaf = _join(parts, 0).requires_grad_(True)
         self._asked.append((ask, leaf, [tuple(part.shape) for part in parts]))
         return leaf
+
+    def own(self, count: int) -> range:
+        """Those of so many chunks that this process encodes: all."""
+        return range(count)
+
+    def encoded(self, ask: Ask, count: int) -> list[Tensor]:
+        """The answers of the first ``count`` chunks."""
+        return [ask(self.first[index]) for index in self.own(count)]
 
     def replay(self, autocast: Callable[[], AbstractContextManager[Any]]) -> None:
         """As :meth:`ReplayedBatch.replay`."""
@@ -56,7 +64,7 @@ class Chunks:
         self._asked.clear()
         count = len(self.first)
         self.first.clear()  # the states of the first pass are not needed any more
-        for index in range(count):
+        for index in self.own(count):
             chunk = self.chunk(index)
             outputs, gradients = [], []
             for ask, gradient, shapes in asked:
@@ -133,7 +141,7 @@ class ReplayedBatch:
     def through(self, encoder: nn.Module) -> "ReplayedBatch":
         """The same batch seen by a frozen encoder."""
         chunks = [chunk.through(encoder) for chunk in self._first]
-        return ReplayedBatch(lambda index: chunks[index], len(chunks), frozen=True)
+        return type(self)(lambda index: chunks[index], len(chunks), frozen=True)
 
     def replay(self, autocast: Callable[[], AbstractContextManager[Any]] = nullcontext) -> None:
         """Encode each chunk with a graph and pass on the gradients that the loss left.

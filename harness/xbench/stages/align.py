@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from xbench.api.batch import PairBatch
 from xbench.api.objective import Objective
 from xbench.catalogue.settings import AlignSettings
 from xbench.files import sync_file
+from xbench.nn.data_parallel import Team, shared_batch
 from xbench.nn.encoders.loading import AnyEncoder
 from xbench.nn.optimise import Optimiser, ParameterGroup, Schedule
 from xbench.nn.random_streams import seed_dropout
@@ -25,11 +27,29 @@ from xbench.stages.inputs.pairs import Batches, Corpus, PairInput, excluded, pai
 from xbench.stages.inputs.word_links import Links
 from xbench.stages.resources import Resources, text_format
 from xbench.stages.training.objective import build_objective
+from xbench.stages.training.team import team_of
 from xbench.store import Entry
 
 
 def run(stage: AlignStage, resources: Resources, entry: Entry) -> None:
     """Align, leaving checkpoints in the entry's folder."""
+    with team_of(stage, resources) as team:
+        curve, counts = align(stage, resources, team)
+        if team is not None:
+            dist.barrier()
+    work = resources.store.work_folder(stage.key)
+    for step in stage.places.checkpoints:
+        (work / f"step-{step}").rename(entry.folder / f"step-{step}")
+    entry.result = {"curve": curve, **counts}
+
+
+def align(
+    stage: AlignStage, resources: Resources, team: Team | None
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Train, leaving checkpoints in the work folder; the loss curve, and how many pairs there were.
+
+    Of a ``team`` each process does the same, and the first one alone writes and tells.
+    """
     settings = stage.spec.settings
     text = PairInput(stage.spec, stage.places.text, settings, stage.spec.links is not None)
     encoder = resources.encoder(stage).train()
@@ -45,25 +65,28 @@ def run(stage: AlignStage, resources: Resources, entry: Entry) -> None:
     curve: list[dict[str, Any]] = notes.get("curve", [])
     if start == 0:
         prepare(objective, batches, optimiser)
+    if team is not None:
+        dist.barrier()  # all have read the state before the first one writes another
+    leads = team is None or team.rank == 0
     losses = Losses()
     for step in range(start, settings.steps):
-        of_step = _step(batches, objective, optimiser, step)
+        of_step = _step(batches, objective, optimiser, step, team)
         objective.after_step(encoder, step)
         values = losses.add(step, of_step, last=step == settings.steps - 1)
         if values is not None:
             curve.append({"step": step, **values})
             resources.progress(step + 1, settings.steps, values)
+        if not leads:
+            continue
         if step + 1 in stage.places.checkpoints:
             check_weights(encoder, step)
             _save(encoder, stage, resources, work / f"step-{step + 1}")
         state.maybe_save(step + 1, {"curve": curve})
-    for step in stage.places.checkpoints:
-        (work / f"step-{step}").rename(entry.folder / f"step-{step}")
     corpus = batches.corpus
     counts: dict[str, Any] = {"pairs": corpus.size, "pairs_available": corpus.available}
     if stage.spec.guard:
         counts["excluded"] = excluded(corpus.table, stage.places.text.guard)
-    entry.result = {"curve": curve, **counts}
+    return curve, counts
 
 
 def pair_batches(
@@ -114,7 +137,7 @@ def _optimiser(encoder: AnyEncoder, objective: Objective, settings: AlignSetting
 
 
 def _step(
-    batches: Batches, objective: Objective, optimiser: Optimiser, step: int
+    batches: Batches, objective: Objective, optimiser: Optimiser, step: int, team: Team | None
 ) -> dict[str, Tensor]:
     """One update; returns each term's mean over the whole batch and, as ``loss``, their sum."""
     # For what an objective draws from torch itself, in its own dropout, say.
@@ -125,10 +148,15 @@ def _step(
         optimiser.backward(loss)
     else:
         with optimiser.autocast():
-            batch = ReplayedBatch(lambda index: batches.chunk(step, index), batches.chunks)
+            kind = ReplayedBatch if team is None else shared_batch(team)
+            batch = kind(lambda index: batches.chunk(step, index), batches.chunks)
             loss, losses = total(objective, batch)
         optimiser.backward(loss)
+        if team is not None:
+            team.drop_repeated(optimiser.parameters)
         batch.replay(optimiser.autocast)
+        if team is not None:
+            team.sum_gradients(optimiser.parameters)
     optimiser.step(step)
     return losses
 

@@ -48,7 +48,8 @@ Progress = Callable[[int, int, Mapping[str, float]], None]
 class Resources:
     """The surroundings of the stages of one job.
 
-    ``lanes`` is how many batches that have nothing to do with each other may be computed at once;
+    ``lanes`` is how many batches that have nothing to do with each other may be computed at once,
+    ``ranks`` the processes that share one alignment;
     ``model`` gives the fine-tuned model of a key, and ``companions`` the fine-tunings, its own first,
     that are to be computed with it as one program: who runs the job knows. ``shares`` are seconds
     that a stage took beside its own time, or that its neighbours took of it. ``leaving`` is set where
@@ -62,8 +63,10 @@ class Resources:
         progress: Progress = lambda step, steps, values: None,
         state_interval: float = 60.0,
         lanes: int = 1,
+        ranks: int = 1,
     ) -> None:
         self.lanes = lanes
+        self.ranks = ranks
         self.model: Callable[[str], Tuned] = _no_models
         self.companions: Callable[[str], list[FinetuneStage]] = lambda key: []
         self.shares: dict[str, float] = {}

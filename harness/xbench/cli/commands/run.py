@@ -101,9 +101,18 @@ def settings_of(session: "Session", how: Mapping[str, Any]) -> "WorkerSettings":
     settings = default_settings(session.plan.device, how["jobs"])
     wanted = settings.stack if how["stack"] is None else how["stack"]
     elsewhere = session.spec.launcher is not None
+    ranks = how["ranks"]
+    parts = session.spec.align.accumulate
+    if ranks > 1 and parts < ranks:
+        raise XbenchError(
+            f"--ranks {ranks}: a batch of an alignment has {parts} parts to share out. "
+            f"-O align.accumulate={ranks} makes more (same gradients, other dropout)."
+        )
+    jobs = how["jobs"] or 0 if elsewhere else settings.jobs
     return replace(
         settings,
-        jobs=how["jobs"] or 0 if elsewhere else settings.jobs,
+        jobs=jobs if how["jobs"] or elsewhere else max(1, jobs // ranks),
+        ranks=ranks,
         keep=how["keep"] == "all",
         deterministic=how["deterministic"],
         state_interval=how["save_state"],
