@@ -71,6 +71,14 @@ def dump_json(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def parse_json(text: str | bytes) -> Any:
+    """The value of JSON that anybody may have written. Raises ``ValueError`` where it is none."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def documentation(page: str) -> Path:
     """Where a page of the documentation lies: in the installed package, or in a source checkout."""
     package = Path(__file__).parent

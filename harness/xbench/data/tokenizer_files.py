@@ -16,6 +16,7 @@ from xbench.files import (
     BESIDE_VOCABULARIES,
     OLDER_VOCABULARIES,
     file_digest,
+    parse_json,
     write_atomic,
 )
 from xbench.files import TOKENIZER as DEFINITION_FILE
@@ -156,7 +157,7 @@ def _named_tokens(folder: Path) -> dict[str, str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise TokenizerFolderError(f"{path} is not JSON ({error}); fetch it again") from None
     if not isinstance(content, dict):

@@ -4,7 +4,6 @@ Nothing is trained and no weights are loaded. Where nothing comparable was measu
 memory are unknown, and said to be.
 """
 
-import json
 import math
 import statistics
 from collections import defaultdict
@@ -16,6 +15,7 @@ from typing import Any
 from xbench.catalogue.models import weight_files
 from xbench.engine.cost import CostGroup, group_of
 from xbench.engine.todo import Work
+from xbench.files import parse_json
 from xbench.nn.encoders.hf_files import read_header
 from xbench.plan import Plan, Stage
 from xbench.store import STATUS, Store
@@ -123,7 +123,7 @@ def _notes(folder: Path) -> Iterable[dict[str, Any]]:
         if number >= MOST_LOOKED_AT:
             return
         try:
-            note = json.loads(path.read_text(encoding="utf-8")).get("measured")
+            note = parse_json(path.read_text(encoding="utf-8")).get("measured")
         except (OSError, ValueError, AttributeError):
             continue  # whoever needs that stage finds out about the damage
         if isinstance(note, dict) and note.get("units"):

@@ -3,7 +3,6 @@
 What was found sound is remembered in the store by content, and not read again.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from xbench.catalogue.catalogue import Catalogue
 from xbench.engine.model_check import check_model, load_foreign
 from xbench.engine.todo import Work
 from xbench.errors import XbenchError
-from xbench.files import dump_json, write_atomic
+from xbench.files import dump_json, parse_json, write_atomic
 from xbench.keys import key_of
 from xbench.plan import Plan, Reading, Stage, open_at
 from xbench.store import Store
@@ -104,7 +103,7 @@ def _check(read: Reading, source: Source, catalogue: Catalogue, store: Store) ->
         return _Found(0)
     marker = _marker(store, {"data": read.data, "task": read.task, "check": DATA_CHECK})
     if marker.exists():
-        kept = json.loads(marker.read_text(encoding="utf-8"))
+        kept = parse_json(marker.read_text(encoding="utf-8"))
         return _Found(kept["records"], tuple(kept["notes"]), kept["ids"])
     found = _look(read, source, catalogue)
     if found.records == 0:

@@ -5,7 +5,6 @@ moments and the step number are all there is to save. A resumed run equals an un
 for bit on the CPU in float32 with the same number of threads.
 """
 
-import json
 import math
 import os
 import secrets
@@ -19,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from xbench.files import dump_json, file_digest, sync_file, sync_folder, write_atomic
+from xbench.files import dump_json, file_digest, parse_json, sync_file, sync_folder, write_atomic
 from xbench.nn.finite import NotFinite
 from xbench.nn.memory import trim_memory
 
@@ -92,7 +91,7 @@ class TrainingState:
     def _read(self) -> dict[str, Any] | None:
         """The note, if it is whole and its tensors are what was written."""
         try:
-            note: dict[str, Any] = json.loads((self._folder / NOTE).read_text(encoding="utf-8"))
+            note: dict[str, Any] = parse_json((self._folder / NOTE).read_text(encoding="utf-8"))
             intact = file_digest(self._folder / note["file"]) == note["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from xbench.files import parse_json
+
 HEARTBEAT = 10.0  # seconds between signs of life
 DEAD_AFTER = 90.0  # seconds of silence after which a lease on another host counts as dead
 CLOCK_EVERY = 60.0  # seconds between comparisons of this host's clock with the file system's
@@ -130,7 +132,7 @@ def _ahead(folder: Path) -> float:
 def _holder(path: Path) -> dict[str, Any] | None:
     """Who holds a lease; None where the file is not there or not whole."""
     try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
+        holder = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     whole = isinstance(holder, dict) and isinstance(holder.get("pid"), int) and "host" in holder

@@ -5,14 +5,13 @@ runs/ID/plan.json     the cells with the keys of their stages, and what has no d
 runs/ID/notes.json    what is to be said of the run's input
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from xbench.errors import UnknownName, XbenchError
-from xbench.files import dump_json, write_atomic
+from xbench.files import dump_json, parse_json, write_atomic
 from xbench.keys import key_of
 from xbench.plan import Cell, Plan
 from xbench.store.store import Store
@@ -88,7 +87,7 @@ def run_folder(plan: Plan, store: Store) -> Path:
 def read_record(folder: Path) -> RunRecord:
     """What :func:`record_run` wrote. Raises :class:`XbenchError` where that is damaged."""
     try:
-        return RunRecord.from_json(json.loads((folder / PLAN).read_text(encoding="utf-8")))
+        return RunRecord.from_json(parse_json((folder / PLAN).read_text(encoding="utf-8")))
     except (ValueError, KeyError, TypeError) as error:
         raise XbenchError(
             f"{folder / PLAN} is damaged ({error}). The results are not lost: run the same command "
@@ -107,7 +106,7 @@ def add_notes(folder: Path, notes: Iterable[str]) -> None:
 def read_notes(folder: Path) -> list[str]:
     """What is to be said of a run's input; nothing for a run that has no notes."""
     try:
-        found: list[str] = json.loads((folder / NOTES).read_text(encoding="utf-8"))
+        found: list[str] = parse_json((folder / NOTES).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     return found

@@ -11,7 +11,6 @@ No shared database: safe on network file systems. A lease file with a heartbeat 
 progress (:mod:`xbench.store.lease`).
 """
 
-import json
 import os
 import secrets
 import shutil
@@ -24,7 +23,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from xbench.errors import XbenchError
-from xbench.files import dump_json, file_digest, sync_file, sync_folder, write_atomic, write_synced
+from xbench.files import (
+    dump_json,
+    file_digest,
+    parse_json,
+    sync_file,
+    sync_folder,
+    write_atomic,
+    write_synced,
+)
 from xbench.keys import to_json
 from xbench.store.lease import Lease
 
@@ -79,7 +86,7 @@ class Store:
             raise XbenchError(f"The store {self.root} is no folder. Choose one with --store DIR.")
         marker = self.root / MARKER
         try:
-            written = json.loads(marker.read_text(encoding="utf-8"))["format"]
+            written = parse_json(marker.read_text(encoding="utf-8"))["format"]
             is_newer = written > FORMAT
         except (FileNotFoundError, NotADirectoryError):
             return
@@ -120,7 +127,7 @@ class Store:
         """status.json: state, digests of the files, times, the error of a failed attempt."""
         path = self.folder(kind, key) / STATUS
         try:
-            status = json.loads(path.read_text(encoding="utf-8"))
+            status = parse_json(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
@@ -209,7 +216,7 @@ class Store:
         The caller holds the stage's lease.
         """
         try:
-            status = json.loads((folder / STATUS).read_text(encoding="utf-8"))
+            status = parse_json((folder / STATUS).read_text(encoding="utf-8"))
             files = status["files"]
             if status["state"] != "done" or not _stay_inside(files):
                 return f"its {STATUS} is not that of a finished stage"
@@ -228,7 +235,7 @@ class Store:
     def result(self, kind: str, key: str) -> dict[str, Any]:
         """result.json of a finished stage, verified against its digest."""
         path = self.file(kind, key, "result.json")
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        result: dict[str, Any] = parse_json(path.read_text(encoding="utf-8"))
         return result
 
     def file(self, kind: str, key: str, name: str) -> Path:

@@ -6,7 +6,6 @@ appears in a store.
 """
 
 import io
-import json
 import re
 import shutil
 import tarfile
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from xbench.errors import XbenchError
-from xbench.files import dump_json, write_atomic
+from xbench.files import dump_json, parse_json, write_atomic
 from xbench.plan import KINDS
 from xbench.store.lease import Busy
 from xbench.store.runs import NOTES, PLAN, SPEC, RunRecord, read_record
@@ -179,7 +178,7 @@ def _take_run(store: Store, run: str, name: str, content: bytes) -> int:
     if (folder / name).exists():
         return 0
     if name == PLAN:
-        loaded: Mapping[str, Any] = json.loads(content)
+        loaded: Mapping[str, Any] = parse_json(content)
         RunRecord.from_json(loaded)  # raises where it is none
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / name, content)

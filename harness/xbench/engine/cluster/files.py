@@ -17,7 +17,7 @@ from typing import Any
 
 from xbench.engine.launcher import WorkerSettings
 from xbench.errors import XbenchError
-from xbench.files import dump_json, write_atomic
+from xbench.files import dump_json, parse_json, write_atomic
 from xbench.plan import Stage, read_stage
 
 SUBMISSIONS = "submissions"
@@ -58,7 +58,7 @@ class JobFile:
     def read(cls, path: Path) -> "JobFile":
         """Raises :class:`XbenchError` where the file is damaged."""
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            return cls(**parse_json(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise XbenchError(f"{path} cannot be read: {error}") from error
 
@@ -118,7 +118,7 @@ def submissions(run: Path) -> list[Submitted]:
 def _read(folder: Path) -> Submitted:
     path = folder / RECORD
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         jobs = {
             name: SubmittedJob(job["name"], job["about"], tuple(job["keys"]))
             for name, job in content["jobs"].items()
@@ -185,7 +185,7 @@ class DiaryReader:
         self._at += len(whole) + len(newline)
         for line in whole.splitlines():
             with suppress(ValueError):  # a machine that crashed may have left half a line
-                event = json.loads(line)
+                event = parse_json(line)
                 if isinstance(event, dict) and "event" in event:
                     if event["event"] in ("begun", "ended"):
                         self.ended = event["event"] == "ended"

@@ -1,11 +1,12 @@
 """The shape of an encoder, read from (and written to) the ``config.json`` of Hugging Face."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from xbench.files import parse_json
 
 # Everything here has RoBERTa's or BERT's post-layer-norm architecture.
 ROBERTA_KINDS = ("xlm-roberta", "roberta", "camembert")
@@ -187,7 +188,7 @@ def read_config(folder: Path) -> tuple[EncoderConfig | OtherConfig, dict[str, An
             "and model.safetensors"
         )
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
         _require(isinstance(values, dict), "not a JSON object")
         if values.get("model_type") in OTHER_KINDS:
             return OtherConfig.from_json(values), values

@@ -3,7 +3,6 @@
 Read without torch, and without loading: shapes come from the files' headers, numbers are mapped.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from xbench.files import parse_json
 from xbench.nn.encoders.encoder_config import EncoderConfig, EncoderFolderError
 from xbench.nn.encoders.hf_names import PREFIXES, WORDS, NameTable, modern, name_table
 
@@ -134,7 +134,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        shards = sorted(set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EncoderFolderError(
             f"{index}: not an index of shards, expected a JSON object with a weight_map"
@@ -154,7 +154,7 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        header: dict[str, Any] = json.loads(file.read(length))
+        header: dict[str, Any] = parse_json(file.read(length))
     header.pop("__metadata__", None)
     return header, 8 + length
 

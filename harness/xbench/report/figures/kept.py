@@ -1,7 +1,6 @@
 """Figures of an earlier report: taken again where what they are drawn from has not changed."""
 
 import importlib.metadata
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
@@ -9,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from xbench import __version__
-from xbench.files import dump_json, write_atomic
+from xbench.files import dump_json, parse_json, write_atomic
 from xbench.report.figures.gallery import Gallery, Picture
 from xbench.report.figures.material import Lacking, Material
 
@@ -31,7 +30,7 @@ def gallery_key(material: Material) -> str:
 def read_gallery(folder: Path, key: str, formats: Collection[str]) -> Gallery | None:
     """The figures in a folder, if they are those of the key, in all ``formats``, and undamaged."""
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = parse_json((folder / INDEX).read_text(encoding="utf-8"))
         if index["key"] != key:
             return None
         pictures = tuple(_read(folder, each, formats) for each in index["pictures"])

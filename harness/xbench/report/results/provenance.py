@@ -1,6 +1,5 @@
 """Where a report's numbers come from: the rows behind a cell, and the stages behind a row."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from xbench.errors import XbenchError
+from xbench.files import parse_json
 from xbench.plan import KINDS
 from xbench.report.table import TableCell
 from xbench.store import Store
@@ -187,7 +187,7 @@ def _content(
     if name not in status.get("files", {}):
         return {}
     try:
-        content: dict[str, Any] = json.loads(
+        content: dict[str, Any] = parse_json(
             store.file(kind, key, name).read_text(encoding="utf-8")
         )
     except XbenchError as error:
