@@ -23,7 +23,7 @@ FOR_DEV := $(VENV)/.xbench-$(TORCH)-dev
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev table sample test lint types imports check format docs clean
+.PHONY: help install dev table sample test lint types imports audit check format docs clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,10 @@ types: $(FOR_DEV) ## Check types.
 
 imports: $(FOR_DEV) ## Check which module may import which.
 	$(BIN)/lint-imports
+
+audit: $(FOR_DEV) ## Look for known vulnerabilities of what is installed; asks the package index.
+	$(BIN)/pip install -q pip-audit
+	$(BIN)/pip-audit --skip-editable
 
 check: lint types imports test ## All of these checks.
 
