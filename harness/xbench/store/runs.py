@@ -6,7 +6,7 @@ runs/ID/notes.json    what is to be said of the run's input
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ class RunRecord:
     def to_json(self) -> dict[str, Any]:
         """As it stands in plan.json."""
         return {
-            "cells": [asdict(cell) for cell in self.cells],
+            # not asdict, which copies what lies below and takes ten times as long
+            "cells": [vars(cell) | {"coordinates": dict(cell.coordinates)} for cell in self.cells],
             "metrics": {task: list(names) for task, names in self.metrics.items()},
             "gaps": dict(self.gaps),
             "resolved": dict(self.resolved),
@@ -70,7 +71,7 @@ class RunRecord:
 def record_run(plan: Plan, store: Store) -> Path:
     """Write down what a run asked for; returns its folder, which is named by the content."""
     content = RunRecord.of(plan).to_json()
-    folder = run_folder(plan, store)
+    folder = _folder(content, plan, store)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / SPEC, plan.spec.to_yaml())
     write_atomic(folder / PLAN, dump_json(content))
@@ -78,9 +79,13 @@ def record_run(plan: Plan, store: Store) -> Path:
 
 
 def run_folder(plan: Plan, store: Store) -> Path:
-    """Where a run is recorded. Who computes it makes no other run of it."""
+    """Where a run is recorded."""
+    return _folder(RunRecord.of(plan).to_json(), plan, store)
+
+
+def _folder(content: Mapping[str, Any], plan: Plan, store: Store) -> Path:
+    """Named by what is asked for; who computes it makes no other run of it."""
     spec = plan.spec.model_copy(update={"launcher": None}).to_yaml()
-    content = RunRecord.of(plan).to_json()
     return store.root / "runs" / key_of({"spec": spec, **content})[:12]
 
 
