@@ -29,6 +29,11 @@ def cluster_launcher(session: "Session", **given: Any) -> "ClusterLauncher | Non
     choice = session.spec.launcher
     if choice is None:
         return None
+    if not given["store"].is_folder:
+        raise XbenchError(
+            f"--launcher {choice.name} needs a store in a folder that its machines share; "
+            f"{given['store']} is none. xbench store export moves results there afterwards."
+        )
     plugin = make_launcher(choice, session.catalogue)
     return ClusterLauncher(**given, chosen=Chosen(choice.name, choice.settings, plugin))
 
@@ -43,7 +48,7 @@ def jobs_that_go_on(session: "Session", run: str, store: Store) -> Iterator[None
         yield
     except KeyboardInterrupt:
         if choice is not None and make_launcher(choice, session.catalogue).outlives:
-            where = ["--run", run, "--store", str(store.root)]
+            where = ["--run", run, "--store", str(store)]
             click.echo(
                 f"\nThe jobs of {choice.name} go on without this command.\n"
                 f"How far they are: {shlex.join(['xbench', 'status', *where])}\n"

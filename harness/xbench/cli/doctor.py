@@ -36,7 +36,7 @@ class Finding:
     advice: str = ""
 
 
-def examine(store: Path) -> Iterator[Finding]:
+def examine(store: Store) -> Iterator[Finding]:
     """All findings, one after the other; nothing that is looked at can end the examination."""
     looks: tuple[Callable[[], Iterator[Finding]], ...] = (
         versions,
@@ -123,10 +123,14 @@ def cgroup_cores(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> float | None:
         return None
 
 
-def disks(store: Path) -> Iterator[Finding]:
+def disks(store: Store) -> Iterator[Finding]:
     """Free space where results, downloads and temporary files go."""
     cache = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-    places = {"store": store, "hub cache": cache, "temporary files": Path(tempfile.gettempdir())}
+    places = {
+        "store": store.root,
+        "hub cache": cache,
+        "temporary files": Path(tempfile.gettempdir()),
+    }
     for what, place in places.items():
         existing = next(p for p in (place.absolute(), *place.absolute().parents) if p.exists())
         free = shutil.disk_usage(existing).free
@@ -138,25 +142,27 @@ def disks(store: Path) -> Iterator[Finding]:
             yield Finding("disk", "good", text)
 
 
-def health(store: Path) -> Iterator[Finding]:
+def health(store: Store) -> Iterator[Finding]:
     """Whether the store can be read and written."""
-    if not store.exists():
+    if not store.root.exists():
         yield Finding("store", "good", f"{store} will be made by the first run")
         return
     try:
-        Store(store).check_format()
+        store.check_format()
     except XbenchError as error:
         yield Finding("store", "bad", str(error))
         return
-    aside = len(list((store / "aside").glob("*"))) if (store / "aside").is_dir() else 0
-    if not os.access(store, os.W_OK):
+    aside = len(list((store.root / "aside").glob("*")))
+    if not os.access(store.root, os.W_OK):
         advice = "Reports and status work from it; runs need --store DIR."
         yield Finding("store", "note", f"{store} is read-only", advice)
     else:
         yield Finding("store", "good", f"{store} can be read and written")
     if aside:
         advice = "They were computed again where needed; delete the folder when you have looked."
-        yield Finding("store", "note", f"{aside} damaged artefacts in {store / 'aside'}", advice)
+        yield Finding(
+            "store", "note", f"{aside} damaged artefacts in {store.root / 'aside'}", advice
+        )
 
 
 def hub() -> Iterator[Finding]:

@@ -7,12 +7,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from xbench.spec.request import RunSpec, make_spec, parse_options, read_spec
+from xbench.store import Store, open_store
 
 if TYPE_CHECKING:
     from xbench.report.table import Table
     from xbench.spec.request import RunSpec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class StorePlace(click.ParamType):  # type: ignore[type-arg]
+    """A store, by its folder or address."""
+
+    name = "PLACE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Store:
+        """The store; nothing is looked at yet."""
+        return value if isinstance(value, Store) else open_store(value)
 
 
 class Jobs(click.ParamType):  # type: ignore[type-arg]
@@ -106,11 +119,11 @@ REPORT = click.option(
 )
 STORE = click.option(
     "--store",
-    type=click.Path(path_type=Path),
-    default=Path("xbench-store"),
+    type=StorePlace(),
+    default="xbench-store",
     show_default=True,
     envvar="XBENCH_STORE",
-    help="Folder of all results.",
+    help="Where all results are: a folder, or an address as s3://bucket/prefix.",
 )
 
 

@@ -194,7 +194,7 @@ class LocalLauncher:
 
     def _start(self, log: Path, gpu: str | None) -> "_Worker":
         settings = {
-            "store": str(self._store.root.resolve()),
+            "store": self._store.address,
             "threads": self._settings.threads,
             "lanes": self._lanes,
             "state_interval": self._settings.state_interval,

@@ -11,7 +11,6 @@ import queue
 import signal
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TextIO
 
 
@@ -47,7 +46,7 @@ def serve(
     from xbench.nn.training_state import Leaving
     from xbench.plan import Stage, read_stage
     from xbench.stages.resources import Resources
-    from xbench.store import Store
+    from xbench.store import open_store
 
     current: list[Stage] = []
 
@@ -66,7 +65,7 @@ def serve(
         send("progress", key=current[0].key, step=step, steps=steps, values=dict(values))
 
     resources = Resources(
-        Store(Path(settings["store"])),
+        open_store(settings["store"]),
         Catalogue.installed(),
         progress,
         settings["state_interval"],

@@ -56,7 +56,7 @@ class Lease:
             descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
         except FileExistsError:
             return False
-        holder = {**_here(), "pid": os.getpid(), "token": self._token}
+        holder = {**here(), "pid": os.getpid(), "token": self._token}
         with os.fdopen(descriptor, "w") as file:
             json.dump(holder, file)
         return True
@@ -98,12 +98,17 @@ def is_dead(path: Path) -> bool:
         return silent > HEARTBEAT
     if silent > DEAD_AFTER:  # on this host too: another process may have got the number since
         return True
-    own = _here()
+    return is_gone(holder)
+
+
+def is_gone(holder: dict[str, Any]) -> bool:
+    """Whether a lease's holder was a process of this machine that has ended."""
+    own = here()
     is_here = all(holder.get(name, own[name]) == own[name] for name in own)
-    return is_here and not _alive(holder["pid"])
+    return is_here and isinstance(holder.get("pid"), int) and not _alive(holder["pid"])
 
 
-def _here() -> dict[str, str]:
+def here() -> dict[str, str]:
     """Where a process number means this process: containers may share a host's name."""
     try:
         space = os.readlink("/proc/self/ns/pid")

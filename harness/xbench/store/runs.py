@@ -75,6 +75,7 @@ def record_run(plan: Plan, store: Store) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / SPEC, plan.spec.to_yaml())
     write_atomic(folder / PLAN, dump_json(content))
+    store.send_run(folder)
     return folder
 
 
@@ -100,12 +101,13 @@ def read_record(folder: Path) -> RunRecord:
         ) from error
 
 
-def add_notes(folder: Path, notes: Iterable[str]) -> None:
+def add_notes(folder: Path, notes: Iterable[str], store: Store) -> None:
     """Keep what is to be said of a run's input, beside what was said before."""
     known = read_notes(folder)
     every = list(dict.fromkeys([*known, *notes]))
     if every != known:
         write_atomic(folder / NOTES, dump_json(every))
+        store.send_run(folder)
 
 
 def read_notes(folder: Path) -> list[str]:
@@ -119,15 +121,16 @@ def read_notes(folder: Path) -> list[str]:
 
 def find_run(store: Store, name: str | None = None) -> Path:
     """The folder of a run: by (the beginning of) its id, else the one asked for last."""
+    store.fetch_runs()
     plans = sorted((store.root / "runs").glob("*/" + PLAN), key=lambda path: path.stat().st_mtime)
     runs = [path.parent for path in plans]
     if not runs:
         what = "holds no run" if store.root.is_dir() else "does not exist"
         raise XbenchError(
-            f"The store {store.root} {what}. Run something (xbench run), or name another store: "
+            f"The store {store} {what}. Run something (xbench run), or name another store: "
             f"--store DIR."
         )
     chosen = [run for run in runs if run.name.startswith(name or "")]
     if not chosen:
-        raise UnknownName(f"run in the store {store.root}:", str(name), [run.name for run in runs])
+        raise UnknownName(f"run in the store {store}:", str(name), [run.name for run in runs])
     return chosen[-1]

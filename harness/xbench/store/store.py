@@ -64,6 +64,34 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def __str__(self) -> str:
+        """As a command names it."""
+        return str(self.root)
+
+    @property
+    def address(self) -> str:
+        """What :func:`xbench.store.open_store` finds it by, from anywhere on this machine."""
+        return str(self.root.resolve())
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it lies in a folder that other machines may share."""
+        return True
+
+    def exists(self) -> bool:
+        """Whether there is a store."""
+        return (self.root / MARKER).is_file()
+
+    def entries(self, kind: str) -> list[str]:
+        """The keys of all stages of a kind, failed ones too."""
+        return sorted(path.name for path in (self.root / kind).glob("[!.]*"))
+
+    def send_run(self, folder: Path) -> None:
+        """Let others see what a run has asked for; in a folder they do."""
+
+    def fetch_runs(self) -> None:
+        """See what others have asked for; in a folder it is there."""
+
     def prepare(self) -> None:
         """Create the folder and its marker. Raises where it cannot be used."""
         marker = self.root / MARKER

@@ -1,7 +1,6 @@
 """``xbench cancel``: end the jobs of a run that a scheduler has."""
 
 import shlex
-from pathlib import Path
 
 import click
 
@@ -13,7 +12,7 @@ from xbench.store import Store
 @click.argument("run", required=False)
 @click.option("--run", "named", help="The same, as an option.", hidden=True)
 @STORE
-def command(store: Path, run: str | None, named: str | None) -> int:
+def command(store: Store, run: str | None, named: str | None) -> int:
     """End the jobs that a scheduler has of RUN: a run's id or its beginning; by default the last one.
 
     What they have finished is kept, and so is the training state that was saved last.
@@ -22,8 +21,7 @@ def command(store: Path, run: str | None, named: str | None) -> int:
     from xbench.engine.cluster.queue import cancel
     from xbench.store.runs import find_run
 
-    place = Store(store)
-    folder = find_run(place, run or named)
+    folder = find_run(store, run or named)
     count = cancel(folder, Catalogue.installed())
     if not count:
         click.echo(f"No scheduler has jobs of the run {folder.name}.")

@@ -2,11 +2,11 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from xbench.cli.options import STORE
+from xbench.store import Store
 
 MARKS = {"good": ("ok  ", "green"), "note": ("note", "yellow"), "bad": ("BAD ", "red")}
 
@@ -14,7 +14,7 @@ MARKS = {"good": ("ok  ", "green"), "note": ("note", "yellow"), "bad": ("BAD ", 
 @click.command("doctor")
 @STORE
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-def command(store: Path, form: str) -> int:
+def command(store: Store, form: str) -> int:
     """Look at versions, device, cores, disk, store, hub, registry and plugins, with advice.
 
     The exit code is 1 where something that a run needs is broken.

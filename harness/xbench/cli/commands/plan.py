@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--calibrate", is_flag=True, help="Measure a few steps first, for the estimate.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def command(
-    store: Path,
+    store: Store,
     offline: bool,
     jobs: int | None,
     keep: str,
@@ -54,10 +53,9 @@ def command(
     from xbench.engine.preflight import check_models
     from xbench.engine.todo import stack_sizes, stacked
 
-    place = Store(store)
-    session = open_session(spec_from(values), place, offline, tentative=True)
+    session = open_session(spec_from(values), store, offline, tentative=True)
     plan, work = session.plan, session.work
-    check_models(plan, work, place)
+    check_models(plan, work, store)
     settings = default_settings(plan.device, jobs)
     if session.spec.launcher is not None:  # as many at once as the scheduler likes
         settings = replace(settings, jobs=jobs or len(work.jobs) or 1)
@@ -66,8 +64,8 @@ def command(
     bundled = stacked(work, plan, most, workers)
     stacks = stack_sizes(bundled, plan)
     with calibration(session.spec, workers, calibrate and not plan.unresolved) as measured:
-        guess = estimate(plan, work, [place, *measured], workers, keep)
-    counts = work.counts(plan, place)
+        guess = estimate(plan, work, [store, *measured], workers, keep)
+    counts = work.counts(plan, store)
     if form == "json":
         content = {
             "stages": counts,
@@ -93,7 +91,7 @@ def command(
         click.echo(line)
     for line in lacking(plan, session.catalogue):
         click.echo(line)
-    for line in _submission(session, bundled, place, settings):
+    for line in _submission(session, bundled, store, settings):
         click.echo(line)
     return 0
 

@@ -1,6 +1,5 @@
 """``xbench probe``: measure any encoder, with no run around it."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 )
 @STORE
 @compute_options
-def command(store: Path, form: str, **values: Any) -> int:
+def command(store: Store, form: str, **values: Any) -> int:
     """Probe an encoder: a folder in the Hugging Face format, a registry name, or a hub id.
 
     What is measured goes into the store like everything else; a checkpoint of a run is
@@ -41,9 +40,8 @@ def command(store: Path, form: str, **values: Any) -> int:
     from xbench.cli.session import open_session
 
     how = {name: values.pop(name) for name in COMPUTE}
-    place = Store(store)
-    session = open_session(_spec(values), place, how["offline"])
-    run = compute_cells(session, place, how)
+    session = open_session(_spec(values), store, how["offline"])
+    run = compute_cells(session, store, how)
     _print(run, form)
     if not run.is_complete:
         click.echo("\n".join(map(str, run.failures)), err=True)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     help="Two runs side by side: ids, or folders of runs in other stores.",
 )
 def command(
-    store: Path,
+    store: Store,
     run: str | None,
     forms: tuple[str, ...],
     out: Path | None,
@@ -65,7 +65,7 @@ def command(
         tables, extras = compared(first, second, allow_partial)
         own = first.folder / f"compare-{second.name}"
     else:
-        of_run = StoredRun.find(Store(store), run)
+        of_run = StoredRun.find(store, run)
         tables, extras = _of_one(of_run, allow_partial, formats if only is None else (), items)
         own = of_run.folder / "report"
     if only is not None:
@@ -102,7 +102,7 @@ def _of_one(
     return [*tables, *settings_tables(run), *costs_of(run)], extras
 
 
-def _found(store: Path, name: str) -> "StoredRun":
+def _found(store: Store, name: str) -> "StoredRun":
     """A run by its folder, in whatever store, or by the beginning of its id."""
     from xbench.report.run.stored import StoredRun
     from xbench.store.runs import PLAN
@@ -112,4 +112,4 @@ def _found(store: Path, name: str) -> "StoredRun":
         run = StoredRun(folder.resolve())
         run.store.check_format()
         return run
-    return StoredRun.find(Store(store), name)
+    return StoredRun.find(store, name)

@@ -34,7 +34,7 @@ NULL = "null"
 @click.option("--columns", help="Which columns, comma-separated, in this order (default: all).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write to a file (parquet: needed).")
 def command(
-    store: Path,
+    store: Store,
     run: str | None,
     form: str,
     conditions: tuple[str, ...],
@@ -45,7 +45,7 @@ def command(
     from xbench.files import write_atomic
     from xbench.report.run.stored import StoredRun
 
-    frame = StoredRun.find(Store(store), run).rows
+    frame = StoredRun.find(store, run).rows
     content = FORMATS[form](take_columns(take_rows(frame, conditions), columns))
     if out is not None:
         write_atomic(out, content)

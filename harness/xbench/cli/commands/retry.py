@@ -1,7 +1,6 @@
 """``xbench retry``: try again what failed in a run."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +15,7 @@ from xbench.store import Store
 @click.option("--failed", is_flag=True, help="Only what failed, and what waits for it.")
 @compute_options
 @REPORT
-def command(store: Path, run: str | None, failed: bool, report: bool, **values: Any) -> int:
+def command(store: Store, run: str | None, failed: bool, report: bool, **values: Any) -> int:
     """Go on with a run from its written spec: what failed is tried again, and what is missing.
 
     Exit code 0 when all cells have their value, else 1 with a list.
@@ -27,14 +26,13 @@ def command(store: Path, run: str | None, failed: bool, report: bool, **values: 
     from xbench.report.run.stored import StoredRun
 
     how = {name: values[name] for name in COMPUTE}
-    place = Store(store)
-    found = StoredRun.find(place, run)
-    session = open_session(found.spec, place, how["offline"])
+    found = StoredRun.find(store, run)
+    session = open_session(found.spec, store, how["offline"])
     if failed:
         missing = len(session.work.todo)
-        session = replace(session, work=only_failed(session.work, session.plan, place))
+        session = replace(session, work=only_failed(session.work, session.plan, store))
         if not session.work.todo:
             more = f" {missing} stages are missing: xbench retry computes them." if missing else ""
             click.echo(f"Nothing failed in the run {found.name}.{more}", err=True)
             return 0
-    return compute(session, place, how, report)
+    return compute(session, store, how, report)

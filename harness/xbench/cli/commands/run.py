@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 @compute_options
 @REPORT
 @click.option("--dry-run", is_flag=True, help="Write the launcher's scripts, and submit nothing.")
-def command(store: Path, report: bool, dry_run: bool, **values: Any) -> int:
+def command(store: Store, report: bool, dry_run: bool, **values: Any) -> int:
     """Compute the cells of a matrix and show the table.
 
     Everything that is already in the store is reused; run the same command again to go on after an
@@ -33,13 +32,12 @@ def command(store: Path, report: bool, dry_run: bool, **values: Any) -> int:
     from xbench.cli.session import open_session
 
     how = {name: values.pop(name) for name in COMPUTE}
-    place = Store(store)
-    session = open_session(spec_from(values), place, how["offline"])
+    session = open_session(spec_from(values), store, how["offline"])
     if dry_run:
         from xbench.cli.cluster import write_scripts
 
-        return write_scripts(session, place, settings_of(session, how))
-    return compute(session, place, how, report)
+        return write_scripts(session, store, settings_of(session, how))
+    return compute(session, store, how, report)
 
 
 def compute(session: "Session", store: Store, how: Mapping[str, Any], report: bool) -> int:
@@ -66,7 +64,7 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
     for note in notes:
         click.echo(f"Note: {note}", err=True)
     folder = record_run(session.plan, store)
-    add_notes(folder, notes)
+    add_notes(folder, notes, store)
     settings = settings_of(session, how)
     if session.work.todo:
         work = stacked(session.work, session.plan, settings.stack, settings.jobs or 1)
@@ -80,7 +78,7 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
         click.echo("Everything is in the store; nothing to compute.", err=True)
     if how["keep"] == "none":
         free_alignments(session.plan, store)
-    return StoredRun(folder)
+    return StoredRun(folder, store)
 
 
 def _launcher(session: "Session", store: Store, settings: "WorkerSettings", watch: Any) -> Any:
@@ -131,10 +129,10 @@ def finish(run: "StoredRun", with_report: bool = True) -> int:
     if with_report:
         _report(run)
     else:
-        later = ["xbench", "report", "--store", str(run.store.root), "--run", run.name]
+        later = ["xbench", "report", "--store", str(run.store), "--run", run.name]
         click.echo(f"Tables and figures: {shlex.join(later)}")
     ended.close()
-    again = ["xbench", "run", str(run.folder / SPEC), "--store", str(run.store.root)]
+    again = ["xbench", "run", str(run.folder / SPEC), "--store", str(run.store)]
     click.echo(f"Repeat: {shlex.join(again)}")
     if run.is_complete:
         return 0
@@ -171,5 +169,5 @@ def _list_failures(run: "StoredRun") -> None:
     for failure in run.failures:
         click.echo(f"  {failure}", err=True)
     click.echo("The same command tries them again; the rest is kept.", err=True)
-    again = shlex.join(["xbench", "retry", "--failed", "--store", str(run.store.root)])
+    again = shlex.join(["xbench", "retry", "--failed", "--store", str(run.store)])
     click.echo(f"Only what failed: {again}", err=True)

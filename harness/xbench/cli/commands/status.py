@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 @click.option("--run", "run", help="A run's id, or its beginning (default: the last one).")
 @click.option("--traceback", is_flag=True, help="Show where each failure was raised.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-def command(store: Path, run: str | None, traceback: bool, form: str) -> int:
+def command(store: Store, run: str | None, traceback: bool, form: str) -> int:
     """Show how far a run is: cells done, failed, blocked, missing, without data."""
     from xbench.catalogue.catalogue import Catalogue
     from xbench.cli.cluster import queue_lines
     from xbench.report.run.stored import StoredRun
 
-    found = StoredRun.find(Store(store), run)
+    found = StoredRun.find(store, run)
     first, rows = found.selection.metrics, found.rows
     cells = rows[[m == first.get(t, m) for m, t in zip(rows["metric"], rows["task"], strict=True)]]
     counts = Counter(cells["status"])
@@ -34,7 +34,7 @@ def command(store: Path, run: str | None, traceback: bool, form: str) -> int:
         content = {"run": found.name, "cells": dict(counts), "failures": failed}
         click.echo(json.dumps(content, indent=1))
         return 0
-    click.echo(f"run {found.name} in {found.store.root}")
+    click.echo(f"run {found.name} in {found.store}")
     for state in ("done", "failed", "blocked", "missing", "unavailable"):
         if counts[state]:
             click.echo(f"  {counts[state]:>6} cells {state}")

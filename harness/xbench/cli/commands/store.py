@@ -1,7 +1,7 @@
 """``xbench store``: what a store holds, whether it is intact, how to free space, and how to move it."""
 
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ SHOWN = 5  # refused stages that are named one by one
 @click.option("--free", type=click.Choice(["cache", "aside", "weights"]), help="What to delete.")
 @click.option("--yes", is_flag=True, help="Delete; without it, only say what would be.")
 @click.pass_context
-def command(ctx: click.Context, store: Path, verify: bool, free: str | None, yes: bool) -> int:
+def command(ctx: click.Context, store: Store, verify: bool, free: str | None, yes: bool) -> int:
     """Show what a store holds by kind; verify it; free space; move results to another store.
 
     Results, predictions and logs are never deleted by --free. `cache` is tokenised text, made again
@@ -49,14 +49,15 @@ def command(ctx: click.Context, store: Path, verify: bool, free: str | None, yes
 @click.option(
     "--weights", is_flag=True, help="With the weights of encoders, as far as they are kept."
 )
-def export(file: Path, store: Path, run: str | None, weights: bool) -> int:
+def export(file: Path, store: Store, run: str | None, weights: bool) -> int:
     """Write the results of runs into FILE, a tar, for `xbench store import` on another machine."""
     from xbench.cli.words import size
     from xbench.store.runs import PLAN, find_run
     from xbench.store.transfer import export_runs
 
     place = _existing(store)
-    every = sorted(path.parent for path in (store / "runs").glob(f"*/{PLAN}"))
+    place.fetch_runs()
+    every = sorted(path.parent for path in (place.root / "runs").glob(f"*/{PLAN}"))
     runs = [find_run(place, run)] if run or not every else every
     done = export_runs(place, runs, file, weights)
     took = size(file.stat().st_size)
@@ -67,13 +68,12 @@ def export(file: Path, store: Path, run: str | None, weights: bool) -> int:
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @STORE
-def import_(file: Path, store: Path) -> int:
+def import_(file: Path, store: Store) -> int:
     """Put the results in FILE into the store. What is there already stays; damaged stages are refused."""
     from xbench.store.transfer import import_file
 
-    place = Store(store)
-    place.prepare()
-    done = import_file(place, file)
+    store.prepare()
+    done = import_file(store, file)
     click.echo(f"{done.stages} stages and {done.runs} runs are new, {done.known} stages were there")
     return _say_refused(done)
 
@@ -81,7 +81,7 @@ def import_(file: Path, store: Path) -> int:
 @command.command("gc")
 @STORE
 @click.option("--yes", is_flag=True, help="Delete; without it, only say what would be.")
-def gc(store: Path, yes: bool) -> int:
+def gc(store: Store, yes: bool) -> int:
     """Delete what nothing needs: leftovers of killed processes, stages that no run asks for.
 
     Without --yes nothing is deleted.
@@ -89,7 +89,10 @@ def gc(store: Path, yes: bool) -> int:
     from xbench.cli.words import size
     from xbench.store.sweep import find_waste, remove
 
-    waste = find_waste(_existing(store))
+    place = _existing(store)
+    if not place.is_folder:
+        raise XbenchError(f"{place}: gc knows stores in folders only.")
+    waste = find_waste(place)
     sizes: dict[str, list[int]] = defaultdict(list)
     for one in waste:
         sizes[one.why].append(one.size)
@@ -103,21 +106,26 @@ def gc(store: Path, yes: bool) -> int:
     return 0
 
 
-def _existing(store: Path) -> Store:
-    """The store of that folder. Raises where it is none."""
-    if not (store / MARKER).is_file():
+def _existing(store: Store) -> Store:
+    """The same store. Raises where there is none."""
+    if not store.exists():
         raise XbenchError(f"{store} is no store: it has no {MARKER}. Name one with --store DIR.")
-    place = Store(store)
-    place.check_format()
-    return place
+    store.check_format()
+    return store
 
 
-def _show(store: Path) -> None:
+def _show(store: Store) -> None:
     from xbench.cli.words import size
     from xbench.store.sweep import size_of
 
+    if not store.is_folder:
+        click.echo(f"{'kind':<10}{'entries':>9}")
+        for kind, count in Counter(kind for kind, _ in _entries(store)).items():
+            click.echo(f"{kind:<10}{count:>9}")
+        click.echo(f"Of this, {store.root} holds {size(size_of(store.root))}.")
+        return
     click.echo(f"{'kind':<10}{'entries':>9}{'size':>12}")
-    for folder in sorted(path for path in store.iterdir() if path.is_dir()):
+    for folder in sorted(path for path in store.root.iterdir() if path.is_dir()):
         entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
         click.echo(f"{folder.name:<10}{len(entries):>9}{size(size_of(folder)):>12}")
 
@@ -126,8 +134,8 @@ def _entries(store: Store) -> Iterator[tuple[str, str]]:
     from xbench.plan import KINDS
 
     for kind in KINDS:
-        for path in sorted((store.root / kind).glob("[!.]*")):
-            yield kind, path.name
+        for key in store.entries(kind):
+            yield kind, key
 
 
 def _verify(store: Store) -> int:

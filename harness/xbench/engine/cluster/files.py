@@ -19,6 +19,7 @@ from xbench.engine.launcher import WorkerSettings
 from xbench.errors import XbenchError
 from xbench.files import dump_json, parse_json, write_atomic
 from xbench.plan import Stage, read_stage
+from xbench.store import Store
 
 SUBMISSIONS = "submissions"
 RECORD = "submission.json"
@@ -42,11 +43,11 @@ class JobFile:
 
     @classmethod
     def of(
-        cls, store: Path, keys: list[str], stages: Mapping[str, Stage], settings: WorkerSettings
+        cls, store: Store, keys: list[str], stages: Mapping[str, Stage], settings: WorkerSettings
     ) -> "JobFile":
         """The file of a job of this process' run."""
         return cls(
-            str(store.resolve()),
+            store.address,
             tuple(keys),
             {key: stage.to_json() for key, stage in stages.items()},
             asdict(settings),

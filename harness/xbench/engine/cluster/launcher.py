@@ -165,7 +165,7 @@ class ClusterLauncher:
         for job, bundle in zip(submission.jobs, work.jobs, strict=True):
             keys = {each for key in bundle.stages for each in with_parents(key, self._plan)}
             stages = {key: self._plan.stages[key] for key in self._plan.stages if key in keys}
-            content = JobFile.of(self._store.root, bundle.stages, stages, self._settings)
+            content = JobFile.of(self._store, bundle.stages, stages, self._settings)
             content.write(submission.folder / "jobs" / f"{job.name}.json")
 
     def _about(self, job: Job) -> str:

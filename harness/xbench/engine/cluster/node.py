@@ -25,7 +25,7 @@ from xbench.engine.launcher import LocalLauncher, WorkerSettings, default_settin
 from xbench.engine.todo import Job, Work
 from xbench.errors import XbenchError
 from xbench.plan import Stage
-from xbench.store import Store
+from xbench.store import Store, open_store
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def compute(content: JobFile, diary: Diary, logs: Path) -> bool:
     os.environ.update(content.environment)
     os.chdir(content.place)
     stages = content.read_stages()
-    store = Store(Path(content.store))
+    store = open_store(content.store)
     asked = WorkerSettings(**content.settings)
     device = stages[content.keys[0]].places.device
     # The number of threads follows from this machine's processors, not from those of the driver.

@@ -32,9 +32,9 @@ class StoredRun:
     new object.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: Store | None = None) -> None:
         self.folder = folder
-        self.store = Store(folder.parent.parent)
+        self.store = store or Store(folder.parent.parent)
 
     @classmethod
     def find(cls, store: Store, name: str | None = None) -> "StoredRun":
@@ -43,7 +43,7 @@ class StoredRun:
         Raises :class:`~xbench.errors.XbenchError` where there is none, or a store of another format.
         """
         store.check_format()
-        return cls(find_run(store, name))
+        return cls(find_run(store, name), store)
 
     @property
     def name(self) -> str:

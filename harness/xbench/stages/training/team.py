@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -71,7 +70,7 @@ def _start(rank: int, port: int, stage: Stage, resources: "Resources") -> "subpr
         "port": port,
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "store": str(resources.store.root.resolve()),
+        "store": resources.store.address,
         "stage": stage.to_json(),
     }
     process.stdin.write(json.dumps(task) + "\n")
@@ -108,7 +107,7 @@ def main() -> None:
     from xbench.plan.kinds.pairs import AlignStage
     from xbench.stages.align import align
     from xbench.stages.resources import Resources
-    from xbench.store import Store
+    from xbench.store import open_store
 
     torch.set_num_threads(task["threads"])
     prepare_process()
@@ -116,7 +115,7 @@ def main() -> None:
         torch.use_deterministic_algorithms(True)
     stage = read_stage(task["stage"])
     assert isinstance(stage, AlignStage)
-    resources = Resources(Store(Path(task["store"])), Catalogue.installed())
+    resources = Resources(open_store(task["store"]), Catalogue.installed())
     meeting = TCPStore("127.0.0.1", task["port"], is_master=False)
     with _joined(meeting, task["rank"], task["size"], stage.places.device) as team:
         align(stage, resources, team)
