@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome
 from ..command import with_workers as xbench
@@ -234,6 +236,17 @@ def test_a_gpu_of_another_machine(place: Path, tmp_path: Path) -> None:
     settings = [stage["spec"]["settings"] for stage in stages if stage["kind"] == "align"]
     assert {each["precision"] for each in settings} == {"bf16"}
     assert "bf16" in done.err
+
+
+def test_a_machine_without_the_gpu_says_so(place: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    small = [*SMALL_OPTIONS[: SMALL_OPTIONS.index("--device")], *QUICK_OPTIONS, "--no-report"]
+    toy = ["--launcher", "toy", "-O", f"launcher.place={place}", "-O", "launcher.gpus=1"]
+    done = xbench("run", *small, *toy, "--store", tmp_path / "store")
+    assert done.code == 1
+    assert f"{socket.gethostname()} cannot compute the job" in done.err
+    assert "no CUDA device can be used" in done.err
 
 
 def test_settings_of_a_spec_file_stay(place: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from xbench.engine.launcher import LocalLauncher, WorkerSettings, default_settin
 from xbench.engine.todo import Job, Work
 from xbench.errors import XbenchError
 from xbench.plan import Stage
+from xbench.spec.device import resolve_device
 from xbench.store import Store, open_store
 
 
@@ -75,6 +76,8 @@ def compute(content: JobFile, diary: Diary, logs: Path) -> bool:
     store = open_store(content.store)
     asked = WorkerSettings(**content.settings)
     device = stages[content.keys[0]].places.device
+    if device != "cpu":
+        _check_device(device)
     # The number of threads follows from this machine's processors, not from those of the driver.
     settings = replace(asked, jobs=1, gpus=(), threads=default_settings(device, 1).threads)
     lost = _missing_parents(content.keys, stages, store)
@@ -88,6 +91,14 @@ def compute(content: JobFile, diary: Diary, logs: Path) -> bool:
     logs.mkdir(parents=True, exist_ok=True)
     launcher.run(Work(set(content.keys), [Job([*content.keys], lost)]), logs, lost)
     return launcher.has_left
+
+
+def _check_device(device: str) -> None:
+    """Raises :class:`XbenchError` where this machine lacks the GPU that the run was planned for."""
+    try:
+        resolve_device(device)
+    except XbenchError as error:
+        raise XbenchError(f"{socket.gethostname()} cannot compute the job. {error}") from error
 
 
 def _end_with_parent() -> None:
