@@ -156,6 +156,8 @@ def _entry(plugin: Plugin) -> str:
     variants = getattr(loaded, "variants", {})
     lines += [f"- Variants: {_code(variants)}"] if variants else []
     table = _settings_of(loaded)
+    if plugin.kind == "launchers":  # of their settings no paper says what they are
+        lines += ["", *map(_inline, (inspect.getdoc(loaded.Config) or "").splitlines())]
     return "\n".join([*lines, "", table] if table else lines)
 
 
@@ -200,6 +202,8 @@ def _settings_of(loaded: Any) -> str:
     else:
         return ""
     table = [(f"`{name}`", _shown(value), origin) for name, value, origin in rows]
+    if not any(origin for *_, origin in table):
+        return markdown(("setting", "default"), [row[:2] for row in table])
     return markdown(("setting", "default", "who states the default"), table)
 
 

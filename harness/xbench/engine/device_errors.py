@@ -16,8 +16,11 @@ def is_lost(error: BaseException) -> bool:
     """Whether a GPU will refuse whatever this process asks of it from now on.
 
     After a CUDA error (an assertion in a kernel, an illegal address) every later call fails with
-    the same error, so that stages would fail which have nothing to do with it.
+    the same error, so that stages would fail which have nothing to do with it. The same holds for
+    an error that says so of itself (``spoils_process``).
     """
+    if getattr(error, "spoils_process", False):
+        return True
     return isinstance(error, RuntimeError) and "CUDA error" in str(error)
 
 

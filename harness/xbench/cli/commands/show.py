@@ -107,6 +107,8 @@ def _plugin(plugin: Plugin) -> Iterator[str]:
     if is_dataclass(config) and fields(config):
         yield f"\nSettings (-O {_prefix(plugin)}.NAME=VALUE):"
         yield from _settings(config, getattr(loaded, "sources", {}))
+        if plugin.kind == "launchers":  # of which no paper says what they are
+            yield f"\n{inspect.getdoc(config)}"
     if getattr(loaded, "variants", None):
         yield f"\nVariants: {', '.join(loaded.variants)}"
     if is_dataclass(loaded) and not isinstance(loaded, type):
@@ -118,6 +120,8 @@ def _prefix(plugin: Plugin) -> str:
     """What stands before the name of a setting on the command line."""
     if plugin.kind == "aligners":
         return "align.aligner_options"
+    if plugin.kind == "launchers":
+        return "launcher"
     return f"probe.{plugin.name}" if plugin.kind == "probes" else "objective"
 
 

@@ -23,7 +23,7 @@ from xbench.engine.launcher import Observer, WorkerSettings, with_parents
 from xbench.engine.todo import Job, Work
 from xbench.plan import Plan
 from xbench.store import Store
-from xbench.store.lease import Busy
+from xbench.store.lease import Busy, is_dead
 
 LOOK_EVERY = 1.0  # seconds between looks at what jobs have said
 FILES_A_SECOND = 500  # of these looks, so that a network file system has other things to do
@@ -245,8 +245,14 @@ class _Following:
             self._missing[job] = 0 if name in states else self._missing.get(job, 0) + 1
             if self._missing[job] >= SURELY_GONE:
                 self._listen()
-                if job in self._jobs:
+                if job in self._jobs and not self._is_at_work(job):
                     self._over(job, self._jobs[job][0], self._gone(job, name))
+
+    def _is_at_work(self, job: str) -> bool:
+        """Whether somebody computes a stage of a job, whatever the scheduler says."""
+        keys = self._jobs[job][0].jobs[job].keys
+        paths = [self._store.lease(key).path for key in keys if key in self._pending]
+        return any(path.exists() and not is_dead(path) for path in paths)
 
     def _gone(self, job: str, name: str) -> str:
         output = self._jobs[job][0].output(job)

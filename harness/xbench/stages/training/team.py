@@ -94,8 +94,13 @@ def _joined(meeting: TCPStore, rank: int, size: int, device: str) -> Iterator[Te
     dist.init_process_group(backend, store=meeting, rank=rank, world_size=size, timeout=PATIENCE)
     try:
         yield Team(rank, size, torch.device(device))
-    finally:
-        dist.destroy_process_group()
+    except BaseException as error:
+        if backend == "gloo":
+            dist.destroy_process_group()
+        else:  # NCCL would wait for the others, which wait for us: another process has to go on
+            error.spoils_process = True  # type: ignore[attr-defined]
+        raise
+    dist.destroy_process_group()
 
 
 def main() -> None:
