@@ -92,7 +92,7 @@ def test_without_ray_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "ray", None)
     job = Job("1-0", ("true",), (), 0, "a job")
     with pytest.raises(LauncherError, match=r"pip install 'xbench\[ray\]'"):
-        Ray().submit(Submission([job], tmp_path))
+        list(Ray().submit(Submission([job], tmp_path)))
 
 
 def test_parts_of_a_gpu() -> None:

@@ -76,7 +76,7 @@ def test_names_are_never_interpreted(how: str, here: Path) -> None:
     made = submission(here, [*jobs([say(UNRULY, "a b")]), *jobs([say("two")], wave=1, first=1)])
     slurm = Slurm()
     if how == "submit":
-        slurm.submit(made)
+        list(slurm.submit(made))
     else:
         (command,) = slurm.write(made)
         subprocess.run(command, shell=True, check=True, executable="/bin/bash")
@@ -89,7 +89,7 @@ def test_waves_wait_for_one_another(here: Path) -> None:
     second = jobs([say("last")], wave=1, first=3)
     third = [Job("1-4", say("of old"), ("1-3", "0-7"), 2, "a job")]
     made = submission(here, [*first, *second, *third], living={"0-7": "99_4"}, at_once=5)
-    names = Slurm().submit(made)
+    names = {k: v for group in Slurm().submit(made) for k, v in group.items()}
     # The cluster allows two elements in an array.
     assert names == {"1-0": "1_0", "1-1": "1_1", "1-2": "2_0", "1-3": "3_0", "1-4": "4_0"}
     calls = (here / "sbatch.calls").read_text()
@@ -110,7 +110,7 @@ def test_settings_become_options(here: Path) -> None:
     slurm = Slurm(config)
     assert slurm.device == "cuda"
     assert Slurm().device == "cpu"
-    slurm.submit(made)
+    list(slurm.submit(made))
     lines = (made.folder / "wave-0-0.sh").read_text().splitlines()
     for option in (
         "--partition=gpu", "--account=me", "--time=1:00:00", "--mem=16G", "--cpus-per-task=4",
@@ -128,7 +128,7 @@ def test_an_interrupted_job_goes_back_into_the_queue(
     (here.parent / "bin" / "sleep").write_text("#!/bin/bash\n")
     (here.parent / "bin" / "sleep").chmod(0o755)
     made = submission(here, jobs([["bash", "-c", f"exit {INTERRUPTED}"]]))
-    Slurm(Slurm.Config(requeues=2)).submit(made)
+    list(Slurm(Slurm.Config(requeues=2)).submit(made))
     calls = here / "scontrol.calls"
     assert calls.exists() is again
     if again:
@@ -149,15 +149,16 @@ def test_a_signal_reaches_the_process(here: Path) -> None:
     assert (here / "told").exists()
 
 
-def test_what_was_submitted_is_taken_back(here: Path) -> None:
+def test_what_is_refused_is_said_in_slurms_words(here: Path) -> None:
     (here.parent / "bin" / "sbatch").write_text(
         '#!/bin/bash\nif [ -e refused ]; then echo "no such partition" >&2; exit 1; fi\n'
         "touch refused; echo 7\n"
     )
     made = submission(here, [*jobs([say("one")]), *jobs([say("two")], wave=1, first=1)])
+    names = iter(Slurm().submit(made))
+    assert next(names) == {"1-0": "7_0"}  # known before the next one is tried
     with pytest.raises(LauncherError, match="sbatch says: no such partition"):
-        Slurm().submit(made)
-    assert (here / "scancel.calls").read_text() == "--quiet 7_0\n"
+        next(names)
 
 
 def test_without_slurm_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

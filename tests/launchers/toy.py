@@ -46,7 +46,7 @@ class Toy(Launcher):
         kept = [j for j in submission.jobs if not (lost and j.about.startswith(lost))]
         waiting = {names[j.name]: list(j.command) for j in sorted(kept, key=lambda j: j.wave)}
         self.queue.write_text(json.dumps(self.read() | waiting))
-        return names
+        return [names]
 
     def states(self, names):
         if (Path(self.config.place) / "away").exists():

@@ -1,6 +1,6 @@
 """A launcher: gets the jobs of a run computed on other machines, by a scheduler that is there already."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -83,8 +83,11 @@ class Launcher:
         """Write the scripts and submit nothing; the commands that would, a line each."""
         return self.preview(submission)
 
-    def submit(self, submission: Submission) -> Mapping[str, str]:
-        """Submit all of it or nothing; gives the scheduler's name of each job, by the job's."""
+    def submit(self, submission: Submission) -> Iterable[Mapping[str, str]]:
+        """Submit the jobs; gives the scheduler's names by the jobs', some at a time, as they are known.
+
+        Where it raises, what it has named before is cancelled.
+        """
         raise NotImplementedError
 
     def states(self, names: Sequence[str]) -> Mapping[str, JobState]:

@@ -53,6 +53,23 @@ class Team:
         dist.broadcast(own, owner)
         return own
 
+    def share_draws(self, owner: int) -> None:
+        """Go on drawing from torch's generators where one process is.
+
+        Encoding seeds them for each chunk, and an objective may draw from them afterwards: all
+        draw as the one does that has encoded the last chunk, as one process alone would.
+        """
+        states = [torch.get_rng_state()]
+        if self.device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self.device))
+        for number, state in enumerate(states):
+            sent = state.to(self.device)
+            dist.broadcast(sent, owner)
+            if number:
+                torch.cuda.set_rng_state(sent.cpu(), self.device)
+            else:
+                torch.set_rng_state(sent.cpu())
+
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Sum ``grad`` over the processes; what none of them has a gradient for stays without."""
         there = torch.tensor([p.grad is not None for p in parameters], device=self.device).long()
@@ -85,7 +102,9 @@ def shared_batch(team: Team) -> type[ReplayedBatch]:
 
         def encoded(self, ask: Ask, count: int) -> list[Tensor]:
             parts = {index: ask(self.first[index]) for index in self.own(count)}
-            return [team.send_round(parts.get(n), team.owner(n)) for n in range(count)]
+            found = [team.send_round(parts.get(n), team.owner(n)) for n in range(count)]
+            team.share_draws(team.owner(count - 1))
+            return found
 
     class SharedBatch(ReplayedBatch):
         """A batch whose answers come from all processes."""

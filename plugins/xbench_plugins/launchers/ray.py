@@ -67,13 +67,13 @@ class Ray(Launcher):
             f"{asked} on the cluster at {self.config.address!r}"
         ]
 
-    def submit(self, submission: Submission) -> dict[str, str]:
+    def submit(self, submission: Submission) -> list[dict[str, str]]:
         """Connect, and begin with what waits for nothing."""
         ray = _connected(self.config.address)
         dispatcher = _Dispatcher(ray, submission, self._options())
         self._dispatchers.append(dispatcher)
         dispatcher.start()
-        return {job.name: job.name for job in submission.jobs}
+        return [{job.name: job.name for job in submission.jobs}]
 
     def states(self, names: Sequence[str]) -> dict[str, JobState]:
         """As this process has seen them: no other one has its tasks."""
@@ -161,8 +161,10 @@ class _Dispatcher(threading.Thread):
     def _over(self, ref: Any) -> None:
         try:
             code = self._ray.get(ref)
-        except self._ray.exceptions.RayError:  # killed, cancelled, or out of retries
+        except self._ray.exceptions.RayError as error:  # killed, cancelled, or out of retries
             code = None
+            with (self._folder / f"ray-{self._running[ref].name}.log").open("a") as log:
+                log.write(f"Ray: {type(error).__name__}: {error}\n")
         with self._lock:
             job = self._running.pop(ref)
             if code == INTERRUPTED:

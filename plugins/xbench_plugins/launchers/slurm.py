@@ -109,26 +109,20 @@ class Slurm(Launcher):
         script.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return [f"bash {shlex.quote(str(script))}"]
 
-    def submit(self, submission: Submission) -> dict[str, str]:
-        """Submit wave after wave; where one is refused, those before it are taken back."""
-        names: dict[str, str] = {}
+    def submit(self, submission: Submission) -> Iterator[dict[str, str]]:
+        """Submit wave after wave, array after array."""
         before: list[str] = []
-        try:
-            for wave in self._arrays(submission, _array_size()):
-                ids = []
-                for array in wave:
-                    after = [*before, *self._living(array.jobs, submission)]
-                    self._write(array, submission)
-                    first, *rest = self._command(array, submission)
-                    wait = [_dependency(after)] if after else []
-                    printed = _call([first, *wait, *rest])
-                    ids.append(printed.strip().split(";")[0])
-                    names |= {job.name: f"{ids[-1]}_{n}" for n, job in enumerate(array.jobs)}
-                before = ids
-        except BaseException:
-            self.cancel([*names.values()])
-            raise
-        return names
+        for wave in self._arrays(submission, _array_size()):
+            ids = []
+            for array in wave:
+                after = [*before, *self._living(array.jobs, submission)]
+                self._write(array, submission)
+                first, *rest = self._command(array, submission)
+                wait = [_dependency(after)] if after else []
+                printed = _call([first, *wait, *rest])
+                ids.append(printed.strip().split(";")[0])
+                yield {job.name: f"{ids[-1]}_{n}" for n, job in enumerate(array.jobs)}
+            before = ids
 
     def states(self, names: Sequence[str]) -> dict[str, JobState]:
         """Those that ``squeue`` still lists."""

@@ -106,6 +106,12 @@ def settings_of(session: "Session", how: Mapping[str, Any]) -> "WorkerSettings":
             f"--ranks {ranks}: a batch of an alignment has {parts} parts to share out. "
             f"-O align.accumulate={ranks} makes more (same gradients, other dropout)."
         )
+    there = len(settings.gpus)
+    if ranks > 1 and not elsewhere and session.plan.device != "cpu" and ranks > there:
+        raise XbenchError(
+            f"--ranks {ranks}: each process needs a GPU of its own, and --device "
+            f"{session.plan.device} has {there or 1}."
+        )
     jobs = how["jobs"] or 0 if elsewhere else settings.jobs
     return replace(
         settings,

@@ -19,6 +19,7 @@ from xbench.engine.cluster.files import (
     new_submission,
     submissions,
 )
+from xbench.engine.hooks import warn
 from xbench.engine.launcher import Observer, WorkerSettings, with_parents
 from xbench.engine.todo import Job, Work
 from xbench.plan import Plan
@@ -29,6 +30,7 @@ LOOK_EVERY = 1.0  # seconds between looks at what jobs have said
 FILES_A_SECOND = 500  # of these looks, so that a network file system has other things to do
 ASK_EVERY = 10.0  # seconds between questions to the scheduler
 SURELY_GONE = 2  # answers in a row in which a job is missing: it may have been on its way
+SAY_AGAIN = 30  # unanswered questions between warnings
 LAST_WORDS = 2000  # characters of a job's output that a failure keeps
 
 
@@ -112,17 +114,20 @@ class ClusterLauncher:
         place = new_submission(folder)
         submission = self.submission(rest, place, living)
         self._write_jobs(rest, submission)
+        keys = {
+            job.name: tuple(b.stages) for job, b in zip(submission.jobs, rest.jobs, strict=True)
+        }
+        about = {job.name: job.about for job in submission.jobs}
+        submitted = Submitted(place, self._chosen.name, self._chosen.config, {})
         try:
-            names = self._chosen.plugin.submit(submission)
+            for names in self._chosen.plugin.submit(submission):
+                new = {n: SubmittedJob(name, about[n], keys[n]) for n, name in names.items()}
+                submitted = replace(submitted, jobs={**submitted.jobs, **new})
+                submitted.write()  # at once: a driver that is killed now leaves no job unknown
         except BaseException:
+            self._chosen.plugin.cancel([job.name for job in submitted.jobs.values()])
             shutil.rmtree(place, ignore_errors=True)
             raise
-        jobs = {
-            job.name: SubmittedJob(names[job.name], job.about, tuple(bundle.stages))
-            for job, bundle in zip(submission.jobs, rest.jobs, strict=True)
-        }
-        submitted = Submitted(place, self._chosen.name, self._chosen.config, jobs)
-        submitted.write()
         return [*living, submitted]
 
     def _living(self, folder: Path) -> list[Submitted]:
@@ -162,9 +167,10 @@ class ClusterLauncher:
         return Submission(jobs, place.resolve(), self._settings.jobs, living_names)
 
     def _write_jobs(self, work: Work, submission: Submission) -> None:
+        order = {key: number for number, key in enumerate(self._plan.stages)}
         for job, bundle in zip(submission.jobs, work.jobs, strict=True):
             keys = {each for key in bundle.stages for each in with_parents(key, self._plan)}
-            stages = {key: self._plan.stages[key] for key in self._plan.stages if key in keys}
+            stages = {key: self._plan.stages[key] for key in sorted(keys, key=order.__getitem__)}
             content = JobFile.of(self._store, bundle.stages, stages, self._settings)
             content.write(submission.folder / "jobs" / f"{job.name}.json")
 
@@ -197,6 +203,7 @@ class _Following:
             name: (each, DiaryReader(each.events(name))) for each in followed for name in each.jobs
         }
         self._missing: dict[str, int] = {}
+        self._unanswered = 0
         self._asked = time.monotonic()
 
     def until_over(self) -> set[str]:
@@ -236,17 +243,24 @@ class _Following:
         names = {job: each.jobs[job].name for job, (each, _) in self._jobs.items()}
         try:
             states = self._plugin.states([*names.values()])
-        except (
-            LauncherError,
-            OSError,
-        ):  # a scheduler that does not answer: the jobs say themselves
+        except (LauncherError, OSError) as error:
+            self._complain(error)
             return
+        self._unanswered = 0
         for job, name in names.items():
             self._missing[job] = 0 if name in states else self._missing.get(job, 0) + 1
             if self._missing[job] >= SURELY_GONE:
                 self._listen()
                 if job in self._jobs and not self._is_at_work(job):
                     self._over(job, self._jobs[job][0], self._gone(job, name))
+
+    def _complain(self, error: Exception) -> None:
+        """A scheduler does not answer. Jobs that outlive us say themselves how they are; others do not."""
+        self._unanswered += 1
+        if not self._plugin.outlives and self._unanswered > 1:
+            raise LauncherError(str(error)) from error
+        if self._unanswered % SAY_AGAIN == 1:
+            warn(f"{self._title} does not answer, and the run goes on waiting: {error}")
 
     def _is_at_work(self, job: str) -> bool:
         """Whether somebody computes a stage of a job, whatever the scheduler says."""

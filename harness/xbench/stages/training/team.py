@@ -6,6 +6,7 @@ what the leader does with the chunks that are its own, and writes nothing.
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(minutes=30)  # of a process that waits for another one
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+LOCAL = "127.0.0.1"
+_DEVICE = "lo0" if sys.platform == "darwin" else "lo"
+LOOPBACK = {"GLOO_SOCKET_IFNAME": _DEVICE, "NCCL_SOCKET_IFNAME": _DEVICE}
+GRACE = 10.0  # seconds that this process has to fail by itself when another one has
 
 
 @contextmanager
@@ -34,7 +39,8 @@ def team_of(stage: Stage, resources: "Resources") -> Iterator[Team | None]:
     if resources.ranks == 1:
         yield None
         return
-    meeting = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    os.environ.update(LOOPBACK)
+    meeting = _meeting_place()
     helpers: list[subprocess.Popen[str]] = []
     leaving = threading.Event()
     try:
@@ -42,12 +48,31 @@ def team_of(stage: Stage, resources: "Resources") -> Iterator[Team | None]:
             helpers.append(_start(rank, meeting.port, stage, resources))
         threading.Thread(target=_watch, args=(helpers, leaving), daemon=True).start()
         with _joined(meeting, 0, resources.ranks, stage.places.device) as team:
-            yield team
+            try:
+                yield team
+            finally:
+                leaving.set()
     finally:
         leaving.set()
         for helper in helpers:
             helper.kill()
             helper.wait()
+
+
+def _meeting_place() -> TCPStore:
+    """Where the processes find each other: on the loopback address alone, which torch would not keep to."""
+    with socket.socket() as listening:
+        listening.bind((LOCAL, 0))
+        listening.listen(64)
+        port = listening.getsockname()[1]
+        return TCPStore(
+            LOCAL,
+            port,
+            is_master=True,
+            wait_for_workers=False,
+            use_libuv=False,
+            master_listen_fd=os.dup(listening.fileno()),
+        )
 
 
 def _start(rank: int, port: int, stage: Stage, resources: "Resources") -> "subprocess.Popen[str]":
@@ -82,7 +107,8 @@ def _watch(helpers: "list[subprocess.Popen[str]]", leaving: threading.Event) -> 
     """End with a helper that dies: whoever waits for its part would wait for half an hour."""
     while not leaving.wait(0.5):
         for helper in helpers:
-            if helper.poll() is not None and not leaving.is_set():
+            # Where all fail alike, as from a loss that is not finite, this process says so itself.
+            if helper.poll() and not leaving.wait(GRACE):
                 print(f"A process of the alignment ended with {helper.returncode}", file=sys.stderr)
                 sys.stderr.flush()
                 os._exit(1)
@@ -121,7 +147,7 @@ def main() -> None:
     stage = read_stage(task["stage"])
     assert isinstance(stage, AlignStage)
     resources = Resources(open_store(task["store"]), Catalogue.installed())
-    meeting = TCPStore("127.0.0.1", task["port"], is_master=False)
+    meeting = TCPStore(LOCAL, task["port"], is_master=False, use_libuv=False)
     with _joined(meeting, task["rank"], task["size"], stage.places.device) as team:
         align(stage, resources, team)
         dist.barrier()  # the leader ends its helpers when it has written what is to be written
