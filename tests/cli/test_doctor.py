@@ -42,21 +42,21 @@ def test_the_hub_out_of_reach_is_a_note_with_a_way_out(monkeypatch: pytest.Monke
 def test_little_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda place: usage(10**9, 10**9, 10**6))
-    assert "--store DIR" in texts(doctor.disks(tmp_path / "not" / "there"), "note")
+    assert "--store DIR" in texts(doctor.disks(Store(tmp_path / "not" / "there")), "note")
 
 
 def test_stores_that_cannot_be_used(tmp_path: Path) -> None:
     newer = tmp_path / "newer"
     newer.mkdir()
     (newer / "xbench-store.json").write_text('{"format": 99}')
-    assert "Update xbench" in texts(doctor.health(newer), "bad")
+    assert "Update xbench" in texts(doctor.health(Store(newer)), "bad")
     file = tmp_path / "file"
     file.write_text("")
-    assert "is no folder" in texts(doctor.health(file), "bad")
+    assert "is no folder" in texts(doctor.health(Store(file)), "bad")
     sound = Store(tmp_path / "sound")
     sound.prepare()
     (sound.root / "aside" / "align-x").mkdir(parents=True)
-    assert "1 damaged artefacts" in texts(doctor.health(sound.root), "note")
+    assert "1 damaged artefacts" in texts(doctor.health(sound), "note")
 
 
 def test_a_data_folder_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

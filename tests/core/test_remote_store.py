@@ -159,16 +159,17 @@ def test_an_interrupted_upload_is_finished(
     address: str,
     elsewhere: Callable[[], RemoteStore],
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fail(*arguments: object, **options: object) -> None:
         raise ConnectionError("the line is dead")
 
     with monkeypatch.context() as patch:
         patch.setattr(storage(address)[0], "put_file", fail)
-        with pytest.raises(XbenchError, match="cannot be reached: ConnectionError"):
-            write(store)
+        write(store)  # the result is whole here: no reason to fail
+        assert "cannot be reached: ConnectionError" in capsys.readouterr().err
     assert elsewhere().state("align", KEY) == "absent"
-    store.prepare()
+    store.flush()
     assert elsewhere().state("align", KEY) == "done"
 
 
@@ -280,3 +281,84 @@ def test_a_server_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert done.code == 2
     assert "cannot be reached" in done.err
     assert STATUS not in done.err
+
+
+def test_names_in_the_storage_lead_nowhere(
+    store: Store, address: str, elsewhere: Callable[[], RemoteStore]
+) -> None:
+    """Somebody who may write there must not have others write files elsewhere."""
+    files, base = storage(address)
+    evil = ["runs/../../escaped/spec.yaml", "runs/x/spec.yaml", "align/../../escaped/status.json"]
+    for name in evil:
+        files.pipe_file(f"{base}/{name}", b"{}")
+    other = elsewhere()
+    other.fetch_runs()
+    assert other.entries("align") == []
+    below = {path.name for path in other.root.parent.rglob("*") if path.is_file()}
+    assert below == {"xbench-store.json"}
+
+
+def test_damage_to_one_mirror_is_mended_from_the_storage(
+    store: Store, elsewhere: Callable[[], RemoteStore]
+) -> None:
+    write(store)
+    other = elsewhere()
+    assert other.result("align", KEY) == {"value": 0.5}
+    (other.folder("align", KEY) / "result.json").write_text("")
+    assert other.result("align", KEY) == {"value": 0.5}
+    (other.folder("align", KEY) / STATUS).write_text("{")
+    other.state("align", KEY)
+    assert elsewhere().state("align", KEY) == "done"
+
+
+def test_a_mark_of_another_machine_counts(
+    store: Store, elsewhere: Callable[[], RemoteStore]
+) -> None:
+    """One has seen a stage before another one asked for its weights to be kept, or freed them."""
+    name = "step-4/model.safetensors"
+    write(store)
+    other = elsewhere()
+    assert other.has_file("align", KEY, name)
+    store.keep("align", KEY)
+    assert other.free("align", KEY, name) == 0
+    assert elsewhere().has_file("align", KEY, name)
+
+    second = "ef" * 32
+    write(store, key=second)
+    assert other.state("align", KEY) == "done"
+    again = elsewhere()
+    assert again.has_file("align", second, name)
+    store.free("align", second, name)
+    with pytest.raises(XbenchError, match="not in the store"):
+        again.file("align", second, name)
+    assert not again.has_file("align", second, name)
+
+
+def test_a_mirror_of_another_store_is_thrown_away(store: Store, address: str) -> None:
+    write(store)
+    files, base = storage(address)
+    files.rm(base, recursive=True)
+    emptied = open_store(address)
+    emptied.prepare()
+    assert emptied.state("align", KEY) == "absent"
+
+
+def test_an_old_listing_overwrites_nothing(
+    store: Store, elsewhere: Callable[[], RemoteStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage becomes done here while its failure is being fetched."""
+    other = elsewhere()
+    other.write_failure("align", KEY, {}, {"error": "no luck", "cause": "disk"})
+    files, _ = storage(store.address)
+    read = files.cat
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        found = read(*arguments, **options)
+        monkeypatch.setattr(files, "cat", read)
+        write(store)
+        return found
+
+    monkeypatch.setattr(files, "cat", slow)
+    store.entries("align")
+    assert store.state("align", KEY) == "done"
+    assert elsewhere().state("align", KEY) == "done"

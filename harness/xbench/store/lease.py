@@ -105,7 +105,8 @@ def is_gone(holder: dict[str, Any]) -> bool:
     """Whether a lease's holder was a process of this machine that has ended."""
     own = here()
     is_here = all(holder.get(name, own[name]) == own[name] for name in own)
-    return is_here and isinstance(holder.get("pid"), int) and not _alive(holder["pid"])
+    known = "host" in holder and isinstance(holder.get("pid"), int)
+    return known and is_here and not _alive(holder["pid"])
 
 
 def here() -> dict[str, str]:

@@ -22,9 +22,11 @@ class RemoteLease:
     It relies on exclusive creation (S3: ``If-None-Match``), which AWS, MinIO and others have.
     """
 
-    def __init__(self, files: Any, path: str) -> None:
+    def __init__(self, files: Any, path: str, key: str, held: set[str]) -> None:
         self._files = files
         self._path = path
+        self._key = key
+        self._all_held = held  # by this process: kept up to date
         self._token = secrets.token_hex(8)
         self._stop = threading.Event()
         self._holder = {**here(), "pid": os.getpid(), "token": self._token}
@@ -32,6 +34,7 @@ class RemoteLease:
     def __enter__(self) -> "RemoteLease":
         if not self._create(self._path):
             self._take_over()
+        self._all_held.add(self._key)
         threading.Thread(target=self._beat, daemon=True).start()
         return self
 
@@ -42,6 +45,7 @@ class RemoteLease:
         trace: TracebackType | None,
     ) -> None:
         self._stop.set()
+        self._all_held.discard(self._key)
         if self._is_ours():
             with suppress(FileNotFoundError):
                 self._files.rm_file(self._path)
@@ -56,21 +60,28 @@ class RemoteLease:
     def _take_over(self) -> None:
         """Put our lease in a dead one's place. Of many who try at once, one may: who says so first."""
         holder = self._read()
-        if holder is None or not self._is_dead(holder):
+        if not self._is_dead(holder):
             raise Busy(self._path)
-        claim = f"{self._path}{TAKEN}{holder.get('token', 'unknown')}"
+        token = (holder or {}).get("token", "unreadable")
+        claim = f"{self._path}{TAKEN}{token}"
         if not self._create(claim):
-            if self._silence(claim) < DEAD_AFTER:
-                raise Busy(self._path)
-            with suppress(FileNotFoundError):  # who said so has died since: the next try succeeds
-                self._files.rm_file(claim)
+            if self._silence(claim) > DEAD_AFTER:  # who said so has died since
+                self._remove(claim)
             raise Busy(self._path)
-        self._files.pipe_file(self._path, json.dumps(self._holder).encode())
-        with suppress(FileNotFoundError):
-            self._files.rm_file(claim)
+        # Looked at again under the claim: somebody may have taken it over, and be done with it.
+        if self._read() == holder and self._is_dead(holder):
+            self._files.pipe_file(self._path, json.dumps(self._holder).encode())
+            self._remove(claim)
+        else:
+            self._remove(claim)
+            raise Busy(self._path)
 
-    def _is_dead(self, holder: dict[str, Any]) -> bool:
-        if is_gone(holder):
+    def _remove(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            self._files.rm_file(path)
+
+    def _is_dead(self, holder: dict[str, Any] | None) -> bool:
+        if holder is not None and is_gone(holder):
             return True
         return self._silence(self._path) > DEAD_AFTER
 

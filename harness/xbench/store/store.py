@@ -12,6 +12,7 @@ progress (:mod:`xbench.store.lease`).
 """
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -39,6 +40,8 @@ FORMAT = 1
 MARKER = "xbench-store.json"
 STATUS = "status.json"
 WEIGHTS = "model.safetensors"  # what files of an encoder's weights are called
+KEY = re.compile(r"[0-9a-f]{64}")  # how stages and runs are named
+RUN = re.compile(r"[0-9a-f]{12}")
 State = Literal["absent", "done", "failed"]
 
 
@@ -85,6 +88,9 @@ class Store:
     def entries(self, kind: str) -> list[str]:
         """The keys of all stages of a kind, failed ones too."""
         return sorted(path.name for path in (self.root / kind).glob("[!.]*"))
+
+    def flush(self) -> None:
+        """Let others see what they could not be shown before; in a folder they see it at once."""
 
     def send_run(self, folder: Path) -> None:
         """Let others see what a run has asked for; in a folder they do."""
@@ -249,7 +255,7 @@ class Store:
             if status["state"] != "done" or not _stay_inside(files):
                 return f"its {STATUS} is not that of a finished stage"
             for name, known in files.items():
-                if not _is_intact(folder / name, known):
+                if not is_intact(folder / name, known):
                     return f"{name} does not match its digest"
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             return f"its {STATUS} is damaged ({error})"
@@ -272,7 +278,7 @@ class Store:
         known = self.status(kind, key).get("files", {}).get(name)
         if known is None:
             raise XbenchError(f"{path} is not in the store.")
-        if not _is_intact(path, known):
+        if not is_intact(path, known):
             self.set_aside(kind, key, f"{name} does not match its digest")
             raise DamagedArtefact(
                 f"{path} is damaged; its stage was set aside and will be computed again by the next run."
@@ -342,8 +348,9 @@ def _stay_inside(files: Any) -> bool:
     return not any(path.is_absolute() or ".." in path.parts for path in paths)
 
 
-def _is_intact(path: Path, known: Mapping[str, Any]) -> bool:
+def is_intact(path: Path, known: Mapping[str, Any]) -> bool:
+    """Whether a file has the length and the digest that its stage's status states."""
     try:
         return bool(path.stat().st_size == known["bytes"] and file_digest(path) == known["sha256"])
-    except OSError:
+    except (OSError, KeyError, TypeError):  # what a damaged status states is no digest
         return False

@@ -6,7 +6,6 @@ appears in a store.
 """
 
 import io
-import re
 import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,15 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+import yaml
+
 from xbench.errors import XbenchError
 from xbench.files import dump_json, parse_json, write_atomic
 from xbench.plan import KINDS
 from xbench.store.lease import Busy
 from xbench.store.runs import NOTES, PLAN, SPEC, RunRecord, read_record
-from xbench.store.store import FORMAT, MARKER, STATUS, WEIGHTS, Store, temporary
+from xbench.store.store import FORMAT, KEY, MARKER, RUN, STATUS, WEIGHTS, Store, temporary
 
-KEY = re.compile(r"[0-9a-f]{64}")
-RUN = re.compile(r"[0-9a-f]{12}")
 OF_A_RUN = (SPEC, PLAN, NOTES)
 BLOCK = 1 << 20
 
@@ -128,7 +127,10 @@ def _take(
     if content is None or not _is_ours(parts):
         done.refused[member.name] = "it is no file of a store"
     elif parts[0] == "runs":
-        done.runs += _take_run(store, parts[1], parts[2], content.read())
+        try:
+            done.runs += _take_run(store, parts[1], parts[2], content.read())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            done.refused[member.name] = f"it is damaged ({error})"
     else:
         stage = parts[0], parts[1]
         if stage not in arriving:
@@ -180,6 +182,18 @@ def _take_run(store: Store, run: str, name: str, content: bytes) -> int:
     if name == PLAN:
         loaded: Mapping[str, Any] = parse_json(content)
         RunRecord.from_json(loaded)  # raises where it is none
+    if name == SPEC:
+        content = _without_launcher(content)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / name, content)
+    store.send_run(folder)
     return int(name == PLAN)
+
+
+def _without_launcher(content: bytes) -> bytes:
+    """A spec without the launcher of the machine that it comes from: its settings may hold commands."""
+    spec = yaml.safe_load(content)
+    if not isinstance(spec, dict):
+        raise ValueError("it is no mapping")
+    spec.pop("launcher", None)
+    return yaml.safe_dump(spec, sort_keys=False, allow_unicode=True).encode("utf-8")

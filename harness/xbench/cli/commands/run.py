@@ -76,6 +76,7 @@ def compute_cells(session: "Session", store: Store, how: Mapping[str, Any]) -> "
                 _launcher(session, store, settings, watch).run(work, folder)
     else:
         click.echo("Everything is in the store; nothing to compute.", err=True)
+    store.flush()
     if how["keep"] == "none":
         free_alignments(session.plan, store)
     return StoredRun(folder, store)
