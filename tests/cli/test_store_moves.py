@@ -1,12 +1,14 @@
 """``xbench store export``, ``import`` and ``gc``."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from xbench.store import Store
+from xbench.store.sweep import find_waste, remove
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome, xbench
 
@@ -68,6 +70,9 @@ def test_gc_deletes_what_nothing_needs(finished: tuple[Path, Outcome], tmp_path:
     ):
         waste.parent.mkdir(parents=True)
         waste.write_bytes(bytes(3000))
+        os.utime(waste.parent, (0, 0))
+    fresh = place / "align" / f".{kept}.4567.tmp"  # somebody imports at this moment
+    fresh.mkdir()
     (place / "leases").mkdir(exist_ok=True)
     dead = place / "leases" / "00.json"
     dead.write_text("{")
@@ -85,9 +90,30 @@ def test_gc_deletes_what_nothing_needs(finished: tuple[Path, Outcome], tmp_path:
 
     xbench("store", "gc", "--yes", "--store", place)
     assert not list(place.glob("work/*"))
-    assert [path.name for path in (place / "align").iterdir()] == [kept]
+    assert {path.name for path in (place / "align").iterdir()} == {kept, fresh.name}
     assert rows(place) == before
     assert "0 bytes would be freed" in xbench("store", "gc", "--store", place).out
+
+
+def test_gc_looks_again_before_it_deletes(finished: tuple[Path, Outcome], tmp_path: Path) -> None:
+    """Between the look and the deletion a run has asked for a stage, and another is being computed."""
+    place = tmp_path / "store"
+    shutil.copytree(finished[0], place)
+    (run,) = place.glob("runs/*")
+    run.rename(tmp_path / "hidden")
+    store = Store(place)
+    waste = find_waste(store)
+    assert waste
+    (tmp_path / "hidden").rename(run)
+    with store.write("align", "ef" * 32, {}) as entry:
+        entry.result = {}
+    waste += [one for one in find_waste(store) if one.key == "ef" * 32]
+    with store.lease("ef" * 32):
+        assert remove(store, waste) == 0
+    assert store.state("align", "ef" * 32) == "done"
+    assert rows(place) == rows(finished[0])
+    assert remove(store, waste) > 0
+    assert store.state("align", "ef" * 32) == "absent"
 
 
 def test_gc_of_a_store_with_a_damaged_run_deletes_nothing(

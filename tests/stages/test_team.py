@@ -1,6 +1,7 @@
 """Two processes that share each batch of an alignment train what one process trains."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,32 @@ def test_a_team_in_a_run(tmp_path: Path) -> None:
     small += ["-O", "align.accumulate=2", "--ranks", "2", "--no-report"]
     done = xbench("run", *small, "--store", tmp_path / "store")
     assert done.code == 0, done.err
+
+
+DRAWS = '''
+import torch
+from torch import nn
+from xbench.api import Objective, Term
+
+
+class Draws(Objective):
+    """Draws from torch itself: dropout of its own, and noise."""
+
+    def setup(self, encoder):
+        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(encoder.config.hidden_size, 8))
+
+    def terms(self, batch):
+        source, target = self.head(batch.source.pooled()), self.head(batch.target.pooled())
+        noise = torch.rand(len(source), 8, device=source.device)
+        return {"draws": Term(((source - target + noise) ** 2).sum(), len(source))}
+'''
+
+
+def test_an_objective_draws_as_in_one_process(install: Callable[..., Path], tmp_path: Path) -> None:
+    install("draws", {"objectives": {"draws": "drawing:Draws"}}, {"drawing.py": DRAWS})
+    stage = stage_of("draws")
+    alone = aligned(stage, Store(tmp_path / "alone"), ranks=1)
+    together = aligned(stage, Store(tmp_path / "together"), ranks=2)
+    curves = [json.loads((f / "result.json").read_text())["curve"] for f in (alone, together)]
+    for mine, other in zip(*curves, strict=True):
+        assert mine == pytest.approx(other, rel=1e-5)

@@ -99,7 +99,7 @@ def gc(store: Store, yes: bool) -> int:
     for why, each in sizes.items():
         click.echo(f"{len(each):>6}  {size(sum(each)):>10}  {why}")
     if yes:
-        click.echo(f"{size(remove(waste))} freed")
+        click.echo(f"{size(remove(place, waste))} freed")
     else:
         total = sum(one.size for one in waste)
         click.echo(f"{size(total)} would be freed" + ("; add --yes to delete" if waste else ""))
