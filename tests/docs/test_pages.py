@@ -33,7 +33,7 @@ from .pages import DOCUMENTS, ROOT, Block, blocks, read
 
 SHOWN = {"xbenchfile.py"}  # files that pages show
 PARTS = ["plugins", "align", "finetune", "evaluate", "probing", "hooks", "catalogue"]
-OTHERS = {"--no-deps", "--maxprocesses"}  # options of other programs
+OTHERS = {"--no-deps", "--maxprocesses", "--constraint"}  # options of other programs
 WITH_PYTHON = {"CONTRIBUTING.md", "docs/encoders.md"}
 
 
