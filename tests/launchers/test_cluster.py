@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import torch
 
+from xbench.api import LauncherError
+from xbench.catalogue.discovery import discovery
+
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS, Outcome
 from ..command import with_workers as xbench
 from ..command import xbench as alone
@@ -23,7 +26,7 @@ OPTIONS = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--no-report"]
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("LOOK_EVERY", "ASK_EVERY"):
-        monkeypatch.setattr(f"xbench.engine.cluster.launcher.{name}", 0.0)
+        monkeypatch.setattr(f"xbench.engine.cluster.following.{name}", 0.0)
     heard = signal.getsignal(signal.SIGUSR1)
     yield
     signal.signal(signal.SIGUSR1, heard)
@@ -153,6 +156,40 @@ def test_a_scheduler_that_does_not_answer_is_said_to(
     status = alone("status", "--store", tmp_path / "store")
     assert status.code == 0
     assert "the toy does not answer" in status.out
+
+
+def test_a_run_does_not_wait_for_a_scheduler_that_is_lost_with_its_jobs(
+    run: Callable[..., Outcome], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery.table.get("launchers", "toy").load(), "outlives", False)
+    (place / "away").touch()
+    done = run()
+    assert done.code == 2
+    assert "Error: the toy does not answer" in done.err
+    assert not queued(place)  # what was submitted was cancelled
+
+
+def test_a_scheduler_that_is_away_for_a_while_is_waited_for(
+    run: Callable[..., Outcome],
+    place: Path,
+    finished: tuple[Path, Outcome],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    toy = discovery.table.get("launchers", "toy").load()
+    answers, asked = toy.states, []
+
+    def states(self: object, names: list[str]) -> object:
+        asked.append(names)
+        if len(asked) < 4:
+            raise LauncherError("the toy does not answer")
+        return answers(self, names)
+
+    monkeypatch.setattr(toy, "states", states)
+    done = run()
+    assert done.code == 0, done.err
+    assert done.err.count("the toy does not answer") == 1
+    assert rows(tmp_path / "store") == rows(finished[0])
 
 
 def test_dry_run_and_plan_submit_nothing(

@@ -23,7 +23,8 @@ SHOWN = 5  # jobs that are named one by one
 
 def cluster_launcher(session: "Session", **given: Any) -> "ClusterLauncher | None":
     """The launcher that the spec names, as the engine uses it; None: this machine computes."""
-    from xbench.engine.cluster.launcher import Chosen, ClusterLauncher
+    from xbench.engine.cluster.following import Chosen
+    from xbench.engine.cluster.launcher import ClusterLauncher
     from xbench.spec.launchers import make_launcher
 
     choice = session.spec.launcher
