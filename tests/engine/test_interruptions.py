@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from xbench.plan import KINDS
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS
 from ..command import with_workers as xbench
+from ..waiting import PATIENCE, wait
 from .unruly import install_unruly
 
-PATIENCE = 900  # seconds until a test that waits for a process gives up, on a busy machine too
 OPTIONS = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--objective", "pull", "--jobs", "1", "--no-report"]
 OPTIONS += ["--save-state", "0", "-O", "align.steps=6", "-O", "finetune.steps=6"]
 MAIN = "from xbench.cli import main; main()"
@@ -64,13 +64,6 @@ def _hear_interrupts() -> None:
     # What a shell starts in the background (`make test &` in a script) ignores Ctrl-C, and so do
     # all its children; these are to be interrupted wherever the tests run.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def wait(until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not until():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
 
 
 def is_gone(pid: int) -> bool:

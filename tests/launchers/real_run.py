@@ -5,15 +5,14 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..command import QUICK_OPTIONS, SMALL_OPTIONS
 from ..docs.pages import blocks, commands
+from ..waiting import PATIENCE
 
-PATIENCE = 600  # seconds until a test gives up, on a busy machine too
 # The alignment is long enough to be met in its middle.
 OPTIONS = [*SMALL_OPTIONS, *QUICK_OPTIONS, "--objective", "hictl:S1W0M0,S1W1M0", "--no-report"]
 OPTIONS += ["-O", "align.steps=150", "--mode", "linear"]
@@ -44,15 +43,6 @@ class Run:
     @property
     def is_over(self) -> bool:
         return self._process.poll() is not None
-
-
-def wait(until: Callable[[], Any]) -> Any:
-    """What it gives, once it gives something."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := until()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.1)
-    return found
 
 
 def events(store: Path, job: str, submission: str = "1") -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from xbench.testing import LauncherContract
 from xbench_plugins.launchers.ray import Ray
 
 from ..command import xbench
-from .real_run import OPTIONS, Run, events, follow_page, is_training, wait
+from ..waiting import wait
+from .real_run import OPTIONS, Run, events, follow_page, is_training
 from .test_cluster import rows
 
 needs_ray = pytest.mark.skipif(

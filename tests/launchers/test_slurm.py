@@ -9,7 +9,8 @@ import pytest
 
 from ..command import xbench
 from ..slurm_cluster import reason_against, slurm
-from .real_run import OPTIONS, Run, events, follow_page, is_training, wait
+from ..waiting import wait
+from .real_run import OPTIONS, Run, events, follow_page, is_training
 from .test_cluster import rows
 
 pytestmark = pytest.mark.skipif(bool(reason_against()), reason=reason_against() or "-")

@@ -17,11 +17,11 @@ from typing import Any, Protocol, TypeAlias
 from xbench.engine.todo import Job, Work
 from xbench.errors import XbenchError
 from xbench.plan import Stage
+from xbench.spec.device import VISIBLE, visible_gpus
 from xbench.store import Store
 
 STACK = 16  # fine-tunings in one program on a GPU: with more of them none is quicker
 TERMINATE_AFTER = 5.0  # seconds that a worker gets to end by itself
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 LEAVE_WITHIN = (
     60.0  # seconds that a worker gets to save its training state when it is told to leave
 )
@@ -75,16 +75,6 @@ def default_settings(device: str, jobs: int | None) -> WorkerSettings:
     workers = jobs or len(gpus) or 1
     threads = max(1, _cores() // workers)
     return WorkerSettings(jobs=workers, threads=threads, stack=STACK, gpus=gpus)
-
-
-def visible_gpus() -> tuple[str, ...]:
-    """The GPUs of this process, by the names that ``CUDA_VISIBLE_DEVICES`` may hold."""
-    import torch
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    # Names of a scheduler's, which may be numbers of other processes' devices, or UUIDs.
-    named = [part.strip() for part in os.environ.get(VISIBLE, "").split(",") if part.strip()]
-    return tuple(named[:count]) if named else tuple(map(str, range(count)))
 
 
 def _cores() -> int:

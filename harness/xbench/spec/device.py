@@ -1,7 +1,11 @@
 """Which device and precision a run uses; ``auto`` is made concrete before keys are formed."""
 
+import os
+
 from xbench.errors import UnknownName, XbenchError
 from xbench.spec.request import ResolvedSpec
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def resolve_device(asked: str) -> str:
@@ -80,3 +84,13 @@ def computes_bf16(device: str) -> bool:
 
     with torch.cuda.device(device):  # torch answers for the current one
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs of this process, by the names that ``CUDA_VISIBLE_DEVICES`` may hold."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    # Names of a scheduler's, which may be numbers of other processes' devices, or UUIDs.
+    named = [part.strip() for part in os.environ.get(VISIBLE, "").split(",") if part.strip()]
+    return tuple(named[:count]) if named else tuple(map(str, range(count)))

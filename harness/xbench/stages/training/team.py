@@ -21,12 +21,12 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from xbench.nn.data_parallel import Team
 from xbench.plan import Stage, read_stage
+from xbench.spec.device import VISIBLE, visible_gpus
 
 if TYPE_CHECKING:
     from xbench.stages.resources import Resources
 
 PATIENCE = timedelta(minutes=30)  # of a process that waits for another one
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 LOCAL = "127.0.0.1"
 _DEVICE = "lo0" if sys.platform == "darwin" else "lo"
 LOOPBACK = {"GLOO_SOCKET_IFNAME": _DEVICE, "NCCL_SOCKET_IFNAME": _DEVICE}
@@ -78,8 +78,7 @@ def _meeting_place() -> TCPStore:
 def _start(rank: int, port: int, stage: Stage, resources: "Resources") -> "subprocess.Popen[str]":
     environment = dict(os.environ)
     if stage.places.device != "cpu":  # before torch starts; its own is the first that it sees
-        named = environment.get(VISIBLE, "")
-        seen = named.split(",") if named else [str(n) for n in range(torch.cuda.device_count())]
+        seen = visible_gpus()
         environment[VISIBLE] = seen[rank % len(seen)]
     process = subprocess.Popen(
         [sys.executable, "-m", "xbench.stages.training.team"],
